@@ -1,0 +1,80 @@
+#include "scenarios/catalogue.hpp"
+
+#include "sim/core/errors.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace podsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* folder(Shelf shelf)
+{
+  switch (shelf) {
+  case Shelf::models:
+    return "models";
+  case Shelf::chips:
+    return "topologies/chips";
+  case Shelf::machines:
+    return "topologies/machines";
+  case Shelf::shardings:
+    return "scenarios/shardings";
+  case Shelf::remats:
+    return "scenarios/remats";
+  case Shelf::software:
+    return "scenarios/software";
+  case Shelf::scenarios:
+    return "scenarios";
+  }
+  return "";
+}
+
+bool is_part(const std::string& name) // folders below scenarios/ that hold parts of scenarios
+{
+  return name.starts_with("shardings/") || name.starts_with("remats/") || name.starts_with("software/") ||
+         name.find('/') == std::string::npos;
+}
+
+} // namespace
+
+Catalogue Catalogue::beside_program()
+{
+  std::error_code error;
+  const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
+  for (const fs::path& root : {folder / "../share/podsim", folder / "../.."})
+    if (fs::is_directory(root / "topologies/chips", error))
+      return Catalogue(fs::weakly_canonical(root).string());
+  throw InputError("the catalogue of models and machines is missing: expected it in " +
+                   (folder / "../share/podsim").lexically_normal().string());
+}
+
+std::vector<std::string> Catalogue::names(Shelf shelf) const
+{
+  std::vector<std::string> all;
+  const fs::path root = fs::path(root_) / folder(shelf);
+  std::error_code error;
+  for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
+    if (entry.path().extension() != ".json")
+      continue;
+    const std::string name = fs::relative(entry.path(), root).replace_extension().generic_string();
+    if (shelf != Shelf::scenarios || !is_part(name))
+      all.push_back(name);
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+std::string Catalogue::file(Shelf shelf, const std::string& name) const
+{
+  return (fs::path(root_) / folder(shelf) / (name + ".json")).string();
+}
+
+std::string Catalogue::within(const std::string& file) const
+{
+  const fs::path relative = fs::path(file).lexically_relative(root_);
+  return relative.empty() || *relative.begin() == ".." ? file : relative.generic_string();
+}
+
+} // namespace podsim

@@ -1,0 +1,267 @@
+#include "scenarios/scenario.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace podsim {
+namespace {
+
+// Besides its name, which the workload keeps.
+Remat read_remat(Reader& remat)
+{
+  Remat read;
+  Reader keep = remat.at("keep");
+  if (keep.is_array()) {
+    read.keep = Remat::Keep::listed;
+    read.kept = keep.texts();
+  } else {
+    read.keep = keep.choice<Remat::Keep>({{"inputs", Remat::Keep::inputs},
+                                          {"all but attention", Remat::Keep::all_but_attention},
+                                          {"all", Remat::Keep::all}});
+  }
+  if (remat.find("matrix_fraction"))
+    read.matrix_fraction = remat.constant("matrix_fraction").fraction();
+  if (const auto logits = remat.find("repeats_logits"))
+    read.repeats_logits = logits->flag();
+  if (read.repeats_logits && !read.matrix_fraction)
+    remat.fail("\"repeats_logits\" needs \"matrix_fraction\"");
+  return read;
+}
+
+Workload read_workload(Reader workload)
+{
+  Workload read;
+  read.batch     = workload.at("batch").count(1, 100'000'000);
+  read.sequence  = workload.at("sequence").count(1, 100'000'000);
+  Reader remat   = workload.at("remat");
+  read.remat_name = remat.at("name").text();
+  read.remat      = read_remat(remat);
+  remat.finish();
+  read.optimizer = workload.at("optimizer").choice(optimizers());
+  workload.finish();
+  return read;
+}
+
+Software read_software(Reader software, const Mesh& mesh, AxisMask& deferred)
+{
+  const std::vector<std::pair<std::string, Dtype>> dtypes{{"bf16", Dtype::bf16}, {"f32", Dtype::f32}};
+  Software read;
+  read.name           = software.at("name").text();
+  Reader asynchronous = software.constant("asynchronous");
+  for (const Reader& what : asynchronous.elements())
+    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}})
+         ? read.overlap.weight_gathers
+         : read.overlap.gradient_reductions) = true;
+  read.overlap.prefetch_layers      = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
+  read.concurrent_axes              = software.constant("multi_axis_collectives")
+                             .choice<bool>({{"sequential", false}, {"concurrent", true}});
+  read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes);
+  read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes);
+  read.precision.attention_logits = software.constant("attention_logits_dtype").choice(dtypes);
+  Reader late                     = software.constant("reduce_after_backward");
+  for (const Reader& axis : late.elements()) {
+    std::vector<std::string> known = usual_axis_names();
+    for (const MeshAxis& one : mesh.axes)
+      known.push_back(one.name);
+    if (std::find(known.begin(), known.end(), axis.text()) == known.end())
+      axis.expected("the name of a mesh axis", did_you_mean(axis.text(), known));
+    deferred |= mesh.size(mesh.find(axis.text())) > 1 ? mesh.find(axis.text()) : 0;
+  }
+  software.finish();
+  return read;
+}
+
+std::size_t read_torus_axis(const Reader& on, const Torus& torus)
+{
+  std::vector<std::pair<std::string, std::size_t>> axes;
+  for (std::size_t axis = 0; axis < torus.shape.size(); ++axis)
+    axes.emplace_back(axis_name(axis), axis);
+  return on.choice(axes);
+}
+
+// "y", the whole axis, or {"axis": "y", "length": 4, "stride": 2}, a part of it.
+TorusFactor read_factor(Reader on, const Torus& torus)
+{
+  if (on.is_text()) {
+    const std::size_t axis = read_torus_axis(on, torus);
+    return {axis, torus.shape[axis], 1, torus.closed[axis]};
+  }
+  TorusFactor factor{read_torus_axis(on.at("axis"), torus), 1, 1, false};
+  const std::int64_t size = torus.shape[factor.axis];
+  factor.length           = on.at("length").count(1, size);
+  if (const auto stride = on.find("stride"))
+    factor.stride = stride->count(1, size);
+  on.finish();
+  if (size % (factor.length * factor.stride) != 0)
+    on.fail(fmt::format("length {} with stride {} does not divide the axis of {} chips", factor.length, factor.stride, size));
+  const bool whole = factor.length * factor.stride == size;
+  factor.closed    = whole && torus.closed[factor.axis];
+  if (factor.stride > 1 && !factor.closed)
+    on.fail("a stride needs a ring: it must reach around a closed axis");
+  return factor;
+}
+
+AxisPlacement read_axis_placement(Reader on, const Torus& torus)
+{
+  if (on.is_text() && on.text() == "dcn")
+    return {true, {}};
+  AxisPlacement placement;
+  if (on.is_array())
+    for (const Reader& factor : on.elements())
+      placement.factors.push_back(read_factor(factor, torus));
+  else
+    placement.factors.push_back(read_factor(on, torus));
+  return placement;
+}
+
+std::int64_t capacity(const AxisPlacement& placement, const Machine& machine)
+{
+  if (placement.on_dcn)
+    return machine.pods;
+  std::int64_t chips = 1;
+  for (const TorusFactor& factor : placement.factors)
+    chips *= factor.length;
+  return chips;
+}
+
+void read_mesh(Reader mesh, const Machine& machine, Scenario& scenario)
+{
+  std::vector<Reader> places;
+  double devices = 1;
+  for (const std::string& name : mesh.keys()) {
+    Reader axis = mesh.at(name);
+    scenario.mesh.axes.push_back({name, axis.at("size").count(1, 10'000'000)});
+    scenario.placement.push_back(read_axis_placement(axis.at("on"), machine.torus));
+    axis.finish();
+    places.push_back(axis);
+    devices *= static_cast<double>(scenario.mesh.axes.back().size);
+  }
+  if (scenario.mesh.axes.size() > 16)
+    mesh.fail("more than 16 axes");
+  const auto chips = static_cast<double>(machine.devices());
+  if (devices < chips)
+    mesh.fail(fmt::format("its axes multiply to {:.0f}, but the machine has {:.0f} chips", devices, chips));
+  if (devices > chips)
+    throw CannotRun(fmt::format("mesh: its axes multiply to {:.0f}; the machine's {} pod(s) have {:.0f} chips", devices,
+                                machine.pods, chips));
+  for (std::size_t i = 0; i < places.size(); ++i)
+    if (const std::int64_t room = capacity(scenario.placement[i], machine); room != scenario.mesh.axes[i].size)
+      throw CannotRun(fmt::format("{}: {} devices do not fit on {}, which has {}", places[i].path(),
+                                  scenario.mesh.axes[i].size, describe(scenario.placement[i]), room));
+  for (std::size_t axis = 0; axis < machine.torus.shape.size(); ++axis) {
+    std::int64_t used = 1;
+    for (const AxisPlacement& placement : scenario.placement)
+      for (const TorusFactor& factor : placement.factors)
+        used *= factor.axis == axis ? factor.length : 1;
+    if (used != machine.torus.shape[axis])
+      mesh.fail(fmt::format("the torus axis {} has {} chips, but mesh axes on it multiply to {}", axis_name(axis),
+                            machine.torus.shape[axis], used));
+  }
+}
+
+// What a mesh axis splits must have a part for each of its devices, and a whole number of sequences and heads.
+void check_divisions(Reader& top, const Scenario& scenario)
+{
+  const auto axes = [&](Dim dim) {
+    const auto i = static_cast<std::size_t>(dim);
+    return scenario.sharding.compute[i] | scenario.sharding.activations[i] | scenario.sharding.weights[i];
+  };
+  const auto check = [&](Dim dim, std::int64_t size, const char* part, const char* key, const char* what) {
+    const AxisMask split = axes(dim);
+    if (size % scenario.mesh.size(split) != 0)
+      top.at(part).at(key).fail(fmt::format("{} {} cannot be divided over the {} devices of the mesh axis {}", size, what,
+                                            scenario.mesh.size(split), scenario.mesh.names(split)));
+  };
+  check(Dim::batch, scenario.workload.batch, "workload", "batch", "sequences");
+  check(Dim::sequence, scenario.workload.sequence, "workload", "sequence", "tokens of a sequence");
+  check(Dim::heads, scenario.model.heads, "model", "heads", "heads");
+  check(Dim::mlp, scenario.model.d_ff, "model", "d_ff", "channels of the MLP");
+  check(Dim::embed, scenario.model.d_model, "model", "d_model", "channels");
+}
+
+PublishedFigure read_published(Reader figure)
+{
+  PublishedFigure read;
+  read.id               = figure.at("id").text();
+  read.metric           = figure.at("metric").choice(metric_names());
+  const MetricUnit unit = unit_of(read.metric);
+  read.unit             = figure.at("unit").choice<std::string>({{unit.name, unit.name}});
+  read.value            = figure.at("value").number() * unit.base_units;
+  if (!(read.value > 0))
+    figure.at("value").expected("a positive number");
+  read.convention  = figure.at("convention").choice<std::string>({{"palm", "palm"}, {"6N", "6N"}, {"none", "none"}});
+  read.statistic   = figure.at("statistic").choice<std::string>(
+      {{"best", "best"}, {"median", "median"}, {"average", "average"}, {"analytic", "analytic"}, {"unstated", "unstated"}});
+  read.calibration = figure.at("calibration").flag();
+  read.source      = figure.at("source").text();
+  figure.finish();
+  return read;
+}
+
+} // namespace
+
+const std::vector<std::pair<std::string, Metric>>& metric_names()
+{
+  static const std::vector<std::pair<std::string, Metric>> names{
+      {"mfu", Metric::mfu},
+      {"mfu_without_attention", Metric::mfu_without_attention},
+      {"hfu", Metric::hfu},
+      {"tokens_per_s", Metric::tokens_per_s},
+      {"step_time", Metric::step_time},
+      {"dcn_burst", Metric::dcn_burst}};
+  return names;
+}
+
+MetricUnit unit_of(Metric metric)
+{
+  switch (metric) {
+  case Metric::mfu:
+  case Metric::mfu_without_attention:
+  case Metric::hfu:
+    return {"%", 0.01};
+  case Metric::tokens_per_s:
+    return {"tokens/s", 1};
+  case Metric::step_time:
+    return {"s", 1};
+  case Metric::dcn_burst:
+    return {"Tb/s", 1e12 / 8};
+  }
+  return {};
+}
+
+ScenarioIdentity identify(Document& document)
+{
+  Reader top(document);
+  top.at("schema_version").count(1, 1);
+  return {top.at("name").text(), content_hash(document)};
+}
+
+Scenario read_scenario(Document document)
+{
+  const ScenarioIdentity identity = identify(document);
+  Reader top(document);
+  top.find("schema_version");
+  top.find("name");
+  Scenario scenario;
+  scenario.name     = identity.name;
+  scenario.hash     = identity.hash;
+  scenario.model    = read_transformer(top.at("model"));
+  scenario.workload = read_workload(top.at("workload"));
+  scenario.machine  = read_machine(top.at("machine"));
+  read_mesh(top.at("mesh"), scenario.machine, scenario);
+  scenario.sharding = read_sharding(top.at("sharding"), scenario.mesh);
+  scenario.software = read_software(top.at("software"), scenario.mesh, scenario.deferred);
+  if (const auto published = top.find("published"))
+    for (const Reader& figure : published->elements())
+      scenario.published.push_back(read_published(figure));
+  top.finish();
+  check_divisions(top, scenario);
+  if (scenario.model.max_positions > 0 && scenario.workload.sequence > scenario.model.max_positions)
+    top.at("workload").at("sequence").fail(
+        fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));
+  scenario.constants = std::move(document.constants);
+  scenario.files     = std::move(document.files);
+  return scenario;
+}
+
+} // namespace podsim

@@ -1,0 +1,79 @@
+#pragma once
+// A scenario: a model, a machine, and a way of training the one on the other, read and checked as a whole.
+
+#include "models/transformer.hpp"
+#include "scenarios/resolve.hpp"
+#include "sim/sharding/partition.hpp"
+#include "topologies/machine.hpp"
+
+#include <string>
+#include <vector>
+
+namespace podsim {
+
+struct Workload {
+  std::int64_t batch    = 0; // sequences a step, over all pods
+  std::int64_t sequence = 0;
+  std::string remat_name;
+  Remat remat;
+  Optimizer optimizer;
+};
+
+// What the compiler and the framework of the day did. The field `concurrent_axes` is MultiAxis in the engine's words.
+struct Software {
+  std::string name;
+  Overlap overlap;
+  Precision precision;
+  bool concurrent_axes = false;
+};
+
+enum class Metric { mfu, mfu_without_attention, hfu, tokens_per_s, step_time, dcn_burst };
+
+// A figure that somebody published for this scenario. `value` in base units: seconds, tokens a second, bytes a
+// second, fractions of 1.
+struct PublishedFigure {
+  std::string id;
+  Metric metric;
+  double value;
+  std::string unit;
+  std::string convention; // which FLOPs count
+  std::string statistic;  // best, median, average
+  bool calibration;       // constants were fitted to it, or it is an input: never a test of the prediction
+  std::string source;
+};
+
+struct Scenario {
+  std::string name;
+  std::string hash;
+  TransformerConfig model;
+  Machine machine;
+  Workload workload;
+  Mesh mesh;
+  Placement placement; // of each mesh axis
+  ShardingRules sharding;
+  AxisMask deferred = 0; // mesh axes over which gradients are reduced after the backward pass
+  Software software;
+  std::vector<PublishedFigure> published;
+
+  std::vector<UsedConstant> constants;
+  std::vector<std::string> files;
+};
+
+// Throws InputError for what is wrong and CannotRun for a sound mesh that does not fit the slice.
+Scenario read_scenario(Document document);
+
+// Reads only what a report on a scenario that cannot run must say: its name and hash.
+struct ScenarioIdentity {
+  std::string name, hash;
+};
+ScenarioIdentity identify(Document& document);
+
+// The unit that a metric is published and shown in, and how many base units that is.
+struct MetricUnit {
+  std::string name;
+  double base_units;
+};
+MetricUnit unit_of(Metric metric);
+const std::vector<std::pair<std::string, Metric>>& metric_names();
+
+} // namespace podsim

@@ -1,0 +1,57 @@
+#include "sim/core/errors.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <numeric>
+
+namespace podsim {
+namespace {
+
+// Levenshtein's distance, one row of the table at a time.
+std::size_t edit_distance(std::string_view a, std::string_view b)
+{
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0]               = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal                   = row[j];
+      row[j]                     = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+} // namespace
+
+std::string did_you_mean(std::string_view misspelt, const std::vector<std::string>& names)
+{
+  constexpr std::size_t longest = 64; // names are short; a long text is no misspelling of one
+  if (misspelt.size() > longest)
+    return "";
+  const std::string* best = nullptr;
+  std::size_t distance    = std::max<std::size_t>(misspelt.size() / 2, 1) + 1;
+  for (const std::string& name : names)
+    if (const std::size_t d = edit_distance(misspelt, name); d < distance) {
+      distance = d;
+      best     = &name;
+    }
+  return best ? fmt::format("; did you mean \"{}\"?", *best) : "";
+}
+
+std::string printable(std::string_view text)
+{
+  constexpr std::size_t longest = 60;
+  std::string out;
+  for (const char c : text.substr(0, longest)) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    else
+      out += c;
+  }
+  return text.size() > longest ? out + "..." : out;
+}
+
+} // namespace podsim

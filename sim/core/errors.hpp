@@ -1,0 +1,30 @@
+#pragma once
+// The two ways in which a user's wish can fail; a bug in podsim is an assertion instead.
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace podsim {
+
+// The input is wrong (exit code 2). what() is one line: place, what was found, what was expected.
+class InputError : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+// The input is sound but cannot run on this machine (exit code 3): memory, or a slice that cannot hold the
+// mesh. what() is one line: by how much, and what would make it run.
+class CannotRun : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+// `; did you mean "X"?` for the name nearest to the misspelt one by edit distance, or "" if none is near.
+std::string did_you_mean(std::string_view misspelt, const std::vector<std::string>& names);
+
+// Foreign text made fit for one line of a message: control characters escaped, cut when long.
+std::string printable(std::string_view text);
+
+} // namespace podsim

@@ -1,0 +1,262 @@
+#include "sim/core/reader.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <stdexcept>
+
+namespace podsim {
+
+Document::Document() : json(std::make_unique<Json>()) {}
+Document::~Document()                              = default;
+Document::Document(Document&&) noexcept            = default;
+Document& Document::operator=(Document&&) noexcept = default;
+
+std::string child_path(const std::string& path, const std::string& key)
+{
+  return path.empty() ? key : path + "." + key;
+}
+
+const std::string& Origins::of(std::string path) const
+{
+  static const std::string unknown = "input";
+  for (;;) {
+    if (const auto found = by_path_.find(path); found != by_path_.end())
+      return found->second;
+    if (path.empty())
+      return unknown;
+    const auto cut = path.find_last_of(".[");
+    path.resize(cut == std::string::npos ? 0 : cut);
+  }
+}
+
+Reader::Reader(Document& document) : Reader(document, *document.json, "") {}
+
+Reader::Reader(Document& document, const Json& json, std::string path)
+    : document_(&document), json_(&json), path_(std::move(path))
+{
+}
+
+void Reader::fail(const std::string& complaint) const
+{
+  const std::string place = path_.empty() ? "" : path_ + ": ";
+  throw InputError(fmt::format("{}: {}{}", document_->origins.of(path_), place, complaint));
+}
+
+void Reader::expected(const std::string& what, const std::string& hint) const
+{
+  const std::string found = json_->is_object()  ? "an object"
+                            : json_->is_array() ? "a list"
+                                                : printable(json_->dump(-1, ' ', false, Json::error_handler_t::replace));
+  fail(fmt::format("expected {}, found {}{}", what, found, hint));
+}
+
+Reader Reader::at(const std::string& key)
+{
+  if (std::optional<Reader> value = find(key))
+    return *value;
+  std::string hint;
+  for (const auto& item : json_->items()) // a near miss among the keys nobody asked for yet
+    if (std::find(known_.begin(), known_.end(), item.key()) == known_.end())
+      if (!did_you_mean(item.key(), {key}).empty())
+        hint = fmt::format("; is \"{}\" a misspelling of it?", printable(item.key()));
+  fail(fmt::format("the key \"{}\" is missing{}", key, hint));
+}
+
+std::optional<Reader> Reader::find(const std::string& key)
+{
+  if (!json_->is_object())
+    expected("an object");
+  known_.push_back(key);
+  const auto found = json_->find(key);
+  if (found == json_->end())
+    return std::nullopt;
+  return Reader(*document_, *found, child_path(path_, key));
+}
+
+void Reader::finish() const
+{
+  for (const auto& item : json_->items())
+    if (item.key() != "note" && std::find(known_.begin(), known_.end(), item.key()) == known_.end())
+      fail(fmt::format("unknown key \"{}\"{}", printable(item.key()), did_you_mean(item.key(), known_)));
+}
+
+std::vector<std::string> Reader::keys()
+{
+  if (!json_->is_object())
+    expected("an object");
+  std::vector<std::string> names;
+  for (const auto& item : json_->items())
+    if (item.key() != "note")
+      names.push_back(item.key());
+  return names;
+}
+
+std::vector<Reader> Reader::elements() const
+{
+  if (!json_->is_array())
+    expected("a list");
+  std::vector<Reader> all;
+  for (std::size_t i = 0; i < json_->size(); ++i)
+    all.push_back(Reader(*document_, (*json_)[i], fmt::format("{}[{}]", path_, i)));
+  return all;
+}
+
+bool Reader::is_text() const { return json_->is_string(); }
+bool Reader::is_array() const { return json_->is_array(); }
+
+bool Reader::flag() const
+{
+  if (!json_->is_boolean())
+    expected("true or false");
+  return json_->get<bool>();
+}
+
+std::string Reader::text() const
+{
+  if (!json_->is_string())
+    expected("a text");
+  return json_->get<std::string>();
+}
+
+std::vector<std::string> Reader::texts() const
+{
+  if (is_text())
+    return {text()};
+  std::vector<std::string> all;
+  for (const Reader& element : elements())
+    all.push_back(element.text());
+  return all;
+}
+
+double Reader::number() const
+{
+  if (!json_->is_number() || !std::isfinite(json_->get<double>()))
+    expected("a number");
+  return json_->get<double>();
+}
+
+double Reader::fraction() const
+{
+  if (!json_->is_number() || !(json_->get<double>() > 0) || json_->get<double>() > 1)
+    expected("a fraction above 0 and at most 1");
+  return json_->get<double>();
+}
+
+std::int64_t Reader::count(std::int64_t least, std::int64_t most) const
+{
+  const std::string wanted = fmt::format("a whole number from {} to {}", least, most);
+  const bool fits          = json_->is_number_integer() &&
+                    !(json_->is_number_unsigned() && json_->get<std::uint64_t>() > static_cast<std::uint64_t>(most)) &&
+                    json_->get<std::int64_t>() >= least && json_->get<std::int64_t>() <= most;
+  if (!fits)
+    expected(wanted);
+  return json_->get<std::int64_t>();
+}
+
+template <class Unit>
+Quantity<Unit> Reader::quantity() const
+{
+  if (json_->is_number())
+    expected(fmt::format("a number with its unit, like \"{}\"", example<Unit>()));
+  if (!json_->is_string())
+    expected(fmt::format("a quantity, like \"{}\"", example<Unit>()));
+  Quantity<Unit> value;
+  try {
+    value = parse_quantity<Unit>(json_->get<std::string>());
+  } catch (const std::invalid_argument& wrong) {
+    fail(fmt::format("found \"{}\": {}", printable(json_->get<std::string>()), wrong.what()));
+  }
+  // From a picosecond or a bit to a zetta-anything: beyond that it is a slip, and the simulator's clock
+  // (64 bits of 2^-40 s) cannot hold it.
+  if (!(value.value() > 0) || value.value() < 1e-13 || value.value() > 1e21)
+    expected("a positive quantity of a size that machines have");
+  return value;
+}
+template Seconds Reader::quantity<SecondUnit>() const;
+template Bytes Reader::quantity<ByteUnit>() const;
+template BytesPerSecond Reader::quantity<PerSecond<ByteUnit>>() const;
+template FlopsPerSecond Reader::quantity<PerSecond<FlopUnit>>() const;
+template OpsPerSecond Reader::quantity<PerSecond<OpUnit>>() const;
+
+std::size_t Reader::choose(const std::vector<std::string>& names) const
+{
+  const std::string wanted = fmt::format("one of {}", fmt::join(names, ", "));
+  if (!json_->is_string())
+    expected(wanted);
+  const auto name  = json_->get<std::string>();
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end())
+    expected(wanted, did_you_mean(name, names));
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+Reader Reader::constant(const std::string& key)
+{
+  Reader holder = at(key);
+  const auto shown = [](const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); };
+  if (!holder.json_->is_object()) {
+    document_->constants.push_back(
+        {holder.path_, shown(*holder.json_), "given by " + document_->origins.of(holder.path_), {}});
+    return holder;
+  }
+  Reader value = holder.at("value");
+  UsedConstant used{holder.path_, shown(*value.json_), holder.at("source").text(), {}};
+  if (const auto cases = holder.find("calibrated_on"))
+    used.calibrated_on = cases->texts();
+  holder.finish();
+  document_->constants.push_back(std::move(used));
+  return value;
+}
+
+Json parse_json_file(const std::string& file)
+{
+  constexpr std::uintmax_t largest = 16U << 20U;
+  constexpr int deepest            = 64;
+
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error))
+    throw InputError(fmt::format("{}: is a folder, not a JSON file", printable(file)));
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream)
+    throw InputError(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
+  std::string text;
+  for (std::string block(1U << 16U, '\0'); stream.read(block.data(), static_cast<std::streamsize>(block.size())) ||
+                                           stream.gcount() > 0;) {
+    text.append(block, 0, static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > largest)
+      throw InputError(fmt::format("{}: larger than 16 MiB, which no scenario is", file));
+  }
+
+  std::vector<std::set<std::string>> keys; // of the objects that are open
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (depth > deepest)
+      throw InputError(fmt::format("{}: nested deeper than {} levels", file, deepest));
+    if (event == Json::parse_event_t::object_start)
+      keys.emplace_back();
+    else if (event == Json::parse_event_t::object_end)
+      keys.pop_back();
+    else if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      throw InputError(fmt::format("{}: the key \"{}\" stands twice in one object", file,
+                                   printable(value.get<std::string>())));
+    return true;
+  };
+  try {
+    return Json::parse(text, watch);
+  } catch (const Json::exception& wrong) {
+    // nlohmann's text is "[json.exception.parse_error.101] parse error at line 3, column 7: ..."
+    std::string message = wrong.what();
+    message.erase(0, message.find("] ") == std::string::npos ? 0 : message.find("] ") + 2);
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    throw InputError(fmt::format("{}: {}", file, message));
+  }
+}
+
+} // namespace podsim

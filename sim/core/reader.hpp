@@ -1,0 +1,117 @@
+#pragma once
+// Reading JSON that people write. A Reader is a value inside a JSON tree together with its path and the
+// file it came from, so that every complaint names the place, what was found and what was expected:
+//
+//     Reader workload = scenario.at("workload");
+//     batch = workload.at("batch").count();
+//     workload.finish();                        // complains of keys that nobody asked for
+//
+// All members throw InputError on a value of the wrong kind or outside its range.
+
+#include "sim/core/errors.hpp"
+#include "sim/core/units.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace podsim {
+
+using Json = nlohmann::json;
+
+// Which file (or command-line option) each part of a merged tree came from: the longest path that
+// leads to a value wins.
+class Origins {
+public:
+  void set(const std::string& path, const std::string& origin) { by_path_[path] = origin; }
+  const std::string& of(std::string path) const;
+
+private:
+  std::map<std::string, std::string> by_path_;
+};
+
+// A constant of the catalogue as a run used it. `value` is the text of the file ("45 GB/s").
+struct UsedConstant {
+  std::string path;
+  std::string value;
+  std::string source;
+  std::vector<std::string> calibrated_on; // ids of published cases; empty for a sourced constant
+};
+
+// A JSON tree with all its references resolved, and what a reading of it notes down.
+struct Document {
+  Document();
+  ~Document();
+  Document(Document&&) noexcept;
+  Document& operator=(Document&&) noexcept;
+
+  std::unique_ptr<Json> json;
+  Origins origins;
+  std::vector<UsedConstant> constants;
+  std::vector<std::string> files; // catalogue files that were read, by their names in the catalogue
+};
+
+std::string child_path(const std::string& path, const std::string& key); // "a" + "b" -> "a.b"
+
+class Reader {
+public:
+  explicit Reader(Document& document);
+
+  Reader at(const std::string& key);                  // the key must be there
+  std::optional<Reader> find(const std::string& key); // or may be
+  void finish() const; // after all keys have been asked for; "note" is allowed everywhere
+  std::vector<std::string> keys();
+  std::vector<Reader> elements() const; // of an array
+
+  bool is_text() const;
+  bool is_array() const;
+
+  bool flag() const;
+  std::string text() const;
+  std::vector<std::string> texts() const; // an array of texts, or one text
+  double number() const;                  // any finite number
+  double fraction() const;                // in (0, 1]
+  std::int64_t count(std::int64_t least = 1, std::int64_t most = 1'000'000'000) const;
+  template <class Unit>
+  Quantity<Unit> quantity() const; // positive, with its unit, below any machine's
+
+  // One of a closed set of names.
+  template <class T>
+  T choice(const std::vector<std::pair<std::string, T>>& names) const;
+
+  // A constant: {"value": ..., "source": ..., "calibrated_on": [ids]}, or its bare value where a scenario
+  // overrides one; noted in Document::constants. The reader returned stands on the value.
+  Reader constant(const std::string& key);
+
+  const std::string& path() const { return path_; }
+  [[noreturn]] void fail(const std::string& complaint) const;                        // file: path: complaint
+  [[noreturn]] void expected(const std::string& what, const std::string& hint = "") const; // ..., found X
+
+private:
+  Reader(Document& document, const Json& json, std::string path);
+  std::size_t choose(const std::vector<std::string>& names) const;
+
+  Document* document_;
+  const Json* json_;
+  std::string path_;
+  std::vector<std::string> known_;
+};
+
+template <class T>
+T Reader::choice(const std::vector<std::pair<std::string, T>>& names) const
+{
+  std::vector<std::string> spelled;
+  for (const auto& [name, value] : names)
+    spelled.push_back(name);
+  return names[choose(spelled)].second;
+}
+
+// Reads a file of JSON, checking size (16 MiB), depth (64) and duplicate keys; complains with line and column.
+Json parse_json_file(const std::string& file);
+
+} // namespace podsim

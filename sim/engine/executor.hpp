@@ -1,0 +1,31 @@
+#pragma once
+// Replays a sharded program on classes of devices.
+//
+// A device executes its compute operations and its blocking collectives in program order: its stream. An
+// asynchronous collective waits in the queue of its mesh axes, of which one runs at a time; one without
+// operands (a gather of stored weights) enters the queue when the stream begins the iteration
+// `prefetch_iterations` before its own. An operation waits for the asynchronous collectives it needs; the block
+// that updates the weights waits for all of them.
+
+#include "sim/engine/equivalence.hpp"
+#include "sim/engine/timed_program.hpp"
+#include "sim/engine/trace.hpp"
+
+#include <functional>
+
+namespace podsim {
+
+struct Replay {
+  const ShardedProgram& program;
+  const TimedProgram& timed;
+  const Machine& machine;
+  const Placement& placement;
+  const Partition& partition;
+  std::vector<int> recorded; // classes whose records are wanted
+  std::function<void(double fraction)> progress;
+};
+
+// Runs to the end and returns the trace. Once in a process (see SimgridEngine).
+Trace execute(const Replay& replay);
+
+} // namespace podsim

@@ -1,0 +1,162 @@
+#include "sim/engine/simgrid_engine.hpp"
+
+#include <deque>
+#include <fmt/format.h>
+#include <simgrid/s4u.hpp>
+#include <simgrid/version.h>
+#include <xbt/log.h>
+
+namespace podsim {
+namespace {
+
+namespace sg = simgrid::s4u;
+
+// What a processor does at once never slows it down: there is a lane for each.
+constexpr int lanes = 64;
+
+// An activity under way; the engine finds it again by the pointer kept in the activity.
+struct Running {
+  sg::ActivityPtr activity;
+  Token token{};
+};
+
+} // namespace
+
+struct SimgridEngine::State {
+  sg::Engine* engine = nullptr;
+  sg::NetZone* zone  = nullptr;
+  std::vector<sg::Host*> processors, ports;
+  std::vector<sg::Link*> links;
+  sg::Host* sink = nullptr;
+  std::deque<Running> pool; // stable addresses
+  std::vector<Running*> free;
+  Running* ended_last = nullptr; // still inside its own callback
+  std::function<void(const Token&)> ended;
+  std::int64_t activities = 0;
+
+  Running* take(Token token)
+  {
+    if (free.empty()) {
+      pool.emplace_back();
+      free.push_back(&pool.back());
+    }
+    Running* running = free.back();
+    free.pop_back();
+    running->token = token;
+    ++activities;
+    return running;
+  }
+
+  template <class Pointer>
+  void start(const Pointer& activity, Token token)
+  {
+    Running* running  = take(token);
+    running->activity = activity;
+    activity->set_data(running);
+    activity->vetoable_start();
+  }
+
+  void on_end(const sg::Activity& activity)
+  {
+    if (ended_last) {
+      ended_last->activity.reset();
+      free.push_back(ended_last);
+    }
+    auto* running     = activity.get_data<Running>();
+    ended_last        = running;
+    const Token token = running->token;
+    ended(token);
+  }
+};
+
+SimgridEngine::SimgridEngine() : state_(std::make_unique<State>())
+{
+  xbt_log_control_set("xbt_cfg.thresh:warning");
+  int argc       = 1;
+  char name[]    = "podsim";
+  char* argv[]   = {name, nullptr}; // never the user's arguments: SimGrid would interpret them
+  state_->engine = new sg::Engine(&argc, argv); // owned by SimGrid's singleton
+  sg::Engine::set_config("network/model:CM02");
+  sg::Engine::set_config("network/crosstraffic:0");
+  sg::Engine::set_config("network/TCP-gamma:1e15"); // else long latencies throttle flows
+  sg::Engine::set_config("surf/precision:1e-12");   // else events within a nanosecond merge
+  state_->zone = sg::create_star_zone("machine");
+  state_->sink = state_->zone->create_host("sink", ticks_per_second);
+  state_->zone->add_route(nullptr, state_->sink->get_netpoint(), nullptr, nullptr, std::vector<sg::LinkInRoute>{}, false);
+}
+
+SimgridEngine::~SimgridEngine() = default;
+
+Processor SimgridEngine::add_processor()
+{
+  state_->processors.push_back(
+      state_->zone->create_host(fmt::format("processor{}", state_->processors.size()), ticks_per_second)
+          ->set_core_count(lanes));
+  return static_cast<Processor>(state_->processors.size()) - 1;
+}
+
+Link SimgridEngine::add_link(double rate, Ticks latency)
+{
+  sg::Link* link = state_->zone->create_link(fmt::format("link{}", state_->links.size()), rate * ticks_per_second);
+  link->set_latency(static_cast<double>(latency) / ticks_per_second);
+  link->seal();
+  state_->links.push_back(link);
+  return static_cast<Link>(state_->links.size()) - 1;
+}
+
+Port SimgridEngine::add_port(const std::vector<Link>& out, const std::vector<Link>& in)
+{
+  sg::Host* host = state_->zone->create_host(fmt::format("port{}", state_->ports.size()), ticks_per_second);
+  const auto route = [&](const std::vector<Link>& links) {
+    std::vector<sg::LinkInRoute> all;
+    for (const Link link : links)
+      all.emplace_back(state_->links[static_cast<std::size_t>(link)]);
+    return all;
+  };
+  state_->zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, route(out), false);
+  state_->zone->add_route(nullptr, host->get_netpoint(), nullptr, nullptr, route(in), false);
+  state_->ports.push_back(host);
+  return static_cast<Port>(state_->ports.size()) - 1;
+}
+
+void SimgridEngine::compute(Processor on, Ticks work, Token token)
+{
+  state_->start(state_->processors[static_cast<std::size_t>(on)]->exec_init(static_cast<double>(work)), token);
+}
+
+void SimgridEngine::send(Port from, Ticks size, Token token)
+{
+  const sg::CommPtr comm = sg::Comm::sendto_init(state_->ports[static_cast<std::size_t>(from)], state_->sink);
+  comm->set_payload_size(static_cast<std::uint64_t>(size));
+  state_->start(comm, token);
+}
+
+void SimgridEngine::send(Port from, Port to, Ticks size, Token token)
+{
+  const sg::CommPtr comm = sg::Comm::sendto_init(state_->ports[static_cast<std::size_t>(from)],
+                                                 state_->ports[static_cast<std::size_t>(to)]);
+  comm->set_payload_size(static_cast<std::uint64_t>(size));
+  state_->start(comm, token);
+}
+
+void SimgridEngine::run(const std::function<void()>& started, const std::function<void(const Token&)>& ended)
+{
+  state_->zone->seal();
+  state_->ended = ended;
+  sg::Activity::on_completion_cb([state = state_.get()](const sg::Activity& activity) { state->on_end(activity); });
+  started();
+  state_->engine->run();
+}
+
+double SimgridEngine::now() const { return sg::Engine::get_clock() * ticks_per_second; }
+
+std::int64_t SimgridEngine::activities() const { return state_->activities; }
+
+const char* simgrid_version()
+{
+  static const std::string version =
+      fmt::format("{}.{}", SIMGRID_VERSION_MAJOR, SIMGRID_VERSION_MINOR);
+  return version.c_str();
+}
+
+} // namespace podsim

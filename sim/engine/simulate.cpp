@@ -1,0 +1,150 @@
+#include "sim/engine/simulate.hpp"
+
+#include "sim/engine/executor.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fmt/format.h>
+#include <stdexcept>
+#include <sys/wait.h>
+#include <type_traits>
+#include <unistd.h>
+
+namespace podsim {
+namespace {
+
+// The trace as bytes for the pipe between two processes of one binary.
+struct Header {
+  std::size_t classes, records;
+  Seconds end;
+  std::int64_t simulated_classes, activities;
+  bool chunked;
+};
+
+template <class T>
+void put(std::string& bytes, const T* values, std::size_t count)
+{
+  static_assert(std::is_trivially_copyable_v<T>);
+  bytes.append(reinterpret_cast<const char*>(values), count * sizeof(T));
+}
+
+template <class T>
+void get(const std::string& bytes, std::size_t& at, T* values, std::size_t count)
+{
+  if (at + count * sizeof(T) > bytes.size())
+    throw std::logic_error("the simulation's trace is cut short");
+  std::memcpy(values, bytes.data() + at, count * sizeof(T));
+  at += count * sizeof(T);
+}
+
+std::string to_bytes(const Trace& trace)
+{
+  const Header header{trace.classes.size(),    trace.records.size(), trace.end,
+                      trace.simulated_classes, trace.activities,     trace.chunked};
+  std::string bytes;
+  put(bytes, &header, 1);
+  put(bytes, trace.classes.data(), trace.classes.size());
+  put(bytes, trace.records.data(), trace.records.size());
+  return bytes;
+}
+
+Trace from_bytes(const std::string& bytes)
+{
+  Header header{};
+  std::size_t at = 0;
+  get(bytes, at, &header, 1);
+  Trace trace;
+  trace.end               = header.end;
+  trace.simulated_classes = header.simulated_classes;
+  trace.activities        = header.activities;
+  trace.chunked           = header.chunked;
+  trace.classes.resize(header.classes);
+  trace.records.resize(header.records);
+  get(bytes, at, trace.classes.data(), header.classes);
+  get(bytes, at, trace.records.data(), header.records);
+  return trace;
+}
+
+void write_all(int file, const std::string& bytes)
+{
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t written = write(file, bytes.data() + done, bytes.size() - done);
+    if (written < 0 && errno != EINTR)
+      _exit(EXIT_FAILURE);
+    done += written > 0 ? static_cast<std::size_t>(written) : 0;
+  }
+}
+
+std::string read_all(int file)
+{
+  std::string bytes;
+  std::string block(1U << 16U, '\0');
+  for (;;) {
+    const ssize_t got = read(file, block.data(), block.size());
+    if (got > 0)
+      bytes.append(block, 0, static_cast<std::size_t>(got));
+    else if (got == 0 || errno != EINTR)
+      return bytes;
+  }
+}
+
+// Runs `work` in a child process and returns the bytes that it made.
+template <class Work>
+std::string in_child(const Work& work)
+{
+  int pipe_ends[2];
+  if (pipe(pipe_ends) != 0)
+    throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+  const pid_t child = fork();
+  if (child < 0)
+    throw std::runtime_error(fmt::format("cannot start a process: {}", std::strerror(errno)));
+  if (child == 0) {
+    close(pipe_ends[0]);
+    std::signal(SIGINT, SIG_DFL);
+    try {
+      write_all(pipe_ends[1], work());
+      _exit(EXIT_SUCCESS);
+    } catch (const std::exception& error) {
+      fmt::print(stderr, "podsim: internal error: {}\n", error.what());
+      _exit(EXIT_FAILURE);
+    }
+  }
+  close(pipe_ends[1]);
+  std::string bytes = read_all(pipe_ends[0]);
+  close(pipe_ends[0]);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT)
+    throw Interrupted{};
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
+    throw std::logic_error(fmt::format("the simulation's process failed (wait status {})", status));
+  return bytes;
+}
+
+} // namespace
+
+Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement,
+               MultiAxis multi_axis, const SimulationOptions& options)
+{
+  const TimedProgram timed = time(program, machine, placement, multi_axis, options.granularity);
+  const Partition classes  = fold(machine, placement);
+  const Partition partition = options.explicit_devices ? explicit_partition(machine) : classes;
+  std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold
+  for (const DeviceClass& own : classes.classes)
+    recorded.push_back(partition.class_of[static_cast<std::size_t>(own.representative)]);
+  Trace trace = from_bytes(in_child([&] {
+    return to_bytes(execute({program, timed, machine, placement, partition, recorded, options.progress}));
+  }));
+  trace.classes = classes.classes;
+  return trace;
+}
+
+Seconds explicit_estimate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine)
+{
+  const auto devices = static_cast<double>(machine.devices());
+  return Seconds(devices * activities_per_device(program, timed) * (2e-6 + 4.4e-9 * devices));
+}
+
+} // namespace podsim

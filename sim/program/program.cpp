@@ -1,0 +1,84 @@
+#include "sim/program/program.hpp"
+
+#include <algorithm>
+
+namespace podsim {
+
+const std::vector<std::pair<std::string, Dim>>& dim_names()
+{
+  static const std::vector<std::pair<std::string, Dim>> names{
+      {"batch", Dim::batch},       {"sequence", Dim::sequence}, {"key_sequence", Dim::key_sequence},
+      {"embed", Dim::embed},       {"mlp", Dim::mlp},           {"heads", Dim::heads},
+      {"head_dim", Dim::head_dim}, {"vocab", Dim::vocab},       {"position", Dim::position},
+      {"layer", Dim::layer}};
+  return names;
+}
+
+double Tensor::elements() const
+{
+  double product = 1;
+  for (const Extent& extent : shape)
+    product *= static_cast<double>(extent.size);
+  return product;
+}
+
+std::int64_t Tensor::size(Dim dim) const
+{
+  for (const Extent& extent : shape)
+    if (extent.dim == dim)
+      return extent.size;
+  return 1;
+}
+
+TensorId Block::add(Tensor tensor)
+{
+  tensors.push_back(std::move(tensor));
+  return static_cast<TensorId>(tensors.size()) - 1;
+}
+
+std::optional<TensorId> Block::find(const std::string& wanted) const
+{
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (tensors[i].name == wanted)
+      return static_cast<TensorId>(i);
+  return std::nullopt;
+}
+
+std::vector<Extent> seen_shape(const Block& block, const Operand& operand)
+{
+  std::vector<Extent> shape = block.tensors[static_cast<std::size_t>(operand.tensor)].shape;
+  if (operand.as_keys)
+    for (Extent& extent : shape)
+      if (extent.dim == Dim::sequence)
+        extent.dim = Dim::key_sequence;
+  return shape;
+}
+
+std::vector<Extent> loops(const Block& block, const Operation& operation)
+{
+  std::vector<Extent> all;
+  const auto merge = [&](const Operand& operand) {
+    for (const Extent& extent : seen_shape(block, operand)) {
+      const auto known = std::find_if(all.begin(), all.end(), [&](const Extent& e) { return e.dim == extent.dim; });
+      if (known == all.end())
+        all.push_back(extent);
+      else
+        known->size = std::max(known->size, extent.size);
+    }
+  };
+  std::for_each(operation.inputs.begin(), operation.inputs.end(), merge);
+  std::for_each(operation.outputs.begin(), operation.outputs.end(), merge);
+  return all;
+}
+
+double flops(const Block& block, const Operation& operation)
+{
+  if (operation.kind != OperationKind::einsum)
+    return 0;
+  double multiply_adds = 1;
+  for (const Extent& extent : loops(block, operation))
+    multiply_adds *= static_cast<double>(extent.size);
+  return 2 * multiply_adds * operation.fraction;
+}
+
+} // namespace podsim

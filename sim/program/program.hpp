@@ -1,0 +1,92 @@
+#pragma once
+// What one training step computes, for the whole batch and before any sharding: blocks of operations, a
+// block being repeated `count` times in a row (the layers). Blocks are never flattened here: later stages
+// need the repetition.
+//
+// Within a block, operations stand in the order in which a device executes them, and depend on each
+// other through tensors; a tensor that no operation of the block produces comes from an earlier block,
+// or from the iteration before.
+
+#include "sim/program/pointwise.hpp"
+#include "sim/program/tensor.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace podsim {
+
+enum class OperationKind : std::uint8_t {
+  einsum,      // product of two tensors, summed over the dimensions that the output has not
+  pointwise,   // element by element; see PointwiseKind
+  lookup,      // rows of an embedding table: a sum over vocab without FLOPs
+  scatter_add, // the gradient of a lookup
+};
+
+enum class Pass : std::uint8_t { forward, recompute, backward, update };
+
+// A tensor as an operation sees it. `as_keys` reads its dimension `sequence` as `key_sequence`: the same
+// activation gives queries and keys.
+struct Operand {
+  TensorId tensor;
+  bool as_keys = false;
+};
+
+struct Operation {
+  std::string name;
+  OperationKind kind;
+  std::vector<Operand> inputs;
+  std::vector<Operand> outputs;
+  const PointwiseKind* pointwise = nullptr; // of a pointwise operation,
+  const PointwisePasses* passes  = nullptr; // and which of the kind's passes it makes
+  Pass pass                      = Pass::forward;
+  bool attention                 = false; // scores and context: the FLOPs that are not in the weights
+  bool accumulates               = false; // adds to its output instead of setting it
+  double fraction                = 1;     // of its work that is done: remat may repeat a part
+};
+
+struct Block {
+  std::string name;
+  std::int64_t count = 1;
+  std::vector<Tensor> tensors;
+  std::vector<Operation> operations;
+  std::vector<TensorId> outputs; // what later blocks or iterations read
+  std::vector<TensorId> saved;   // what is kept from each iteration until the backward pass
+
+  TensorId add(Tensor tensor);
+  const Tensor& tensor(TensorId id) const { return tensors[static_cast<std::size_t>(id)]; }
+  std::optional<TensorId> find(const std::string& name) const;
+};
+
+// Shapes of an operand's dimensions as the operation sees them.
+std::vector<Extent> seen_shape(const Block& block, const Operand& operand);
+
+// Extents of the loops of an operation: all dimensions of its operands, each with its largest size (one key
+// head broadcasts to all query heads).
+std::vector<Extent> loops(const Block& block, const Operation& operation);
+
+// 2 for each multiply-add of an einsum, unpadded, times the fraction; 0 for the rest.
+double flops(const Block& block, const Operation& operation);
+
+// The element types that the software of the day chose.
+struct Precision {
+  Dtype activations      = Dtype::bf16;
+  Dtype weight_gather    = Dtype::bf16; // weights as matrix products read them and gathers carry them
+  Dtype gradient         = Dtype::bf16; // gradients as reductions carry them
+  Dtype attention_logits = Dtype::f32;
+};
+
+// What the formulas for utilisation need of the model.
+struct ModelShape {
+  double parameters;        // N; a tied embedding counts once
+  double active_parameters; // those that a token meets
+  std::int64_t layers, heads, head_dim, sequence;
+};
+
+struct Program {
+  ModelShape model;
+  double tokens_per_step;
+  std::vector<Block> blocks;
+};
+
+} // namespace podsim

@@ -1,0 +1,32 @@
+#pragma once
+// One training step from a model's forward pass: forward layers, loss, backward layers with their
+// recomputation, then the clip by the global norm and the optimizer's update.
+
+#include "sim/program/differentiate.hpp"
+#include "sim/program/program.hpp"
+
+namespace podsim {
+
+// What a model gives: its forward pass in three blocks. `layer` reads the activation `input` and makes
+// outputs[0], which the next layer reads; `embedding` makes the first one; `head` ends in the gradient of
+// the logits (`logits` -> `logits_gradient`), so that its gradients stand in the same block.
+struct ForwardPass {
+  ModelShape shape;
+  Block embedding, layer, head;
+  TensorId input;
+  TensorId logits, logits_gradient;
+};
+
+struct Optimizer {
+  std::string name;
+  const PointwiseKind* update;
+  bool factored; // a row and a column state instead of two states of the weight's size
+};
+
+// "adamw", "adafactor" (unfactored with momentum, as PaLM's: the size of Adam's), "adafactor-factored".
+const std::vector<std::pair<std::string, Optimizer>>& optimizers();
+
+Program training_step(ForwardPass model, const Remat& remat, const Optimizer& optimizer, const Precision& precision,
+                      double tokens_per_step);
+
+} // namespace podsim

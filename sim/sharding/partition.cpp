@@ -1,0 +1,440 @@
+#include "sim/sharding/partition.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace podsim {
+namespace {
+
+bool is_weight_like(TensorKind kind) { return kind != TensorKind::activation; }
+
+// Collectives of weights or gradients that XLA's combiner makes one.
+struct Group {
+  std::vector<int> members;
+  int place; // the member in whose position the combined one stands
+};
+
+std::vector<Group> combinable(const DeviceBlock& block, const std::set<int>& of_weights)
+{
+  std::map<std::tuple<CollectiveKind, AxisMask, bool>, std::vector<int>> alike;
+  for (std::size_t i = 0; i < block.operations.size(); ++i) {
+    const DeviceOperation& op = block.operations[i];
+    if (op.kind == DeviceOperation::Kind::collective && of_weights.contains(static_cast<int>(i)))
+      alike[{op.collective.kind, op.collective.axes, op.needs.empty()}].push_back(static_cast<int>(i));
+  }
+  std::vector<Group> groups;
+  for (const auto& [key, members] : alike) {
+    const bool from_start = std::get<2>(key); // nothing to wait for: all move to the first, else to the last
+    const Group group{members, from_start ? members.front() : members.back()};
+    const auto reads_early = [&](const DeviceOperation& op) {
+      return std::any_of(op.needs.begin(), op.needs.end(), [&](int need) {
+        return std::find(members.begin(), members.end(), need) != members.end() &&
+               &op - block.operations.data() < group.place;
+      });
+    };
+    if (std::none_of(block.operations.begin(), block.operations.end(), reads_early))
+      groups.push_back(group);
+  }
+  return groups;
+}
+
+void combine(DeviceBlock& block, const std::set<int>& of_weights)
+{
+  const int size = static_cast<int>(block.operations.size());
+  std::vector<int> into(static_cast<std::size_t>(size)); // old index -> old index it is merged into
+  for (int i = 0; i < size; ++i)
+    into[static_cast<std::size_t>(i)] = i;
+  for (const Group& group : combinable(block, of_weights)) {
+    DeviceOperation& whole = block.operations[static_cast<std::size_t>(group.place)];
+    if (group.members.size() > 1)
+      whole.name = std::string(name(whole.collective.kind)) + (whole.needs.empty() && whole.collective.kind == CollectiveKind::all_gather ? " weights" : " gradients");
+    for (const int member : group.members)
+      if (member != group.place) {
+        const DeviceOperation& part = block.operations[static_cast<std::size_t>(member)];
+        whole.collective.full += part.collective.full;
+        whole.needs.insert(whole.needs.end(), part.needs.begin(), part.needs.end());
+        into[static_cast<std::size_t>(member)] = group.place;
+      }
+  }
+  std::vector<int> renumbered(static_cast<std::size_t>(size));
+  std::vector<DeviceOperation> kept;
+  for (int i = 0; i < size; ++i)
+    if (into[static_cast<std::size_t>(i)] == i) {
+      renumbered[static_cast<std::size_t>(i)] = static_cast<int>(kept.size());
+      kept.push_back(std::move(block.operations[static_cast<std::size_t>(i)]));
+    }
+  const auto moved = [&](int old) {
+    return old < 0 || old >= size ? old
+                                  : renumbered[static_cast<std::size_t>(into[static_cast<std::size_t>(old)])];
+  };
+  for (DeviceOperation& op : kept) {
+    for (int& need : op.needs)
+      need = moved(need);
+    std::sort(op.needs.begin(), op.needs.end());
+    op.needs.erase(std::unique(op.needs.begin(), op.needs.end()), op.needs.end());
+  }
+  for (Buffer& buffer : block.buffers) {
+    buffer.first = moved(buffer.first);
+    buffer.last  = std::min(std::max(moved(buffer.last), buffer.first), static_cast<int>(kept.size()));
+  }
+  block.operations = std::move(kept);
+}
+
+// One block while it is partitioned. Each tensor exists in versions: as it was produced, as it is stored,
+// as some product needs it.
+class BlockPartitioner {
+public:
+  BlockPartitioner(const Block& block, const Mesh& mesh, const ShardingRules& rules, AxisMask deferred,
+                   const Overlap& overlap)
+      : block_(block), mesh_(mesh), rules_(rules), deferred_(deferred), overlap_(overlap), versions_(block.tensors.size())
+  {
+    for (std::size_t i = 0; i < block.tensors.size(); ++i) {
+      const Tensor& tensor = block.tensors[i];
+      Layout stands        = stored(tensor);
+      if (tensor.kind == TensorKind::weight_gradient)
+        stands.partial = deferred_; // as earlier blocks leave it
+      versions_[i].push_back({stands, {}, -1});
+    }
+  }
+
+  DeviceBlock partition()
+  {
+    for (const Operation& operation : block_.operations)
+      if (operation.kind == OperationKind::pointwise)
+        partition_pointwise(operation);
+      else
+        partition_product(operation);
+    for (const TensorId output : block_.outputs) {
+      Layout wanted = stored(block_.tensor(output));
+      if (block_.tensor(output).kind == TensorKind::weight_gradient)
+        wanted.partial = versions(output).back().layout.partial & deferred_;
+      require(output, wanted);
+      keep_until(output, wanted, static_cast<int>(device_.operations.size()));
+    }
+    device_.name  = block_.name;
+    device_.count = block_.count;
+    for (const TensorId saved : block_.saved)
+      device_.saved += local_bytes(block_.tensor(saved), stored(block_.tensor(saved)));
+    combine(device_, of_weights_);
+    return std::move(device_);
+  }
+
+private:
+  struct Version {
+    Layout layout;
+    std::vector<int> producers; // operations to wait for
+    int buffer;                 // index in DeviceBlock::buffers, -1 for what is counted elsewhere
+  };
+
+  std::vector<Version>& versions(TensorId tensor) { return versions_[static_cast<std::size_t>(tensor)]; }
+
+  Layout stored(const Tensor& tensor) const
+  {
+    return layout(tensor.shape, is_weight_like(tensor.kind) ? rules_.weights : rules_.activations, mesh_);
+  }
+
+  Bytes local_bytes(const Tensor& tensor, const Layout& lies) const
+  {
+    return Bytes(local_elements(tensor.shape, lies, mesh_) * bytes_per_element(tensor.dtype));
+  }
+
+  int add(DeviceOperation operation)
+  {
+    device_.operations.push_back(std::move(operation));
+    return static_cast<int>(device_.operations.size()) - 1;
+  }
+
+  int add_buffer(const Tensor& tensor, const Layout& lies, int first)
+  {
+    const Buffer::Kind kind = tensor.kind == TensorKind::weight            ? Buffer::Kind::gathered_weights
+                              : tensor.kind == TensorKind::weight_gradient ? Buffer::Kind::gradients
+                                                                           : Buffer::Kind::workspace;
+    device_.buffers.push_back({tensor.name, kind, local_bytes(tensor, lies), first, first});
+    return static_cast<int>(device_.buffers.size()) - 1;
+  }
+
+  void keep_until(TensorId tensor, const Layout& lies, int operation)
+  {
+    for (const Version& version : versions(tensor))
+      if (version.layout == lies && version.buffer >= 0)
+        device_.buffers[static_cast<std::size_t>(version.buffer)].last = operation;
+  }
+
+  // Inserts a collective that makes a new version of the tensor from `from`.
+  Version communicate(TensorId id, const Version& from, CollectiveKind kind, AxisMask axes, Bytes full, Layout result)
+  {
+    const Tensor& tensor = block_.tensor(id);
+    const bool gradient  = tensor.kind == TensorKind::weight_gradient;
+    const bool weight    = tensor.kind == TensorKind::weight;
+    DeviceOperation operation{.name = std::string(name(kind)) + " " + tensor.name,
+                              .kind = DeviceOperation::Kind::collective,
+                              .pass = pass_};
+    operation.collective   = {kind, axes, full};
+    operation.needs        = from.producers;
+    operation.asynchronous = (weight && overlap_.weight_gathers) ||
+                             (gradient && overlap_.gradient_reductions && !from.producers.empty());
+    const int index = add(std::move(operation));
+    if (weight || gradient)
+      of_weights_.insert(index);
+    if (from.buffer >= 0)
+      device_.buffers[static_cast<std::size_t>(from.buffer)].last = index;
+    return {result, {index}, add_buffer(tensor, result, index)};
+  }
+
+  // The operations that give `tensor` in the wanted layout, with the collectives it takes.
+  std::vector<int> require(TensorId id, const Layout& wanted)
+  {
+    const Tensor& tensor = block_.tensor(id);
+    const auto exact = [&](const Version& version) { return version.layout == wanted; };
+    const auto known = std::find_if(versions(id).begin(), versions(id).end(), exact);
+    if (known != versions(id).end())
+      return known->producers;
+
+    Version version = versions(id).back();
+    for (const Version& other : versions(id)) // a whole sum beats a partial one
+      if ((other.layout.partial & ~wanted.partial) == 0)
+        version = other;
+    if (const AxisMask sums = version.layout.partial & ~wanted.partial; sums != 0) {
+      version = reduce(id, version, sums);
+      versions(id).push_back(version);
+    }
+    AxisMask gathered = 0;
+    Layout whole      = version.layout;
+    for (std::size_t dim = 0; dim < dim_count; ++dim) {
+      gathered |= version.layout.dims[dim] & ~wanted.dims[dim];
+      whole.dims[dim] &= wanted.dims[dim];
+    }
+    if (gathered != 0)
+      version = communicate(id, version, CollectiveKind::all_gather, gathered, local_bytes(tensor, whole), whole);
+    version.layout = wanted; // what is left to do is a slice
+    versions(id).push_back(version);
+    return version.producers;
+  }
+
+  Version reduce(TensorId id, Version version, AxisMask sums)
+  {
+    const Tensor& tensor  = block_.tensor(id);
+    const Layout storage  = stored(tensor);
+    const AxisMask scattered = sums & storage.axes() & ~version.layout.axes();
+    if (scattered != 0) {
+      Layout result = version.layout;
+      for (std::size_t dim = 0; dim < dim_count; ++dim)
+        result.dims[dim] |= storage.dims[dim] & scattered;
+      result.partial &= ~scattered;
+      version = communicate(id, version, CollectiveKind::reduce_scatter, scattered,
+                            local_bytes(tensor, version.layout), result);
+    }
+    if (const AxisMask rest = sums & ~scattered; rest != 0) {
+      Layout result = version.layout;
+      result.partial &= ~rest;
+      version = communicate(id, version, CollectiveKind::all_reduce, rest, local_bytes(tensor, version.layout), result);
+    }
+    return version;
+  }
+
+  void produce(const Operand& output, const Layout& lies, int index, bool accumulates)
+  {
+    std::vector<Version>& all = versions(output.tensor);
+    const bool first          = !accumulates || all.back().producers.empty();
+    if (first)
+      all = {{lies, {index}, add_buffer(block_.tensor(output.tensor), lies, index)}};
+    else {
+      all.back().producers.push_back(index);
+      all.back().layout.partial |= lies.partial; // a whole summand is added by one member of the group
+    }
+  }
+
+  void needs(DeviceOperation& operation, const Operand& input, const Layout& wanted)
+  {
+    for (const int producer : require(input.tensor, wanted))
+      operation.needs.push_back(producer);
+    used_.push_back({input.tensor, wanted});
+  }
+
+  int place(DeviceOperation operation)
+  {
+    const int index = add(std::move(operation));
+    for (const auto& [tensor, lies] : used_)
+      keep_until(tensor, lies, index);
+    used_.clear();
+    return index;
+  }
+
+  // Einsums, and lookups and scatter-adds, which have their loops but no FLOPs.
+  void partition_product(const Operation& operation)
+  {
+    pass_                            = operation.pass;
+    const std::vector<Extent> extents = loops(block_, operation);
+    const Layout split                = layout(extents, rules_.compute, mesh_);
+    const auto seen                   = [&](const Operand& operand) { // as the loops split its dimensions
+      Layout lies = layout(seen_shape(block_, operand), split.dims, mesh_);
+      if (operand.as_keys)
+        std::swap(lies.dims[static_cast<std::size_t>(Dim::sequence)],
+                  lies.dims[static_cast<std::size_t>(Dim::key_sequence)]);
+      return lies;
+    };
+    const auto extent_in = [&](const Operand& operand, Dim dim) {
+      for (const Extent& extent : seen_shape(block_, operand))
+        if (extent.dim == dim)
+          return extent.size;
+      return std::int64_t{0};
+    };
+
+    DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
+    device.attention = operation.attention;
+    Bytes traffic;
+    for (const Operand& input : operation.inputs) {
+      needs(device, input, seen(input));
+      traffic += local_bytes(block_.tensor(input.tensor), seen(input));
+    }
+    const Operand& output = operation.outputs[0];
+    Layout result         = seen(output);
+    result.partial        = split.axes() & ~result.axes();
+    const Bytes written   = local_bytes(block_.tensor(output.tensor), result);
+    traffic += written * (operation.accumulates ? 2.0 : 1.0);
+
+    if (operation.kind == OperationKind::einsum) {
+      MatrixShape matrix;
+      for (const Extent& extent : extents) {
+        const double size = local_size(extent, split.dims, mesh_);
+        const bool in_a   = extent_in(operation.inputs[0], extent.dim) == extent.size;
+        const bool in_b   = extent_in(operation.inputs[1], extent.dim) == extent.size;
+        const bool in_out = extent_in(output, extent.dim) == extent.size;
+        (in_a && in_b && in_out ? matrix.batch : !in_out ? matrix.k : in_a ? matrix.m : matrix.n) *= size;
+      }
+      matrix.m *= operation.fraction;
+      device.work.matrix = matrix;
+    } else if (operation.kind == OperationKind::lookup) {
+      traffic = written * 2.0; // the rows that are looked up, and the result
+    } else {
+      traffic += traffic - written; // zeroes, then each row read and written
+    }
+    device.work.hbm = traffic * operation.fraction;
+    produce(output, result, place(std::move(device)), operation.accumulates);
+  }
+
+  void partition_pointwise(const Operation& operation)
+  {
+    pass_ = operation.pass;
+    DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
+    double largest     = 0;
+    AxisMask all       = 0;
+    const auto measure = [&](const Operand& operand, double passes) {
+      const Tensor& tensor = block_.tensor(operand.tensor);
+      const Layout lies    = stored(tensor);
+      device.work.hbm += local_bytes(tensor, lies) * passes;
+      largest = std::max(largest, local_elements(tensor.shape, lies, mesh_));
+      all |= lies.axes();
+    };
+    for (std::size_t i = 0; i < operation.inputs.size(); ++i) {
+      needs(device, operation.inputs[i], stored(block_.tensor(operation.inputs[i].tensor)));
+      measure(operation.inputs[i], operation.passes->reads.at(i));
+    }
+    for (const Operand& output : operation.outputs)
+      measure(output, operation.passes->writes);
+    device.work.vector = Ops(largest * operation.passes->vector_ops);
+    device.attention   = operation.attention;
+    const int index    = place(std::move(device));
+    for (const Operand& output : operation.outputs) {
+      Layout result  = stored(block_.tensor(output.tensor));
+      result.partial = all & ~result.axes() & summed_axes(operation, output);
+      produce(output, result, index, operation.accumulates);
+    }
+  }
+
+  // Axes that split a dimension of an input which the output has not: the output is a sum over it.
+  AxisMask summed_axes(const Operation& operation, const Operand& output) const
+  {
+    AxisMask axes = 0;
+    for (const Operand& input : operation.inputs) {
+      const Tensor& tensor = block_.tensor(input.tensor);
+      const Layout lies    = stored(tensor);
+      for (const Extent& extent : tensor.shape)
+        if (block_.tensor(output.tensor).size(extent.dim) == 1)
+          axes |= lies.dims[static_cast<std::size_t>(extent.dim)];
+    }
+    return axes;
+  }
+
+  const Block& block_;
+  const Mesh& mesh_;
+  const ShardingRules& rules_;
+  AxisMask deferred_;
+  const Overlap& overlap_;
+  std::vector<std::vector<Version>> versions_;
+  DeviceBlock device_;
+  Pass pass_ = Pass::forward;
+  std::vector<std::pair<TensorId, Layout>> used_; // by the operation being placed
+  std::set<int> of_weights_;                      // collectives of weights and gradients
+};
+
+ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRules& rules)
+{
+  ResidentBytes bytes;
+  for (const Tensor& tensor : update.tensors) {
+    const Bytes local(local_elements(tensor.shape, layout(tensor.shape, rules.weights, mesh), mesh) *
+                      bytes_per_element(tensor.dtype));
+    if (tensor.kind == TensorKind::weight)
+      bytes.parameters += local;
+    else if (tensor.kind == TensorKind::weight_gradient)
+      bytes.gradients += local;
+    else if (tensor.kind == TensorKind::optimizer_state)
+      bytes.optimizer_state += local;
+  }
+  return bytes;
+}
+
+bool reads_gradients_of_others(const Block& block)
+{
+  return std::any_of(block.operations.begin(), block.operations.end(), [](const Operation& op) {
+    return op.pass == Pass::update;
+  });
+}
+
+} // namespace
+
+const char* name(CollectiveKind kind)
+{
+  switch (kind) {
+  case CollectiveKind::all_gather:
+    return "all-gather";
+  case CollectiveKind::reduce_scatter:
+    return "reduce-scatter";
+  case CollectiveKind::all_reduce:
+    return "all-reduce";
+  }
+  return "";
+}
+
+PrecedenceGraph precedence(const DeviceBlock& block)
+{
+  PrecedenceGraph graph(block.operations.size());
+  int previous = -1;
+  for (std::size_t i = 0; i < block.operations.size(); ++i) {
+    for (const int need : block.operations[i].needs)
+      add_edge(static_cast<std::size_t>(need), i, graph);
+    if (block.operations[i].asynchronous)
+      continue;
+    if (previous >= 0)
+      add_edge(static_cast<std::size_t>(previous), i, graph);
+    previous = static_cast<int>(i);
+  }
+  return graph;
+}
+
+ShardedProgram partition(const Program& program, const Mesh& mesh, const ShardingRules& rules, AxisMask deferred,
+                         const Overlap& overlap)
+{
+  DeviceProgram device;
+  for (const Block& block : program.blocks) {
+    BlockPartitioner partitioner(block, mesh, rules, deferred, overlap);
+    DeviceBlock partitioned            = partitioner.partition();
+    partitioned.waits_for_asynchronous = reads_gradients_of_others(block);
+    device.blocks.push_back(std::move(partitioned));
+  }
+  device.resident = resident(program.blocks.back(), mesh, rules);
+  return {mesh, {std::move(device)}, overlap.prefetch_layers};
+}
+
+} // namespace podsim

@@ -1,0 +1,29 @@
+#pragma once
+// From a program to what each device does, as GSPMD partitions: the loops of a matrix product are split by
+// the rules' compute table, and wherever a tensor does not lie as its reader needs it, a collective is put in
+// between:
+//   split in storage, whole in the loops     -> all-gather
+//   summed over a split dimension            -> every member holds a summand: reduce-scatter where storage
+//                                               splits over that axis, all-reduce where it does not
+//   whole in storage, split in the loops     -> a slice, which is free
+// A collective is inserted when somebody reads its result, once for all its readers in a block. Gathers
+// of weights and reductions of gradients are combined into one of a kind per block, as XLA's combiner
+// does.
+
+#include "sim/sharding/sharded_program.hpp"
+#include "sim/sharding/sharding.hpp"
+
+namespace podsim {
+
+// What the compiler does with the collectives of weights and gradients.
+struct Overlap {
+  bool weight_gathers      = false; // asynchronous
+  bool gradient_reductions = false; // asynchronous
+  int prefetch_layers      = 0;     // how many layers ahead weights may be gathered
+};
+
+// `deferred`: mesh axes over which gradients are reduced only after the whole backward pass.
+ShardedProgram partition(const Program& program, const Mesh& mesh, const ShardingRules& rules, AxisMask deferred,
+                         const Overlap& overlap);
+
+} // namespace podsim

@@ -1,0 +1,46 @@
+#pragma once
+// Shardings as rules about dimension names, after GSPMD (Xu et al. 2021, arXiv:2105.04663): which mesh
+// axes split a dimension of a stored weight, of a stored activation, and of the loops of a matrix product.
+// Everything that is communicated follows from the three tables (see partition.hpp).
+
+#include "sim/core/reader.hpp"
+#include "sim/program/tensor.hpp"
+#include "sim/sharding/mesh.hpp"
+
+#include <array>
+
+namespace podsim {
+
+using DimAxes = std::array<AxisMask, dim_count>; // mesh axes a dimension is split over
+
+struct ShardingRules {
+  std::string name;
+  DimAxes weights{};     // also their gradients and the optimizer's state
+  DimAxes activations{}; // between operations
+  DimAxes compute{};     // while a matrix product runs
+};
+
+// {"weights": {"embed": "data", ...}, "activations": {...}, "compute": {...}}; axes of the usual names that the
+// mesh lacks are passed over.
+ShardingRules read_sharding(Reader rules, const Mesh& mesh);
+
+// How a tensor lies on the mesh: what splits each dimension, and over which axes every member of a group
+// holds a summand instead of the sum.
+struct Layout {
+  DimAxes dims{};
+  AxisMask partial = 0;
+
+  AxisMask axes() const; // all that split a dimension
+  friend bool operator==(const Layout&, const Layout&) = default;
+};
+
+// The layout of a tensor with these extents under a table. An axis splits one dimension only (the first
+// that wants it), and only one with an element for each of its devices: a single key head stays whole. A dimension
+// that does not divide is padded, as GSPMD does (256,000 words over 12 chips).
+Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh);
+
+// Elements of a dimension, and of a whole tensor, on one device, padding included.
+double local_size(const Extent& extent, const DimAxes& dims, const Mesh& mesh);
+double local_elements(const std::vector<Extent>& shape, const Layout& layout, const Mesh& mesh);
+
+} // namespace podsim
