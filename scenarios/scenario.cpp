@@ -183,10 +183,12 @@ PublishedFigure read_published(Reader figure)
 {
   PublishedFigure read;
   read.id               = figure.at("id").text();
-  read.metric           = figure.at("metric").choice(metric_names());
-  const MetricUnit unit = unit_of(read.metric);
-  read.unit             = figure.at("unit").choice<std::string>({{unit.name, unit.name}});
-  read.value            = figure.at("value").number() * unit.base_units;
+  std::vector<std::pair<std::string, Metric>> names;
+  for (const MetricInfo& row : metric_table())
+    names.emplace_back(row.name, row.metric);
+  read.metric      = figure.at("metric").choice(names);
+  const double one = figure.at("unit").choice<double>({{info(read.metric).unit, info(read.metric).base_units}});
+  read.value       = figure.at("value").number() * one;
   if (!(read.value > 0))
     figure.at("value").expected("a positive number");
   read.convention  = figure.at("convention").choice<std::string>({{"palm", "palm"}, {"6N", "6N"}, {"none", "none"}});
@@ -199,35 +201,6 @@ PublishedFigure read_published(Reader figure)
 }
 
 } // namespace
-
-const std::vector<std::pair<std::string, Metric>>& metric_names()
-{
-  static const std::vector<std::pair<std::string, Metric>> names{
-      {"mfu", Metric::mfu},
-      {"mfu_without_attention", Metric::mfu_without_attention},
-      {"hfu", Metric::hfu},
-      {"tokens_per_s", Metric::tokens_per_s},
-      {"step_time", Metric::step_time},
-      {"dcn_burst", Metric::dcn_burst}};
-  return names;
-}
-
-MetricUnit unit_of(Metric metric)
-{
-  switch (metric) {
-  case Metric::mfu:
-  case Metric::mfu_without_attention:
-  case Metric::hfu:
-    return {"%", 0.01};
-  case Metric::tokens_per_s:
-    return {"tokens/s", 1};
-  case Metric::step_time:
-    return {"s", 1};
-  case Metric::dcn_burst:
-    return {"Tb/s", 1e12 / 8};
-  }
-  return {};
-}
 
 ScenarioIdentity identify(Document& document)
 {

@@ -3,6 +3,7 @@
 
 #include "models/transformer.hpp"
 #include "scenarios/resolve.hpp"
+#include "sim/core/published.hpp"
 #include "sim/sharding/partition.hpp"
 #include "topologies/machine.hpp"
 
@@ -25,21 +26,6 @@ struct Software {
   Overlap overlap;
   Precision precision;
   bool concurrent_axes = false;
-};
-
-enum class Metric { mfu, mfu_without_attention, hfu, tokens_per_s, step_time, dcn_burst };
-
-// A figure that somebody published for this scenario. `value` in base units: seconds, tokens a second, bytes a
-// second, fractions of 1.
-struct PublishedFigure {
-  std::string id;
-  Metric metric;
-  double value;
-  std::string unit;
-  std::string convention; // which FLOPs count
-  std::string statistic;  // best, median, average
-  bool calibration;       // constants were fitted to it, or it is an input: never a test of the prediction
-  std::string source;
 };
 
 struct Scenario {
@@ -67,13 +53,5 @@ struct ScenarioIdentity {
   std::string name, hash;
 };
 ScenarioIdentity identify(Document& document);
-
-// The unit that a metric is published and shown in, and how many base units that is.
-struct MetricUnit {
-  std::string name;
-  double base_units;
-};
-MetricUnit unit_of(Metric metric);
-const std::vector<std::pair<std::string, Metric>>& metric_names();
 
 } // namespace podsim

@@ -132,6 +132,20 @@ Ticks duration(const Plan& plan)
   return longest;
 }
 
+Traffic traffic(const RingPhase& phase, const Machine& machine)
+{
+  if (phase.dcn) {
+    const std::int64_t chunks = phase.length - 1;
+    return {phase.chunk * static_cast<double>(chunks), chunks * machine.host.chip_count() * phase.step};
+  }
+  const auto chunks = static_cast<double>(phase.length - 1); // both directions of a ring together; of a line on average
+  if (!phase.factor.closed)
+    return {phase.chunk * chunks, (phase.length - 1) * phase.step};
+  const std::int64_t steps = phase.length / 2;
+  return {phase.chunk * (chunks * static_cast<double>(phase.factor.stride)),
+          phase.factor.stride * ((steps - 1) * phase.step + phase.last_step)};
+}
+
 bool shares_links_with_itself(const Plan& plan, const Machine& machine)
 {
   const auto crowds = [&](const RingPhase& phase) { return phase.dcn && machine.host.chip_count() > 1; };

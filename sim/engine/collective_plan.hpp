@@ -50,10 +50,18 @@ std::int64_t receives(const RingPhase& phase, std::int64_t position, int directi
 // How many chunks must have come in before the send with this index (from 0).
 std::int64_t receives_before(const RingPhase& phase, std::int64_t position, int direction, std::int64_t send);
 
-// How long a phase or plan takes on links that nothing else uses; parts that share links among
-// themselves (see shares_links_with_itself) take longer.
+// How long a phase or plan takes on links that nothing else uses; parts that share links among themselves
+// (see below) take longer.
 Ticks duration(const RingPhase& phase);
 Ticks duration(const Plan& plan);
+
+// What a phase puts on the links of its axis: what one device sends in all, and how long the busiest link is busy.
+struct Traffic {
+  Bytes sent;
+  Ticks busy = 0;
+};
+Traffic traffic(const RingPhase& phase, const Machine& machine);
+
 bool shares_links_with_itself(const Plan& plan, const Machine& machine);
 
 } // namespace podsim

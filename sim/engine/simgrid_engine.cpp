@@ -1,5 +1,7 @@
 #include "sim/engine/simgrid_engine.hpp"
 
+#include "sim/engine/simulate.hpp"
+
 #include <deque>
 #include <fmt/format.h>
 #include <simgrid/s4u.hpp>
@@ -121,7 +123,9 @@ Port SimgridEngine::add_port(const std::vector<Link>& out, const std::vector<Lin
 
 void SimgridEngine::compute(Processor on, Ticks work, Token token)
 {
-  state_->start(state_->processors[static_cast<std::size_t>(on)]->exec_init(static_cast<double>(work)), token);
+  const sg::ExecPtr exec = sg::Exec::init();
+  exec->set_flops_amount(static_cast<double>(work))->set_host(state_->processors[static_cast<std::size_t>(on)]);
+  state_->start(exec, token);
 }
 
 void SimgridEngine::send(Port from, Ticks size, Token token)
@@ -141,7 +145,7 @@ void SimgridEngine::send(Port from, Port to, Ticks size, Token token)
 
 void SimgridEngine::run(const std::function<void()>& started, const std::function<void(const Token&)>& ended)
 {
-  state_->zone->seal();
+  state_->engine->seal_platform();
   state_->ended = ended;
   sg::Activity::on_completion_cb([state = state_.get()](const sg::Activity& activity) { state->on_end(activity); });
   started();
@@ -152,11 +156,6 @@ double SimgridEngine::now() const { return sg::Engine::get_clock() * ticks_per_s
 
 std::int64_t SimgridEngine::activities() const { return state_->activities; }
 
-const char* simgrid_version()
-{
-  static const std::string version =
-      fmt::format("{}.{}", SIMGRID_VERSION_MAJOR, SIMGRID_VERSION_MINOR);
-  return version.c_str();
-}
+std::string simgrid_version() { return fmt::format("{}.{}", SIMGRID_VERSION_MAJOR, SIMGRID_VERSION_MINOR); }
 
 } // namespace podsim

@@ -52,6 +52,4 @@ private:
   std::unique_ptr<State> state_;
 };
 
-const char* simgrid_version();
-
 } // namespace podsim

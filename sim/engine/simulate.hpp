@@ -6,6 +6,7 @@
 #include "sim/engine/trace.hpp"
 
 #include <functional>
+#include <string>
 
 namespace podsim {
 
@@ -20,6 +21,8 @@ Trace simulate(const ShardedProgram& program, const Machine& machine, const Plac
                MultiAxis multi_axis, const SimulationOptions& options);
 
 struct Interrupted {};
+
+std::string simgrid_version();
 
 // How long an explicit simulation will take, from the activities it needs and what SimGrid costs for each when this
 // many devices are under way (measured: 2 us, and 4.4 ns more for each).

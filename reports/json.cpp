@@ -1,0 +1,148 @@
+#include "reports/json.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace podsim {
+namespace {
+
+using Ordered = nlohmann::ordered_json;
+
+// JSON has no infinity and no NaN: such a number is left out.
+void put(Ordered& object, const std::string& key, double value)
+{
+  if (std::isfinite(value))
+    object[key] = value;
+}
+
+Ordered to_json(const Breakdown& breakdown)
+{
+  Ordered json = Ordered::object();
+  for (const auto& [name, time] : breakdown)
+    put(json, name, time.value());
+  return json;
+}
+
+Ordered to_json(const Memory& memory, Bytes capacity)
+{
+  Ordered json = Ordered::object();
+  for (const MemoryRow& row : memory_rows(memory))
+    put(json, row.key, row.size.value());
+  put(json, "total", memory.total().value());
+  put(json, "capacity", capacity.value());
+  return json;
+}
+
+Ordered to_json(const PublishedFigure& figure, const std::optional<Metrics>& metrics)
+{
+  const MetricInfo& metric = info(figure.metric);
+  Ordered json{{"id", figure.id}, {"metric", metric.name}};
+  put(json, "value", figure.value / metric.base_units);
+  json["unit"]       = metric.unit;
+  json["convention"] = figure.convention;
+  json["statistic"]  = figure.statistic;
+  if (metrics) {
+    const double own = predicted(figure.metric, *metrics);
+    put(json, "predicted", own / metric.base_units);
+    put(json, "relative_error", own / figure.value - 1);
+  }
+  json["calibration"] = figure.calibration;
+  json["source"]      = figure.source;
+  return json;
+}
+
+void put_metrics(Ordered& json, const Metrics& metrics)
+{
+  put(json, "step_time_s", metrics.step_time.value());
+  put(json, "tokens_per_s", metrics.tokens_per_s);
+  put(json, "tokens_per_step", metrics.tokens_per_step);
+  put(json, "mfu", metrics.mfu);
+  put(json, "mfu_without_attention", metrics.mfu_without_attention);
+  put(json, "hfu", metrics.hfu);
+  put(json, "parameters", metrics.model.parameters);
+  put(json, "active_parameters", metrics.model.active_parameters);
+  put(json, "model_flops_per_token", metrics.flops.model());
+  put(json, "hardware_flops_per_token", metrics.flops.hardware());
+}
+
+Ordered class_rows(const Metrics& metrics, const SimulationInfo& simulation)
+{
+  Ordered rows = Ordered::array();
+  for (std::size_t c = 0; c < metrics.breakdowns.size(); ++c)
+    rows.push_back({{"class", c},
+                    {"representative", simulation.class_list[c].representative},
+                    {"devices", simulation.class_list[c].devices},
+                    {"critical", c == metrics.critical},
+                    {"breakdown_s", to_json(metrics.breakdowns[c])}});
+  return rows;
+}
+
+Ordered link_rows(const Metrics& metrics)
+{
+  Ordered rows = Ordered::object();
+  for (const LinkUse& link : metrics.links) {
+    put(rows[link.name], "busy_fraction", link.busy_fraction);
+    put(rows[link.name], "bytes_per_device", link.sent.value());
+  }
+  return rows;
+}
+
+Ordered to_json(const SimulationInfo& simulation)
+{
+  const auto& names = granularity_names();
+  const auto asked  = std::find_if(names.begin(), names.end(),
+                                   [&](const auto& row) { return row.second == simulation.granularity; });
+  Ordered json{{"chips", simulation.devices},
+               {"classes", simulation.classes},
+               {"activities", simulation.activities},
+               {"granularity", asked->first},
+               {"chunked", simulation.chunked},
+               {"folded", simulation.folded}};
+  if (simulation.wall)
+    put(json, "wall_s", simulation.wall->value());
+  return json;
+}
+
+Ordered provenance(const Result& result)
+{
+  Ordered constants = Ordered::array();
+  for (const UsedConstant& constant : result.constants) {
+    Ordered row{{"path", constant.path}, {"value", constant.value}, {"source", constant.source}};
+    if (!constant.calibrated_on.empty())
+      row["calibrated_on"] = constant.calibrated_on;
+    constants.push_back(std::move(row));
+  }
+  return {{"simgrid_version", simgrid_version()}, {"catalogue_files", result.files}, {"constants", constants}};
+}
+
+} // namespace
+
+std::string to_json(const Result& result)
+{
+  Ordered json{{"schema_version", result_schema_version},
+               {"podsim_version", PODSIM_VERSION},
+               {"scenario", {{"name", result.scenario}, {"hash", result.hash}}},
+               {"status", result.status}};
+  if (!result.reason.empty())
+    json["reason"] = result.reason;
+  if (result.metrics) {
+    put_metrics(json, *result.metrics);
+    json["breakdown_s"] = to_json(result.metrics->breakdowns[result.metrics->critical]);
+    json["classes"]     = class_rows(*result.metrics, result.simulation);
+    json["links"]       = link_rows(*result.metrics);
+    if (result.metrics->dcn_burst > BytesPerSecond(0))
+      put(json["links"]["dcn"], "burst_bits_per_s", 8 * result.metrics->dcn_burst.value());
+  }
+  if (result.memory)
+    json["memory_per_chip_bytes"] = to_json(*result.memory, result.capacity);
+  json["published"] = Ordered::array();
+  for (const PublishedFigure& figure : result.published)
+    json["published"].push_back(to_json(figure, result.metrics));
+  if (result.metrics)
+    json["simulation"] = to_json(result.simulation);
+  json["provenance"] = provenance(result);
+  return json.dump(2, ' ', false, Ordered::error_handler_t::replace) + "\n";
+}
+
+} // namespace podsim

@@ -1,0 +1,48 @@
+#pragma once
+// All that a run has to say, as plain data with its provenance; the writers only format it.
+
+#include "sim/core/published.hpp"
+#include "sim/core/reader.hpp"
+#include "sim/metrics/metrics.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace podsim {
+
+constexpr int result_schema_version = 1;
+
+struct SimulationInfo {
+  std::int64_t devices = 0, classes = 0, activities = 0;
+  bool folded = true, chunked = false;
+  Granularity granularity = Granularity::automatic; // as asked for
+  std::optional<Seconds> wall;
+  std::vector<DeviceClass> class_list;
+};
+
+struct Result {
+  std::string scenario, hash;
+  std::string model, machine, workload, mesh; // one line each, for people
+  std::string status = "ok";                  // else why it cannot run: "memory", "mesh"
+  std::string reason;                         // and in which way, one line
+  std::optional<Memory> memory;
+  Bytes capacity;
+  std::optional<Metrics> metrics;
+  SimulationInfo simulation;
+  std::vector<PublishedFigure> published;
+  std::vector<UsedConstant> constants;
+  std::vector<std::string> files;
+};
+
+// "chunk", "collective", "auto".
+const std::vector<std::pair<std::string, Granularity>>& granularity_names();
+
+// A row of the memory table: the JSON's key, a person's words, bytes.
+struct MemoryRow {
+  std::string key, label;
+  Bytes size;
+};
+std::vector<MemoryRow> memory_rows(const Memory& memory);
+
+} // namespace podsim

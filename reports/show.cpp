@@ -1,0 +1,40 @@
+#include "reports/show.hpp"
+
+#include "reports/text.hpp"
+
+#include <fmt/format.h>
+
+namespace podsim {
+
+std::string to_text(const Overview& overview, const Style& style)
+{
+  const Result& r  = overview.description;
+  std::string text = style.bold(r.scenario) + "\n";
+  text += fmt::format("  model     {}\n  machine   {}\n  mesh      {}\n", r.model, r.machine, r.mesh);
+  text += fmt::format("  FLOPs     {:.4g}e12 a token in the model, {:.4g}e12 with what is recomputed\n",
+                      overview.flops.model() / 1e12, overview.flops.hardware() / 1e12);
+  text += fmt::format("  parameters {:.0f}\n", overview.model.parameters);
+  text += memory_text(*r.memory, r.capacity);
+  if (r.status != "ok")
+    text += style.bold("  cannot run ") + r.reason + "\n";
+  text += fmt::format("  classes   {} of chips that cannot be told apart\n", overview.classes.size());
+  for (const DeviceClass& own : overview.classes)
+    if (overview.classes.size() <= 16)
+      text += fmt::format("            {} chips like chip {}\n", own.devices, own.representative);
+  for (const BlockRow& block : overview.blocks) {
+    if (block.collectives.empty())
+      continue;
+    text += "\n" + style.bold(fmt::format("  collectives of \"{}\"{}", block.name,
+                                          block.count > 1 ? fmt::format(", {} times", block.count) : "")) + "\n";
+    for (const CollectiveRow& row : block.collectives)
+      text += fmt::format("    {:<48}{:<12}{:>10} {:>9}{}\n", row.name, row.axes, format(row.full), format(row.alone),
+                          row.asynchronous ? "  asynchronous" : "");
+  }
+  text += style.dim("    (size: the whole tensor on one chip; time: alone on its links)\n");
+  text += "\n" + style.bold("  constants") + "\n";
+  for (const UsedConstant& constant : r.constants)
+    text += fmt::format("    {:<44}{}\n", constant.path, constant.value);
+  return text;
+}
+
+} // namespace podsim

@@ -1,0 +1,29 @@
+#pragma once
+// The subcommands: each registers its options and returns what to do when it is chosen. Exit codes: 0 done,
+// 2 bad usage or input, 3 the scenario is sound but cannot run, 130 interrupted.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace podsim {
+
+enum ExitCode : int { exit_done = 0, exit_bad_input = 2, exit_cannot_run = 3, exit_interrupted = 130 };
+
+using Action = std::function<int()>;
+
+struct Command {
+  const char* name;
+  const char* summary;
+  const char* examples;
+  Action (*setup)(CLI::App& command);
+};
+
+Action setup_run(CLI::App& command);
+Action setup_show(CLI::App& command);
+Action setup_list(CLI::App& command);
+
+const std::vector<Command>& commands();
+
+} // namespace podsim

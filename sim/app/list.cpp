@@ -1,0 +1,49 @@
+#include "scenarios/catalogue.hpp"
+#include "sim/app/commands.hpp"
+#include "sim/app/terminal.hpp"
+#include "sim/core/reader.hpp"
+
+#include <fmt/format.h>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace podsim {
+namespace {
+
+const std::vector<std::pair<std::string, Shelf>>& shelves()
+{
+  static const std::vector<std::pair<std::string, Shelf>> names{{"models", Shelf::models},
+                                                                {"chips", Shelf::chips},
+                                                                {"machines", Shelf::machines},
+                                                                {"scenarios", Shelf::scenarios}};
+  return names;
+}
+
+int list(const std::string& what)
+{
+  const Catalogue catalogue = Catalogue::beside_program();
+  std::string text;
+  for (const auto& [name, shelf] : shelves())
+    if (name == what)
+      for (const std::string& entry : catalogue.names(shelf)) {
+        const std::string file = catalogue.file(shelf, entry);
+        const std::string label = parse_json_file(file).value("name", "");
+        text += fmt::format("{:<44}{}\n", shelf == Shelf::scenarios ? catalogue.within(file) : entry, label);
+      }
+  write_stdout(text);
+  return exit_done;
+}
+
+} // namespace
+
+Action setup_list(CLI::App& command)
+{
+  auto what = std::make_shared<std::string>();
+  std::vector<std::string> names;
+  for (const auto& [name, shelf] : shelves())
+    names.push_back(name);
+  command.add_option("WHAT", *what, "models, chips, machines or scenarios")->required()->check(CLI::IsMember(names));
+  return [what] { return list(*what); };
+}
+
+} // namespace podsim

@@ -1,0 +1,93 @@
+#include "sim/app/commands.hpp"
+#include "sim/core/errors.hpp"
+#include "sim/engine/simulate.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace podsim {
+
+const std::vector<Command>& commands()
+{
+  static const std::vector<Command> table{
+      {"run", "simulate a training step and report it",
+       "  podsim run scenarios/training/palm-540b.json\n"
+       "  podsim run scenarios/training/palm-540b.json --set workload.batch=1024 --json result.json\n"
+       "  podsim run scenarios/training/palm-540b.json --json - | jq .mfu\n",
+       setup_run},
+      {"show", "what a scenario resolves to, without simulating it", "  podsim show scenarios/training/palm-540b.json\n",
+       setup_show},
+      {"list", "the models, chips, machines and scenarios that come with podsim", "  podsim list models\n", setup_list},
+  };
+  return table;
+}
+
+namespace {
+
+std::string short_help()
+{
+  std::string text = "podsim replays a training step on a cluster of accelerators and says how long it takes and why.\n\n"
+                     "Examples:\n";
+  for (const Command& command : commands())
+    text += std::string(command.examples).substr(0, std::string(command.examples).find('\n') + 1);
+  text += "\nCommands:\n";
+  for (const Command& command : commands())
+    text += fmt::format("  {:<8}{}\n", command.name, command.summary);
+  return text + "\nMore: podsim COMMAND --help\n";
+}
+
+int dispatch(int argc, char** argv)
+{
+  CLI::App app(short_help(), "podsim");
+  app.set_version_flag("--version", "podsim " PODSIM_VERSION);
+  app.require_subcommand(0, 1);
+  std::vector<std::pair<CLI::App*, Action>> actions;
+  std::vector<std::string> names;
+  for (const Command& command : commands()) {
+    CLI::App* sub = app.add_subcommand(command.name, fmt::format("{}\n\nExamples:\n{}", command.summary, command.examples));
+    actions.emplace_back(sub, command.setup(*sub));
+    names.emplace_back(command.name);
+  }
+  if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
+    throw InputError(fmt::format("there is no command \"{}\"{}", printable(argv[1]), did_you_mean(argv[1], names)));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForVersion& asked) {
+    return app.exit(asked);
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    fmt::print("{}", chosen.empty() ? short_help() : chosen.front()->help());
+    return exit_done;
+  } catch (const CLI::ParseError& wrong) {
+    const auto chosen = app.get_subcommands();
+    throw InputError(fmt::format("{} (see podsim {}--help)", wrong.what(), chosen.empty() ? "" : chosen.front()->get_name() + " "));
+  }
+  for (const auto& [sub, action] : actions)
+    if (sub->parsed())
+      return action();
+  fmt::print("{}", short_help());
+  return exit_done;
+}
+
+} // namespace
+} // namespace podsim
+
+int main(int argc, char** argv)
+{
+  using namespace podsim;
+  try {
+    return dispatch(argc, argv);
+  } catch (const InputError& error) {
+    fmt::print(stderr, "podsim: {}\n", error.what());
+    return exit_bad_input;
+  } catch (const CannotRun& error) {
+    fmt::print(stderr, "podsim: {}\n", error.what());
+    return exit_cannot_run;
+  } catch (const Interrupted&) {
+    fmt::print(stderr, "\npodsim: interrupted\n");
+    return exit_interrupted;
+  } catch (const std::exception& bug) {
+    fmt::print(stderr, "podsim: internal error: {}\n", bug.what());
+    return EXIT_FAILURE;
+  }
+}

@@ -1,0 +1,26 @@
+#pragma once
+// The way through podsim, each stage's result a plain value:
+// scenario file -> Scenario -> Program -> ShardedProgram -> Trace -> Metrics -> report.
+
+#include "reports/result.hpp"
+#include "scenarios/scenario.hpp"
+
+namespace podsim {
+
+struct Prepared {
+  Scenario scenario;
+  Program program;
+  ShardedProgram sharded;
+};
+
+Prepared prepare(Scenario scenario);
+MultiAxis multi_axis(const Scenario& scenario);
+
+// What a result says of a scenario before anything is simulated, memory included.
+Result describe(const Prepared& prepared);
+
+// Simulates, measures, and completes the description. A scenario that does not fit in memory is not
+// simulated: its status says so.
+Result run(const Prepared& prepared, const SimulationOptions& options);
+
+} // namespace podsim

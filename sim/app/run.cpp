@@ -1,0 +1,140 @@
+#include "reports/json.hpp"
+#include "reports/text.hpp"
+#include "sim/app/commands.hpp"
+#include "sim/app/pipeline.hpp"
+#include "sim/app/terminal.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fmt/format.h>
+#include <memory>
+
+namespace podsim {
+namespace {
+
+struct RunOptions {
+  std::string scenario;
+  std::string json;
+  std::vector<std::string> changes;
+  std::string granularity = "auto";
+  bool explicit_devices   = false;
+  bool timing             = false;
+  bool quiet              = false;
+};
+
+// A line on the terminal that is overwritten as the simulation goes on, once it takes longer than a second.
+class Progress {
+public:
+  void operator()(double fraction)
+  {
+    using namespace std::chrono_literals;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - started_ < 1s || now - shown_ < 100ms)
+      return;
+    shown_              = now;
+    const double so_far = std::chrono::duration<double>(now - started_).count();
+    fmt::print(stderr, "\r\033[Ksimulating: {:.0f} %, {:.0f} s left", 100 * fraction,
+               fraction > 0 ? so_far / fraction - so_far : 0.0);
+    std::fflush(stderr);
+  }
+
+private:
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point shown_{};
+};
+
+SimulationOptions simulation_options(const RunOptions& options)
+{
+  SimulationOptions simulation;
+  for (const auto& [name, value] : granularity_names())
+    if (name == options.granularity)
+      simulation.granularity = value;
+  simulation.explicit_devices = options.explicit_devices;
+  if (!options.quiet && stderr_is_terminal())
+    simulation.progress = Progress();
+  return simulation;
+}
+
+void announce_if_long(const Prepared& prepared, const SimulationOptions& options)
+{
+  const Scenario& s       = prepared.scenario;
+  const Seconds estimate = explicit_estimate(
+      prepared.sharded, time(prepared.sharded, s.machine, s.placement, multi_axis(s), options.granularity), s.machine);
+  const double minutes = estimate.value() / 60;
+  if (estimate > Seconds(5))
+    fmt::print(stderr, "podsim: simulating {} chips one by one will take about {}\n", s.machine.devices(),
+               minutes < 2      ? fmt::format("{:.0f} s", estimate.value())
+               : minutes < 180  ? fmt::format("{:.0f} min", minutes)
+               : minutes < 2880 ? fmt::format("{:.0f} h", minutes / 60)
+                                : fmt::format("{:.0f} days", minutes / 1440));
+}
+
+// The text report first: if the JSON file cannot be written, the result has at least been shown.
+int write_reports(Result result, const RunOptions& options)
+{
+  const bool json_only = options.json == "-";
+  if (!options.quiet && !json_only && !write_stdout(to_text(result, Style(stdout_has_colour()))))
+    throw InputError(fmt::format("standard output: {}", std::strerror(errno)));
+  if (!options.json.empty()) {
+    if (!options.timing)
+      result.simulation.wall.reset();
+    const bool written = json_only ? write_stdout(to_json(result)) : write_file(options.json, to_json(result));
+    if (!written)
+      throw InputError(fmt::format("--json {}: cannot be written: {}", options.json, std::strerror(errno)));
+  }
+  if (result.status == "ok")
+    return exit_done;
+  fmt::print(stderr, "podsim: {}: {}\n", options.scenario, result.reason);
+  return exit_cannot_run;
+}
+
+int run_scenario(const RunOptions& options)
+{
+  const Catalogue catalogue           = Catalogue::beside_program();
+  Document document                   = resolve(options.scenario, options.changes, catalogue);
+  const ScenarioIdentity identity     = identify(document);
+  const SimulationOptions simulation = simulation_options(options);
+  try {
+    const Prepared prepared = prepare(read_scenario(std::move(document)));
+    if (options.explicit_devices && !options.quiet)
+      announce_if_long(prepared, simulation);
+    const Result result = run(prepared, simulation);
+    if (simulation.progress)
+      fmt::print(stderr, "\r\033[K");
+    return write_reports(result, options);
+  } catch (const CannotRun& reason) {
+    Result result;
+    result.scenario = identity.name;
+    result.hash     = identity.hash;
+    result.status   = "mesh";
+    result.reason   = reason.what();
+    return write_reports(result, options);
+  }
+}
+
+} // namespace
+
+Action setup_run(CLI::App& command)
+{
+  auto options = std::make_shared<RunOptions>();
+  command.add_option("SCENARIO", options->scenario, "scenario file")->required();
+  command.add_option("--json", options->json, "also write the result as JSON to FILE; - for standard output, alone")
+      ->type_name("FILE");
+  command
+      .add_option("--set", options->changes, "change one value by its JSON path, as workload.batch=1024; may be repeated")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
+  std::vector<std::string> granularities;
+  for (const auto& [name, value] : granularity_names())
+    granularities.push_back(name);
+  command.add_option("--granularity", options->granularity, "how collectives are simulated: auto, collective or chunk")
+      ->check(CLI::IsMember(granularities))
+      ->type_name("HOW");
+  command.add_flag("--explicit", options->explicit_devices, "simulate every chip instead of one of a class");
+  command.add_flag("--timing", options->timing, "add the wall time to the JSON");
+  command.add_flag("--quiet", options->quiet, "no text report, no progress, no warnings");
+  return [options] { return run_scenario(*options); };
+}
+
+} // namespace podsim

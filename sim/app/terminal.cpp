@@ -1,0 +1,46 @@
+#include "sim/app/terminal.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <unistd.h>
+
+namespace podsim {
+
+bool stdout_has_colour()
+{
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term     = std::getenv("TERM");
+  return isatty(STDOUT_FILENO) && (!no_color || !*no_color) && (!term || std::string(term) != "dumb");
+}
+
+bool stderr_is_terminal() { return isatty(STDERR_FILENO) != 0; }
+
+bool write_stdout(const std::string& text)
+{
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+}
+
+bool write_file(const std::string& file, const std::string& text)
+{
+  std::error_code error;
+  const auto type     = std::filesystem::status(file, error).type();
+  const bool replaces = type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
+  const std::string target = replaces ? file + ".new" : file; // a device or a pipe is written to as it is
+  std::FILE* stream        = std::fopen(target.c_str(), "wb");
+  if (!stream)
+    return false;
+  const bool written = std::fwrite(text.data(), 1, text.size(), stream) == text.size();
+  const bool closed  = std::fclose(stream) == 0;
+  if (!replaces)
+    return written && closed;
+  if (written && closed && std::rename(target.c_str(), file.c_str()) == 0)
+    return true;
+  const int reason = errno;
+  std::remove(target.c_str());
+  errno = reason;
+  return false;
+}
+
+} // namespace podsim

@@ -1,0 +1,55 @@
+#pragma once
+// What a trace says: rates, where the time went, what the links carried.
+//
+// Utilisation after PaLM's appendix B (arXiv:2204.02311): a token costs 6N + 12 L H Q T model FLOPs (N
+// parameters, T tokens a sequence, L layers of H heads of size Q; attention counted in full); MFU is
+// tokens/s times that over the peak, HFU counts what is recomputed as well.
+
+#include "sim/core/published.hpp"
+#include "sim/engine/simulate.hpp"
+#include "sim/metrics/memory.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace podsim {
+
+struct FlopsPerToken {
+  double weights   = 0; // 6N
+  double attention = 0; // 12 L H Q T
+  double repeated  = 0; // what remat recomputes, from the program
+  double model() const { return weights + attention; }
+  double hardware() const { return weights + attention + repeated; }
+};
+FlopsPerToken flops_per_token(const Program& program);
+
+// Where the time of one device went, by name: matrix_unit, hbm, vector_unit, overhead (dispatch and pipeline
+// fill), exposed_ici_<mesh axis>, exposed_dcn_<mesh axis>, optimizer, idle (waiting for others). Sums to the step.
+using Breakdown = std::vector<std::pair<std::string, Seconds>>;
+
+struct LinkUse {
+  std::string name;    // "ici_x", "dcn"
+  Bytes sent;          // by one device in a step
+  double busy_fraction; // of the busiest link
+};
+
+struct Metrics {
+  Seconds step_time;
+  double tokens_per_step = 0, tokens_per_s = 0;
+  double mfu = 0, mfu_without_attention = 0, hfu = 0; // fractions of 1
+  ModelShape model;
+  FlopsPerToken flops;
+  std::vector<Breakdown> breakdowns; // of each class of the trace
+  std::size_t critical = 0;          // the class whose own work ends last and waits least
+  BytesPerSecond dcn_burst;          // all hosts together, while the cross-pod exchange runs; 0 without one
+  std::vector<LinkUse> links;
+};
+
+Metrics measure(const Program& program, const ShardedProgram& sharded, const Machine& machine,
+                const Placement& placement, MultiAxis multi_axis, const Trace& trace);
+
+// The figure of the metrics that a published one stands beside.
+double predicted(Metric metric, const Metrics& metrics);
+
+} // namespace podsim
