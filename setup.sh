@@ -1,0 +1,28 @@
+#!/bin/sh
+# What ./run and ./test share: installs the Debian packages that are missing, configures, builds.
+# Sourced, in the project's folder.
+set -eu
+
+packages="g++ cmake ninja-build libsimgrid-dev nlohmann-json3-dev libfmt-dev libboost-graph-dev libcli11-dev \
+libxxhash-dev catch2 libbenchmark-dev python3-jsonschema"
+
+missing=""
+for package in $packages; do
+  case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+    *" installed") ;;
+    *) missing="$missing $package" ;;
+  esac
+done
+if [ -n "$missing" ]; then
+  echo "installing:$missing" >&2
+  as_root=""
+  [ "$(id -u)" -eq 0 ] || as_root=sudo
+  $as_root apt-get update -q >&2
+  # shellcheck disable=SC2086 # a list of words
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing >&2
+fi
+
+build() { # build TARGET...: quiet unless something is wrong
+  [ -f build/release/build.ninja ] || cmake --preset release >&2
+  cmake --build --preset release --target "$@" >&2
+}
