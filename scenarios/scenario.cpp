@@ -162,15 +162,13 @@ void read_mesh(Reader mesh, const Machine& machine, Scenario& scenario)
 // What a mesh axis splits must have a part for each of its devices, and a whole number of sequences and heads.
 void check_divisions(Reader& top, const Scenario& scenario)
 {
-  const auto axes = [&](Dim dim) {
-    const auto i = static_cast<std::size_t>(dim);
-    return scenario.sharding.compute[i] | scenario.sharding.activations[i] | scenario.sharding.weights[i];
-  };
   const auto check = [&](Dim dim, std::int64_t size, const char* part, const char* key, const char* what) {
-    const AxisMask split = axes(dim);
-    if (size % scenario.mesh.size(split) != 0)
-      top.at(part).at(key).fail(fmt::format("{} {} cannot be divided over the {} devices of the mesh axis {}", size, what,
-                                            scenario.mesh.size(split), scenario.mesh.names(split)));
+    for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations, scenario.sharding.weights}) {
+      const AxisMask split = table[static_cast<std::size_t>(dim)];
+      if (size % scenario.mesh.size(split) != 0)
+        top.at(part).at(key).fail(fmt::format("{} {} cannot be divided over the {} devices of the mesh axis {}", size,
+                                              what, scenario.mesh.size(split), scenario.mesh.names(split)));
+    }
   };
   check(Dim::batch, scenario.workload.batch, "workload", "batch", "sequences");
   check(Dim::sequence, scenario.workload.sequence, "workload", "sequence", "tokens of a sequence");

@@ -29,11 +29,13 @@ Chip read_chip(Reader chip)
   read.name              = chip.at("name").text();
   read.matrix_peak       = chip.constant("matrix_peak").quantity<PerSecond<FlopUnit>>();
   read.matrix_efficiency = chip.constant("matrix_efficiency").fraction();
-  Reader tile            = chip.constant("matrix_tile");
-  read.tile_rows         = tile.at("rows").count(1, 4096);
-  read.tile_depth        = tile.at("depth").count(1, 4096);
-  read.tile_columns      = tile.at("columns").count(1, 4096);
-  tile.finish();
+  const Reader tile      = chip.constant("matrix_tile");
+  const auto sizes       = tile.elements();
+  if (sizes.size() != 3)
+    tile.expected("a list of three sizes: rows, depth, columns");
+  read.tile_rows    = sizes[0].count(1, 4096);
+  read.tile_depth   = sizes[1].count(1, 4096);
+  read.tile_columns = sizes[2].count(1, 4096);
   read.hbm_capacity   = chip.constant("hbm_capacity").quantity<ByteUnit>();
   read.hbm_bandwidth  = chip.constant("hbm_bandwidth").quantity<PerSecond<ByteUnit>>();
   read.hbm_efficiency = chip.constant("hbm_efficiency").fraction();

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
 #include <stdexcept>
@@ -96,6 +97,7 @@ std::string in_child(const Work& work)
   int pipe_ends[2];
   if (pipe(pipe_ends) != 0)
     throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+  std::fflush(nullptr); // or the child would print it as well
   const pid_t child = fork();
   if (child < 0)
     throw std::runtime_error(fmt::format("cannot start a process: {}", std::strerror(errno)));

@@ -1,0 +1,119 @@
+// Folding in space against the simulation of every chip: the same to the last bit.
+
+#include "tests/small_scenario.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <tuple>
+
+using namespace podsim;
+using namespace podsim::test;
+using nlohmann::json;
+
+namespace {
+
+void check_folded_equals_explicit(const SmallScenario& scenario, Granularity granularity)
+{
+  const Prepared prepared = test::prepare(scenario);
+  const Trace folded      = test::simulate(prepared, granularity, false);
+  const Trace whole       = test::simulate(prepared, granularity, true);
+  CAPTURE(scenario.slice, scenario.pods, scenario.model, scenario.sharding, scenario.software, scenario.remat,
+          static_cast<int>(granularity));
+  CHECK(folded.simulated_classes < whole.simulated_classes);
+  CHECK(folded.end.value() == whole.end.value());
+  REQUIRE(folded.records.size() == whole.records.size());
+  // Records of one class stand in the order in which they ended; ties may stand either way round.
+  const auto key = [](const TraceRecord& r) { return std::tuple(r.device_class, r.block, r.iteration, r.operation); };
+  const auto sorted = [&](std::vector<TraceRecord> records) {
+    std::sort(records.begin(), records.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
+    return records;
+  };
+  const std::vector<TraceRecord> a = sorted(folded.records);
+  const std::vector<TraceRecord> b = sorted(whole.records);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    REQUIRE(key(a[i]) == key(b[i]));
+    REQUIRE(a[i].start.value() == b[i].start.value());
+    REQUIRE(a[i].end.value() == b[i].end.value());
+  }
+}
+
+} // namespace
+
+TEST_CASE("folded equals explicit on closed tori")
+{
+  const auto granularity = GENERATE(Granularity::collective, Granularity::chunk, Granularity::automatic);
+  SECTION("4x4x4, PaLM-like, 2D") { check_folded_equals_explicit({}, granularity); }
+  SECTION("4x4x3, an odd ring") { check_folded_equals_explicit({.slice = "4x4x3", .batch = 48}, granularity); }
+  SECTION("8x4x4, serial encoder")
+  {
+    check_folded_equals_explicit({.slice = "8x4x4", .model = "tiny-serial", .remat = "attention"}, granularity);
+  }
+  SECTION("4x4x4, fully sharded over three axes, gathers ahead of use")
+  {
+    check_folded_equals_explicit({.model    = "tiny-serial",
+                                  .sharding = "fsdp",
+                                  .software = "xla-tpu-2023",
+                                  .mesh     = {{"data", {"x", "y", "z"}}}},
+                                 granularity);
+  }
+  SECTION("4x4x3, data parallel with gradients reduced behind the backward pass")
+  {
+    check_folded_equals_explicit({.slice    = "4x4x3",
+                                  .batch    = 48,
+                                  .sharding = "data-parallel",
+                                  .mesh     = {{"data", {"x", "y", "z"}}},
+                                  .changes  = {R"(software.asynchronous=["gradient reductions"])"}},
+                                 granularity);
+  }
+  SECTION("4x4x4, both asynchronous, axes at once, two mesh axes")
+  {
+    check_folded_equals_explicit({.changes = {R"(software.asynchronous=["gradient reductions","weight gathers"])",
+                                              "software.prefetch_layers=2",
+                                              "software.multi_axis_collectives=concurrent"}},
+                                 granularity);
+  }
+}
+
+TEST_CASE("folded equals explicit on two pods")
+{
+  const auto granularity = GENERATE(Granularity::collective, Granularity::chunk, Granularity::automatic);
+  SECTION("2D in the pod, gradients across pods after the backward pass")
+  {
+    check_folded_equals_explicit({.slice = "4x4x3",
+                                  .pods  = 2,
+                                  .batch = 96,
+                                  .mesh  = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}},
+                                 granularity);
+  }
+  SECTION("fully sharded in the pod, three pods")
+  {
+    check_folded_equals_explicit({.slice    = "4x2x2",
+                                  .pods     = 3,
+                                  .batch    = 48,
+                                  .sharding = "fsdp",
+                                  .mesh     = {{"data", {"x", "y", "z"}}, {"pod", "dcn"}}},
+                                 granularity);
+  }
+  SECTION("cross-pod reduction behind every layer")
+  {
+    check_folded_equals_explicit({.slice   = "4x2x2",
+                                  .pods    = 2,
+                                  .batch   = 32,
+                                  .mesh    = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}},
+                                  .changes = {"software.reduce_after_backward=[]",
+                                              R"(software.asynchronous=["gradient reductions"])"}},
+                                 granularity);
+  }
+}
+
+TEST_CASE("folded equals explicit where mesh axes share a torus axis or lie on open lines")
+{
+  const auto granularity = GENERATE(Granularity::collective, Granularity::chunk);
+  const json half        = {{"axis", "x"}, {"length", 4}};
+  SECTION("an axis of 8 as lines of 4 and rings over every 4th chip")
+  {
+    const json strided = {{"axis", "x"}, {"length", 2}, {"stride", 4}};
+    check_folded_equals_explicit({.slice = "8x4x2", .batch = 64, .mesh = {{"data", {"y", "z", strided}}, {"model", half}}},
+                                 granularity);
+  }
+}
