@@ -17,7 +17,7 @@ void check_folded_equals_explicit(const SmallScenario& scenario, Granularity gra
   const Prepared prepared = test::prepare(scenario);
   const Trace folded      = test::simulate(prepared, granularity, false);
   const Trace whole       = test::simulate(prepared, granularity, true);
-  CAPTURE(scenario.slice, scenario.pods, scenario.model, scenario.sharding, scenario.software, scenario.remat,
+  CAPTURE(scenario.slice, scenario.pods, scenario.model, scenario.sharding.dump(), scenario.software, scenario.remat,
           static_cast<int>(granularity));
   CHECK(folded.simulated_classes < whole.simulated_classes);
   CHECK(folded.end.value() == whole.end.value());
@@ -116,4 +116,29 @@ TEST_CASE("folded equals explicit where mesh axes share a torus axis or lie on o
     check_folded_equals_explicit({.slice = "8x4x2", .batch = 64, .mesh = {{"data", {"y", "z", strided}}, {"model", half}}},
                                  granularity);
   }
+  SECTION("open lines: a class for each place on them")
+  {
+    check_folded_equals_explicit({.slice   = "4x3x2",
+                                  .pods    = 2,
+                                  .batch   = 48,
+                                  .mesh    = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}},
+                                  .changes = {"machine.ici.cube=5"}},
+                                 granularity);
+  }
+  SECTION("a line of 4 in an axis of 8, gathers ahead of use")
+  {
+    const json other = {{"axis", "x"}, {"length", 2}, {"stride", 4}};
+    check_folded_equals_explicit({.slice    = "8x2x2",
+                                  .batch    = 64,
+                                  .software = "xla-tpu-2023",
+                                  .mesh     = {{"data", {other, "y"}}, {"model", {half, "z"}}}},
+                                 granularity);
+  }
+}
+
+TEST_CASE("a closed torus is one class, and open lines tell chips apart by their place")
+{
+  CHECK(fold(test::prepare({}).scenario.machine, test::prepare({}).scenario.placement).classes.size() == 1);
+  const Prepared open = test::prepare({.slice = "4x3x2", .batch = 24, .changes = {"machine.ici.cube=5"}});
+  CHECK(fold(open.scenario.machine, open.scenario.placement).classes.size() == 4 * 3 * 2);
 }

@@ -15,7 +15,7 @@ struct SmallScenario {
   std::string model    = "tiny"; // of tests/data
   int batch            = 64;
   std::string remat    = "full";
-  std::string sharding = "gspmd-2d";
+  nlohmann::json sharding = "gspmd-2d";
   std::string software = "xla-tpu-2021";
   // Mesh axis -> where it lies; sizes follow.
   std::vector<std::pair<std::string, nlohmann::json>> mesh{{"data", {"y", "z"}}, {"model", "x"}};

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <stdexcept>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <type_traits>
 #include <unistd.h>
@@ -90,6 +91,37 @@ std::string read_all(int file)
   }
 }
 
+// While a child runs, a SIGINT or SIGTERM that reaches only this process ends the child as well; the parent then goes
+// on to say so.
+volatile std::sig_atomic_t running_child = 0;
+volatile std::sig_atomic_t interrupted   = 0;
+
+class PassSignalsOn {
+public:
+  explicit PassSignalsOn(pid_t child)
+  {
+    running_child           = child;
+    interrupted             = 0;
+    struct sigaction action = {};
+    action.sa_handler       = [](int) {
+      interrupted = 1;
+      kill(running_child, SIGKILL);
+    };
+    sigaction(SIGINT, &action, &old_interrupt_);
+    sigaction(SIGTERM, &action, &old_terminate_);
+  }
+  ~PassSignalsOn()
+  {
+    sigaction(SIGINT, &old_interrupt_, nullptr);
+    sigaction(SIGTERM, &old_terminate_, nullptr);
+  }
+  PassSignalsOn(const PassSignalsOn&)            = delete;
+  PassSignalsOn& operator=(const PassSignalsOn&) = delete;
+
+private:
+  struct sigaction old_interrupt_ = {}, old_terminate_ = {};
+};
+
 // Runs `work` in a child process and returns the bytes that it made.
 template <class Work>
 std::string in_child(const Work& work)
@@ -104,6 +136,7 @@ std::string in_child(const Work& work)
   if (child == 0) {
     close(pipe_ends[0]);
     std::signal(SIGINT, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody else would end it if the parent is killed
     try {
       write_all(pipe_ends[1], work());
       _exit(EXIT_SUCCESS);
@@ -112,13 +145,14 @@ std::string in_child(const Work& work)
       _exit(EXIT_FAILURE);
     }
   }
+  const PassSignalsOn pass_on(child);
   close(pipe_ends[1]);
   std::string bytes = read_all(pipe_ends[0]);
   close(pipe_ends[0]);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT)
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || interrupted))
     throw Interrupted{};
   if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
     throw std::logic_error(fmt::format("the simulation's process failed (wait status {})", status));

@@ -1,0 +1,162 @@
+// Collectives on the generic machine: links of 10 GB/s, 1 us a hop, NICs of 8 GB/s for 4 chips, 10 us across.
+
+#include "sim/engine/collective_plan.hpp"
+#include "tests/small_scenario.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace podsim;
+using namespace podsim::test;
+
+namespace {
+
+constexpr double tick = 1 / ticks_per_second;
+
+struct Setting {
+  Prepared prepared;
+  Placement placement;
+};
+
+// Mesh axes: bit 0 data on y and z, bit 1 model on x, bit 2 pod.
+Setting setting(const std::string& slice, int pods = 1, std::vector<std::string> changes = {})
+{
+  std::vector<std::pair<std::string, nlohmann::json>> mesh{{"data", {"y", "z"}}, {"model", "x"}};
+  if (pods > 1)
+    mesh.emplace_back("pod", "dcn");
+  const nlohmann::json none    = nlohmann::json::object();
+  const nlohmann::json unsplit = {{"name", "unsplit"}, {"weights", none}, {"activations", none}, {"compute", none}};
+  Prepared prepared = test::prepare(
+      {.slice = slice, .pods = pods, .sharding = unsplit, .mesh = mesh, .changes = std::move(changes)});
+  Placement placement = prepared.scenario.placement;
+  return {std::move(prepared), std::move(placement)};
+}
+
+double seconds(const Setting& s, const Collective& collective, MultiAxis multi_axis = MultiAxis::sequential)
+{
+  return static_cast<double>(duration(plan(collective, s.prepared.scenario.machine, s.placement, multi_axis))) * tick;
+}
+
+DeviceOperation operation(Collective collective, bool asynchronous = false)
+{
+  DeviceOperation op{.name = "collective", .kind = DeviceOperation::Kind::collective};
+  op.collective   = collective;
+  op.asynchronous = asynchronous;
+  return op;
+}
+
+double simulated(const Setting& s, std::vector<DeviceOperation> operations, Granularity granularity,
+                 bool explicit_devices = false)
+{
+  DeviceBlock block;
+  block.name       = "test";
+  block.operations = std::move(operations);
+  const ShardedProgram program{s.prepared.scenario.mesh, {{{block}, {}}}, 0};
+  return podsim::simulate(program, s.prepared.scenario.machine, s.placement, MultiAxis::sequential,
+                          {.granularity = granularity, .explicit_devices = explicit_devices, .progress = {}})
+      .end.value();
+}
+
+const Collective gather_x{CollectiveKind::all_gather, 2, Bytes(64e6)};
+
+} // namespace
+
+TEST_CASE("a ring goes both ways, and for an even size the shard opposite goes half each way")
+{
+  // 64 MB over 4 chips: shards of 16 MB, 1.6 ms each; two steps, the second with half a shard.
+  CHECK(seconds(setting("4x4x4"), gather_x) == Approx(1.6e-3 + 0.8e-3 + 2 * 1e-6).margin(4 * tick));
+  // Over 3 chips: one step of 64/3 MB each way.
+  CHECK(seconds(setting("3x4x4"), gather_x) == Approx(64e6 / 3 / 10e9 + 1e-6).margin(4 * tick));
+  // Over 2: each chip has both links to the other and sends half of its shard over each.
+  CHECK(seconds(setting("2x4x4"), gather_x) == Approx(16e6 / 10e9 + 1e-6).margin(4 * tick));
+  // Over 12: S (n-1)/n over two links, plus 6 hops.
+  CHECK(seconds(setting("12x2x2"), gather_x) == Approx(64e6 * 11 / 12 / 20e9 + 6e-6).margin(12 * tick));
+}
+
+TEST_CASE("an open line has no way round")
+{
+  // 3 steps of 16 MB, one of them for the shard from the far end.
+  const Setting open = setting("4x4x4", 1, {"machine.ici.cube=5"});
+  CHECK(seconds(open, gather_x) == Approx(3 * (1.6e-3 + 1e-6)).margin(4 * tick));
+  CHECK(seconds(open, {CollectiveKind::reduce_scatter, 2, Bytes(64e6)}) == seconds(open, gather_x));
+}
+
+TEST_CASE("several axes go one after the other with growing shards, or at once in parts")
+{
+  const Setting s = setting("2x4x4");
+  const Collective gather{CollectiveKind::all_gather, 1, Bytes(64e6)};
+  // First axis: shards of 4 MB, 1.5 of them = 0.6 ms; second: 16 MB, 2.4 ms; two hops each.
+  CHECK(seconds(s, gather) == Approx(0.6e-3 + 2.4e-3 + 4e-6).margin(8 * tick));
+  CHECK(seconds(s, {CollectiveKind::reduce_scatter, 1, Bytes(64e6)}) == seconds(s, gather));
+  CHECK(seconds(s, {CollectiveKind::all_reduce, 1, Bytes(64e6)}) == Approx(2 * seconds(s, gather)));
+  CHECK(seconds(s, gather, MultiAxis::concurrent) == Approx(0.3e-3 + 1.2e-3 + 4e-6).margin(8 * tick));
+}
+
+TEST_CASE("across pods the chips of a host share its NIC")
+{
+  const Setting s = setting("4x4x2", 2);
+  // Half of 64 MB to the other pod, then the sum of that half back: twice 32 MB at 8 GB/s / 4.
+  const Collective exchange{CollectiveKind::all_reduce, 4, Bytes(64e6)};
+  CHECK(seconds(s, exchange) == Approx(2 * (32e6 / 2e9 + 10e-6)).margin(8 * tick));
+  CHECK(simulated(s, {operation(exchange)}, Granularity::chunk) == Approx(seconds(s, exchange)).epsilon(1e-9));
+  // With a PCIe of 1 GB/s a chip the bus binds: 32 ms each way.
+  const Setting slow = setting("4x4x2", 2, {R"(machine.host.pcie_bandwidth="1 GB/s")"});
+  CHECK(seconds(slow, exchange) == Approx(2 * (32e6 / 1e9 + 10e-6)).margin(8 * tick));
+  CHECK(simulated(slow, {operation(exchange)}, Granularity::chunk) == Approx(seconds(slow, exchange)).epsilon(1e-9));
+}
+
+TEST_CASE("a lone collective, chunk by chunk, takes its closed form to the last bit")
+{
+  for (const char* slice : {"4x4x4", "3x4x5", "12x2x2", "2x3x6", "6x1x4"})
+    for (const bool closed : {true, false})
+      for (const CollectiveKind kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce})
+        for (const AxisMask axes : {1U, 2U, 3U}) {
+          const Setting s = setting(slice, 1, closed ? std::vector<std::string>{} : std::vector<std::string>{"machine.ici.cube=17"});
+          const Collective collective{kind, axes, Bytes(1234567.0)};
+          CAPTURE(slice, closed, static_cast<int>(kind), axes);
+          CHECK(simulated(s, {operation(collective)}, Granularity::chunk) == seconds(s, collective));
+          CHECK(simulated(s, {operation(collective)}, Granularity::collective) == seconds(s, collective));
+        }
+}
+
+TEST_CASE("rings over every 4th chip relay through the chips between")
+{
+  using nlohmann::json;
+  const Prepared p = test::prepare({.slice = "12x2x2",
+                                    .batch = 48,
+                                    .mesh  = {{"data", {{{"axis", "x"}, {"length", 3}, {"stride", 4}}, "y", "z"}},
+                                              {"model", {{"axis", "x"}, {"length", 4}}}}});
+  // 3 chips, 4 links apart: one step of 20 MB each way, over four links, each of which carries four rings in turn.
+  const Placement strided{{false, {p.scenario.placement[0].factors[0]}}};
+  const Plan own = plan({CollectiveKind::all_gather, 1, Bytes(60e6)}, p.scenario.machine, strided, MultiAxis::sequential);
+  CHECK(static_cast<double>(duration(own)) * tick == Approx(4 * (2e-3 + 1e-6)).margin(8 * tick));
+}
+
+TEST_CASE("two collectives on one ring share its links")
+{
+  const Setting s = setting("4x4x4");
+  // Alone: 1.6 ms and 0.8 ms and two hops. Together each step takes twice as long, the hops do not.
+  const double alone    = simulated(s, {operation(gather_x)}, Granularity::chunk);
+  const double together = simulated(s, {operation(gather_x, true), operation(gather_x)}, Granularity::chunk);
+  CHECK(alone == Approx(2.4e-3 + 2e-6).margin(4 * tick));
+  CHECK(together == Approx(2 * 2.4e-3 + 2e-6).margin(8 * tick));
+  CHECK(together == simulated(s, {operation(gather_x, true), operation(gather_x)}, Granularity::chunk, true));
+  // Granularity "auto" finds that they may meet; as single events they would not hinder each other.
+  CHECK(simulated(s, {operation(gather_x, true), operation(gather_x)}, Granularity::automatic) == together);
+  CHECK(simulated(s, {operation(gather_x, true), operation(gather_x)}, Granularity::collective) == alone);
+  // Different axes have links of their own.
+  const Collective gather_yz{CollectiveKind::all_gather, 1, Bytes(64e6)};
+  CHECK(simulated(s, {operation(gather_yz, true), operation(gather_x)}, Granularity::chunk) == seconds(s, gather_yz));
+}
+
+TEST_CASE("parts over unequal axes get in each other's way, over equal ones not")
+{
+  const Setting equal   = setting("2x4x4");
+  const Setting unequal = setting("2x8x4");
+  const Collective gather{CollectiveKind::all_gather, 1, Bytes(64e6)};
+  const auto shares = [&](const Setting& s) {
+    return shares_links_with_itself(plan(gather, s.prepared.scenario.machine, s.placement, MultiAxis::concurrent),
+                                    s.prepared.scenario.machine);
+  };
+  CHECK_FALSE(shares(equal));
+  CHECK(shares(unequal));
+}
