@@ -1,0 +1,62 @@
+// Who may include whom: the folders are layers, and this is what keeps them so.
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Direct neighbours below; what those may include is included with them. All may include sim/core.
+const std::map<std::string, std::set<std::string>> below{
+    {"sim/core", {}},
+    {"sim/program", {}},
+    {"models", {"sim/program"}},
+    {"sim/sharding", {"sim/program"}},
+    {"topologies", {}},
+    {"scenarios", {"models", "sim/sharding", "topologies"}},
+    {"sim/engine", {"sim/sharding", "topologies"}},
+    {"sim/metrics", {"sim/engine"}},
+    {"reports", {"sim/metrics"}},
+    {"sim/app", {"reports", "scenarios"}},
+};
+
+std::set<std::string> reachable(const std::string& folder)
+{
+  std::set<std::string> all{folder, "sim/core"};
+  for (const std::string& next : below.at(folder))
+    all.merge(reachable(next));
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("includes follow the layers, and only the engine knows SimGrid")
+{
+  const std::regex quoted("^#include \"([^\"]+)\"");
+  for (const auto& [folder, neighbours] : below) {
+    const std::set<std::string> allowed = reachable(folder);
+    int files                           = 0;
+    for (const auto& entry : fs::directory_iterator(fs::path(PODSIM_SOURCE_DIR) / folder)) {
+      if (entry.path().extension() != ".cpp" && entry.path().extension() != ".hpp")
+        continue;
+      ++files;
+      std::ifstream stream(entry.path());
+      for (std::string line; std::getline(stream, line);) {
+        CAPTURE(entry.path().string(), line);
+        std::smatch match;
+        if (std::regex_search(line, match, quoted))
+          CHECK(allowed.contains(fs::path(match[1].str()).parent_path().generic_string()));
+        if (line.find("<simgrid/") != std::string::npos || line.find("<xbt/") != std::string::npos)
+          CHECK(entry.path().filename() == "simgrid_engine.cpp");
+      }
+    }
+    CAPTURE(folder);
+    CHECK(files > 0);
+  }
+}

@@ -1,0 +1,105 @@
+#include "sim/metrics/metrics.hpp"
+#include "tests/small_scenario.hpp"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+using namespace podsim;
+
+namespace {
+
+Scenario catalogued(const std::string& name, std::vector<std::string> changes = {})
+{
+  const Catalogue catalogue(PODSIM_SOURCE_DIR);
+  return read_scenario(resolve(catalogue.file(Shelf::scenarios, name), changes, catalogue));
+}
+
+double weights_in(const Program& program)
+{
+  double sum = 0;
+  for (const Tensor& tensor : program.blocks.back().tensors) // the update has every weight once
+    if (tensor.kind == TensorKind::weight)
+      sum += tensor.elements();
+  return sum;
+}
+
+std::map<Pass, double> flops_by_pass(const Program& program)
+{
+  std::map<Pass, double> sums;
+  for (const Block& block : program.blocks)
+    for (const Operation& operation : block.operations)
+      sums[operation.pass] += flops(block, operation) * static_cast<double>(block.count) / program.tokens_per_step;
+  return sums;
+}
+
+} // namespace
+
+TEST_CASE("parameters of the published models")
+{
+  // PaLM's table 1, to its digits; MLPerf's 480B to the unit; MaxText's 22B to its digits.
+  const auto parameters = [](const char* name) { return prepare(catalogued(name)).program.model.parameters; };
+  CHECK(parameters("training/palm-8b") == Approx(8.63e9).epsilon(0.005 / 8.63));
+  CHECK(parameters("training/palm-62b") == Approx(62.50e9).epsilon(0.005 / 62.5));
+  CHECK(parameters("training/palm-540b") == Approx(540.35e9).epsilon(0.005 / 540.35));
+  CHECK(parameters("calibration/mlperf-480b") == 481815347200);
+  CHECK(parameters("calibration/maxtext-22b") == Approx(21.94e9).epsilon(0.01 / 21.94));
+  for (const char* name : {"training/palm-8b", "training/palm-540b", "calibration/mlperf-480b", "calibration/maxtext-22b"}) {
+    const Program program = prepare(catalogued(name)).program;
+    CHECK(weights_in(program) == program.model.parameters); // the formula against the tensors
+  }
+}
+
+TEST_CASE("FLOPs a token agree with PaLM's table 22")
+{
+  const auto tera = [](const char* name) {
+    const FlopsPerToken flops = flops_per_token(prepare(catalogued(name)).program);
+    return std::pair(flops.model() / 1e12, flops.hardware() / 1e12);
+  };
+  CHECK(tera("training/palm-8b").first == Approx(0.0550).margin(0.00005));
+  CHECK(tera("training/palm-8b").second == Approx(0.0561).margin(0.00005));
+  CHECK(tera("training/palm-62b").first == Approx(0.388).margin(0.0005));
+  CHECK(tera("training/palm-62b").second == Approx(0.392).margin(0.0005));
+  CHECK(tera("training/palm-540b").first == Approx(3.28).margin(0.005));
+  CHECK(tera("training/palm-540b").second == Approx(4.10).margin(0.005));
+}
+
+TEST_CASE("the program executes the FLOPs that the formula counts")
+{
+  for (const char* name : {"training/palm-540b", "calibration/mlperf-480b", "calibration/maxtext-22b"}) {
+    const Program program     = prepare(catalogued(name)).program;
+    const FlopsPerToken count = flops_per_token(program);
+    auto executed             = flops_by_pass(program);
+    // Positions and norm scales are parameters without FLOPs: at most 0.1% of them.
+    CHECK(executed[Pass::forward] == Approx(count.model() / 3).epsilon(1e-3));
+    CHECK(executed[Pass::backward] == Approx(2 * executed[Pass::forward]).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("what remat repeats")
+{
+  const auto repeated = [](const char* remat) {
+    return flops_per_token(test::prepare({.model = "tiny-serial", .remat = remat}).program).repeated;
+  };
+  // tiny-serial: 2 layers of d 192, ff 384, 24 heads of 8, sequence 64. A layer's products are
+  // 2 (4 x 192 x 192 + 2 x 192 x 384) FLOPs a token, its attention 2 x 2 x 192 x 64.
+  const double products  = 2.0 * 2 * (4 * 192 * 192 + 2 * 192 * 384);
+  const double attention = 2.0 * 2 * 2 * 192 * 64;
+  CHECK(repeated("none") == 0);
+  CHECK(repeated("attention") == Approx(attention));
+  CHECK(repeated("full") == Approx(products + attention));
+  // A list: what is not on it and is needed is repeated. Nothing needs the down projection or its operand's sum.
+  const nlohmann::json keep = {{"name", "list"}, {"keep", {"up", "hidden", "middle"}}};
+  const double without_mlp  = 2.0 * 2 * (3 * 192 * 192) + attention; // query, key, value; their output gives the kept "middle"
+  const Prepared listed     = test::prepare({.model = "tiny-serial", .changes = {"workload.remat=" + keep.dump()}});
+  CHECK(flops_per_token(listed.program).repeated == Approx(without_mlp));
+}
+
+TEST_CASE("full remat of a layer makes HFU 4/3 of MFU, PaLM's 1.251")
+{
+  const auto ratio = [](const char* name) {
+    const FlopsPerToken flops = flops_per_token(prepare(catalogued(name)).program);
+    return flops.hardware() / flops.model();
+  };
+  CHECK(ratio("calibration/mlperf-480b") == Approx(4.0 / 3).epsilon(1e-3));
+  CHECK(ratio("training/palm-540b") == Approx(57.8 / 46.2).margin(0.001));
+}

@@ -1,0 +1,56 @@
+// Predictions beside what was published. The constants were calibrated on the scenarios in scenarios/calibration only;
+// PaLM is a prediction, with the room that its issue gave it.
+
+#include "sim/app/pipeline.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace podsim;
+
+namespace {
+
+Result result_of(const std::string& name)
+{
+  const Catalogue catalogue(PODSIM_SOURCE_DIR);
+  Result result = run(prepare(read_scenario(resolve(catalogue.file(Shelf::scenarios, name), {}, catalogue))), {});
+  REQUIRE(result.metrics);
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("PaLM 540B on two pods")
+{
+  const Metrics two = *result_of("training/palm-540b").metrics;
+  CHECK(two.mfu == Approx(0.462).margin(0.02));
+  CHECK(two.hfu == Approx(0.578).margin(0.025));
+  CHECK(two.hfu / two.mfu == Approx(1.251).margin(0.01));
+  const Metrics one = *result_of("training/palm-540b-one-pod").metrics;
+  CHECK(two.tokens_per_s / one.tokens_per_s == Approx(1.95).margin(0.03));
+  CHECK(two.dcn_burst.value() * 8 == Approx(81e12).epsilon(0.01)); // the NIC's rate comes from it
+}
+
+TEST_CASE("the cases of the calibration stay where they were fitted")
+{
+  CHECK(result_of("calibration/mlperf-480b").metrics->step_time.value() == Approx(21.98).epsilon(0.02)); // mean of three rows
+  CHECK(result_of("calibration/maxtext-22b").metrics->mfu_without_attention == Approx(0.567).epsilon(0.02));
+}
+
+TEST_CASE("every scenario of the catalogue runs, and nothing calibrated is scored")
+{
+  const Catalogue catalogue(PODSIM_SOURCE_DIR);
+  for (const std::string& name : catalogue.names(Shelf::scenarios)) {
+    CAPTURE(name);
+    const Result result = result_of(name);
+    CHECK(result.status == "ok");
+    for (const PublishedFigure& figure : result.published)
+      if (name.starts_with("calibration/"))
+        CHECK(figure.calibration);
+    for (const UsedConstant& constant : result.constants) {
+      CHECK_FALSE(constant.source.empty());
+      for (const std::string& fitted : constant.calibrated_on)
+        for (const PublishedFigure& figure : result.published)
+          CHECK((figure.id != fitted || figure.calibration));
+    }
+  }
+}
