@@ -14,20 +14,19 @@ std::vector<std::int64_t> parse_shape(const Reader& slice, std::size_t dimension
   std::vector<std::int64_t> shape;
   const char* at  = text.data();
   const char* end = text.data() + text.size();
-  for (;;) {
-    std::int64_t size    = 0;
+  bool more = true;
+  bool good = true;
+  while (more && good) {
+    std::int64_t size     = 0;
     const auto [next, ec] = std::from_chars(at, end, size);
-    if (ec != std::errc() || size < 1 || size > 1'000'000)
-      break;
+    more                  = next != end;
+    good                  = ec == std::errc() && size >= 1 && size <= 1'000'000 && (!more || *next == 'x');
+    at                    = more ? next + 1 : end;
     shape.push_back(size);
-    if (next == end)
-      break;
-    if (*next != 'x')
-      slice.expected("a slice shape like \"12x16x16\"");
-    at = next + 1;
   }
-  if (shape.size() != dimensions)
-    slice.expected(fmt::format("a slice shape of {} sizes, like \"{}\"", dimensions, dimensions == 3 ? "12x16x16" : "16x16"));
+  if (!good || shape.size() != dimensions)
+    slice.expected(fmt::format("a slice shape of {} sizes, like \"{}\"", dimensions,
+                               dimensions == 3 ? "12x16x16" : dimensions == 2 ? "16x16" : "16"));
   return shape;
 }
 
@@ -115,6 +114,8 @@ Machine read_machine(Reader machine)
   read.ici.hop_latency         = ici.constant("hop_latency").quantity<SecondUnit>();
   ici.finish();
   read.torus = form_slice(machine.at("slice"), dimensions, cube, pod_chips);
+  if (constexpr std::int64_t most = 16'000'000; read.devices() > most) // a run keeps some bytes for each
+    machine.at("pods").fail(fmt::format("{} pods of {} chips are more than {} chips", read.pods, read.torus.chips(), most));
 
   Reader host  = machine.at("host");
   Reader block = host.constant("chips");

@@ -41,17 +41,27 @@ std::string did_you_mean(std::string_view misspelt, const std::vector<std::strin
   return best ? fmt::format("; did you mean \"{}\"?", *best) : "";
 }
 
-std::string printable(std::string_view text)
+std::string one_line(std::string_view text)
 {
-  constexpr std::size_t longest = 60;
   std::string out;
-  for (const char c : text.substr(0, longest)) {
+  for (const char c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     else
       out += c;
   }
-  return text.size() > longest ? out + "..." : out;
+  return out;
+}
+
+std::string printable(std::string_view text)
+{
+  constexpr std::size_t longest = 60;
+  if (text.size() <= longest)
+    return one_line(text);
+  std::size_t end = longest;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80) // not within a character of UTF-8
+    --end;
+  return one_line(text.substr(0, end)) + "...";
 }
 
 } // namespace podsim

@@ -24,7 +24,8 @@ public:
 // `; did you mean "X"?` for the name nearest to the misspelt one by edit distance, or "" if none is near.
 std::string did_you_mean(std::string_view misspelt, const std::vector<std::string>& names);
 
-// Foreign text made fit for one line of a message: control characters escaped, cut when long.
+// Foreign text made fit for one line of a message: control characters escaped; printable() also cuts what is long.
+std::string one_line(std::string_view text);
 std::string printable(std::string_view text);
 
 } // namespace podsim

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -22,6 +23,16 @@ Document& Document::operator=(Document&&) noexcept = default;
 std::string child_path(const std::string& path, const std::string& key)
 {
   return path.empty() ? key : path + "." + key;
+}
+
+void Origins::set(const std::string& path, const std::string& origin)
+{
+  for (auto at = by_path_.lower_bound(path); at != by_path_.end() && at->first.starts_with(path);) {
+    const bool within = path.empty() || at->first.size() == path.size() || at->first[path.size()] == '.' ||
+                        at->first[path.size()] == '[';
+    at = within ? by_path_.erase(at) : std::next(at);
+  }
+  by_path_[path] = origin;
 }
 
 const std::string& Origins::of(std::string path) const
@@ -85,7 +96,9 @@ void Reader::finish() const
 {
   for (const auto& item : json_->items())
     if (item.key() != "note" && std::find(known_.begin(), known_.end(), item.key()) == known_.end())
-      fail(fmt::format("unknown key \"{}\"{}", printable(item.key()), did_you_mean(item.key(), known_)));
+      throw InputError(fmt::format("{}: {}unknown key \"{}\"{}", document_->origins.of(child_path(path_, item.key())),
+                                   path_.empty() ? "" : path_ + ": ", printable(item.key()),
+                                   did_you_mean(item.key(), known_)));
 }
 
 std::vector<std::string> Reader::keys()
@@ -145,14 +158,15 @@ double Reader::number() const
 
 double Reader::fraction() const
 {
-  if (!json_->is_number() || !(json_->get<double>() > 0) || json_->get<double>() > 1)
-    expected("a fraction above 0 and at most 1");
+  if (!json_->is_number() || !(json_->get<double>() >= 0.001) || json_->get<double>() > 1)
+    expected("a fraction from 0.001 to 1");
   return json_->get<double>();
 }
 
 std::int64_t Reader::count(std::int64_t least, std::int64_t most) const
 {
-  const std::string wanted = fmt::format("a whole number from {} to {}", least, most);
+  const std::string wanted =
+      least == most ? fmt::format("{}", least) : fmt::format("a whole number from {} to {}", least, most);
   const bool fits          = json_->is_number_integer() &&
                     !(json_->is_number_unsigned() && json_->get<std::uint64_t>() > static_cast<std::uint64_t>(most)) &&
                     json_->get<std::int64_t>() >= least && json_->get<std::int64_t>() <= most;
@@ -160,6 +174,27 @@ std::int64_t Reader::count(std::int64_t least, std::int64_t most) const
     expected(wanted);
   return json_->get<std::int64_t>();
 }
+
+namespace {
+
+// Beyond these sizes, in base units, a quantity of a machine is a slip.
+struct Range {
+  const char *least, *most;
+};
+template <class Unit>
+constexpr Range machine_range;
+template <>
+constexpr Range machine_range<SecondUnit>{"1 ps", "1 h"};
+template <>
+constexpr Range machine_range<ByteUnit>{"1 B", "1 EB"};
+template <>
+constexpr Range machine_range<PerSecond<ByteUnit>>{"1 kB/s", "1 EB/s"};
+template <>
+constexpr Range machine_range<PerSecond<FlopUnit>>{"1 MFLOP/s", "1000 EFLOP/s"};
+template <>
+constexpr Range machine_range<PerSecond<OpUnit>>{"1 MOP/s", "1000 EOP/s"};
+
+} // namespace
 
 template <class Unit>
 Quantity<Unit> Reader::quantity() const
@@ -174,10 +209,9 @@ Quantity<Unit> Reader::quantity() const
   } catch (const std::invalid_argument& wrong) {
     fail(fmt::format("found \"{}\": {}", printable(json_->get<std::string>()), wrong.what()));
   }
-  // From a picosecond or a bit to a zetta-anything: beyond that it is a slip, and the simulator's clock
-  // (64 bits of 2^-40 s) cannot hold it.
-  if (!(value.value() > 0) || value.value() < 1e-13 || value.value() > 1e21)
-    expected("a positive quantity of a size that machines have");
+  const auto [least, most] = machine_range<Unit>;
+  if (!(value >= parse_quantity<Unit>(least) && value <= parse_quantity<Unit>(most)))
+    expected(fmt::format("a quantity from {} to {}", least, most));
   return value;
 }
 template Seconds Reader::quantity<SecondUnit>() const;
@@ -208,22 +242,60 @@ Reader Reader::constant(const std::string& key)
     return holder;
   }
   Reader value = holder.at("value");
-  UsedConstant used{holder.path_, shown(*value.json_), holder.at("source").text(), {}};
+  const Reader source = holder.at("source");
+  UsedConstant used{holder.path_, shown(*value.json_), source.text(), {}};
   if (const auto cases = holder.find("calibrated_on"))
     used.calibrated_on = cases->texts();
   holder.finish();
+  const std::string& giver = document_->origins.of(value.path_);
+  if (giver != document_->origins.of(source.path_)) { // the source is that of a value laid over
+    used.source        = "given by " + giver;
+    used.calibrated_on = {};
+  }
   document_->constants.push_back(std::move(used));
   return value;
+}
+
+Json parse_json(const std::string& text, const std::string& origin)
+{
+  constexpr int deepest         = 64;
+  constexpr std::size_t longest = 200; // nlohmann's complaint quotes what it read last, however long
+
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos)
+    throw InputError(fmt::format("{}: is empty; expected JSON", origin));
+  std::vector<std::set<std::string>> keys; // of the objects that are open
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (depth > deepest)
+      throw InputError(fmt::format("{}: nested deeper than {} levels", origin, deepest));
+    if (event == Json::parse_event_t::object_start)
+      keys.emplace_back();
+    else if (event == Json::parse_event_t::object_end)
+      keys.pop_back();
+    else if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      throw InputError(
+          fmt::format("{}: the key \"{}\" stands twice in one object", origin, printable(value.get<std::string>())));
+    return true;
+  };
+  try {
+    return Json::parse(text, watch);
+  } catch (const Json::exception& wrong) {
+    // nlohmann's text is "[json.exception.parse_error.101] parse error at line 3, column 7: ..."
+    std::string message = wrong.what();
+    message.erase(0, message.find("] ") == std::string::npos ? 0 : message.find("] ") + 2);
+    if (message.size() > longest)
+      message = message.substr(0, longest) + "...";
+    throw InputError(fmt::format("{}: {}", origin, one_line(message)));
+  }
 }
 
 Json parse_json_file(const std::string& file)
 {
   constexpr std::uintmax_t largest = 16U << 20U;
-  constexpr int deepest            = 64;
 
   std::error_code error;
   if (std::filesystem::is_directory(file, error))
-    throw InputError(fmt::format("{}: is a folder, not a JSON file", printable(file)));
+    throw InputError(fmt::format("{}: is a folder, not a JSON file", file));
+  errno = 0;
   std::ifstream stream(file, std::ios::binary);
   if (!stream)
     throw InputError(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
@@ -234,29 +306,7 @@ Json parse_json_file(const std::string& file)
     if (text.size() > largest)
       throw InputError(fmt::format("{}: larger than 16 MiB, which no scenario is", file));
   }
-
-  std::vector<std::set<std::string>> keys; // of the objects that are open
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > deepest)
-      throw InputError(fmt::format("{}: nested deeper than {} levels", file, deepest));
-    if (event == Json::parse_event_t::object_start)
-      keys.emplace_back();
-    else if (event == Json::parse_event_t::object_end)
-      keys.pop_back();
-    else if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      throw InputError(fmt::format("{}: the key \"{}\" stands twice in one object", file,
-                                   printable(value.get<std::string>())));
-    return true;
-  };
-  try {
-    return Json::parse(text, watch);
-  } catch (const Json::exception& wrong) {
-    // nlohmann's text is "[json.exception.parse_error.101] parse error at line 3, column 7: ..."
-    std::string message = wrong.what();
-    message.erase(0, message.find("] ") == std::string::npos ? 0 : message.find("] ") + 2);
-    std::replace(message.begin(), message.end(), '\n', ' ');
-    throw InputError(fmt::format("{}: {}", file, message));
-  }
+  return parse_json(text, file);
 }
 
 } // namespace podsim

@@ -28,7 +28,7 @@ using Json = nlohmann::json;
 // leads to a value wins.
 class Origins {
 public:
-  void set(const std::string& path, const std::string& origin) { by_path_[path] = origin; }
+  void set(const std::string& path, const std::string& origin); // of the value and of all within it
   const std::string& of(std::string path) const;
 
 private:
@@ -75,10 +75,10 @@ public:
   std::string text() const;
   std::vector<std::string> texts() const; // an array of texts, or one text
   double number() const;                  // any finite number
-  double fraction() const;                // in (0, 1]
+  double fraction() const;                // from 0.001 to 1: less is a slip
   std::int64_t count(std::int64_t least = 1, std::int64_t most = 1'000'000'000) const;
   template <class Unit>
-  Quantity<Unit> quantity() const; // positive, with its unit, below any machine's
+  Quantity<Unit> quantity() const; // with its unit, within what machines have
 
   // One of a closed set of names.
   template <class T>
@@ -111,7 +111,9 @@ T Reader::choice(const std::vector<std::pair<std::string, T>>& names) const
   return names[choose(spelled)].second;
 }
 
-// Reads a file of JSON, checking size (16 MiB), depth (64) and duplicate keys; complains with line and column.
+// Parses JSON, checking depth (64) and duplicate keys, and of a file its size (16 MiB); complains with the origin,
+// which is a file or a command-line option, and with line and column.
+Json parse_json(const std::string& text, const std::string& origin);
 Json parse_json_file(const std::string& file);
 
 } // namespace podsim

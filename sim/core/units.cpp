@@ -1,5 +1,7 @@
 #include "sim/core/units.hpp"
 
+#include "sim/core/errors.hpp"
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -76,7 +78,7 @@ double factor_of(std::string_view unit, std::span<const Scale> names, bool prefi
     }
   if (unit.empty())
     throw std::invalid_argument(fmt::format("a number without a unit; write it like \"{}\"", example));
-  throw std::invalid_argument(fmt::format("unknown unit \"{}\"; write it like \"{}\"", unit, example));
+  throw std::invalid_argument(fmt::format("unknown unit \"{}\"; write it like \"{}\"", printable(unit), example));
 }
 
 struct Shown {
