@@ -1,8 +1,8 @@
 #include "reports/text.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
-#include <iterator>
 
 namespace podsim {
 namespace {
@@ -53,7 +53,7 @@ std::string figures(const Result& result, const Style& style)
       continue;
     const PublishedFigure* figure = find(result, row.metric);
     double published              = figure ? figure->value : 0;
-    std::string remark            = figure && figure->calibration ? "  (calibrated on it)" : "";
+    std::string remark            = figure && figure->calibration ? "  (fitted: no test)" : "";
     if (const PublishedFigure* rate = find(result, Metric::tokens_per_s); row.metric == Metric::step_time && !figure && rate) {
       published = metrics.tokens_per_step / rate->value;
       figure    = rate;
@@ -71,42 +71,74 @@ std::string figures(const Result& result, const Style& style)
 std::string words(std::string name)
 {
   if (name.starts_with("exposed_ici_"))
-    return "exposed ICI, " + name.substr(12);
+    return "exposed ICI " + name.substr(12);
   if (name.starts_with("exposed_dcn_"))
-    return "exposed DCN, " + name.substr(12);
+    return "exposed DCN " + name.substr(12);
   std::replace(name.begin(), name.end(), '_', ' ');
   return name == "hbm" ? "HBM" : name;
 }
 
-std::string breakdown(const Breakdown& parts, Seconds step, const Style& style)
+// A label, its value, and what it consists of, in lines that fit a terminal.
+std::string wrapped(const std::string& label, const std::string& value, const std::vector<std::string>& terms)
 {
-  std::string text = style.bold("  where the step went") + "\n";
-  for (const auto& [name, time] : parts)
-    if (time > Seconds(0)) {
-      const auto bar = static_cast<std::size_t>(40 * (time / step) + 0.5);
-      text += fmt::format("  {:>9.3f} s {:>5.1f} %  {:<24}{}\n", time.value(), 100 * (time / step), words(name),
-                          style.dim(std::string(bar, '#')));
+  constexpr std::size_t columns = 110;
+  std::string text              = label + value;
+  std::size_t used              = text.size();
+  for (const std::string& term : terms) {
+    if (used + 1 + term.size() > columns) {
+      text += "\n" + std::string(label.size(), ' ') + term;
+      used = label.size() + term.size();
+    } else {
+      text += " " + term;
+      used += 1 + term.size();
     }
-  return text + fmt::format("  {:>9.3f} s         together\n", step.value());
+  }
+  return text + "\n";
+}
+
+Breakdown largest_first(Breakdown parts)
+{
+  std::erase_if(parts, [](const auto& part) { return part.second <= Seconds(0); });
+  std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  return parts;
+}
+
+// The step as a sum. Its figures are rounded so that they add up: the largest takes what rounding leaves.
+std::string sum_text(const Breakdown& parts, Seconds step, const Style& style)
+{
+  const double unit = step >= Seconds(1) ? 1 : step >= Seconds(1e-3) ? 1e-3 : 1e-6;
+  const char* name  = unit == 1 ? "s" : unit == 1e-3 ? "ms" : "us";
+  const auto thousandths = [&](Seconds time) { return std::llround(time.value() / unit * 1e3); };
+  long long rest         = thousandths(step);
+  for (const auto& [part, time] : parts)
+    rest -= thousandths(time);
+  std::vector<std::string> terms;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto shown = static_cast<double>(thousandths(parts[i].second) + (i == 0 ? rest : 0)) / 1e3;
+    if (shown > 0)
+      terms.push_back(fmt::format("{}{:.3f} {} ({:.1f} %)", i == 0 ? "= " : "+ ", shown, words(parts[i].first),
+                                  100 * (parts[i].second / step)));
+  }
+  return wrapped("  step      ", style.bold(fmt::format("{:.3f} {}", step.value() / unit, name)), terms);
 }
 
 std::string bounds(const Breakdown& parts, Seconds step)
 {
-  Breakdown sorted = parts;
-  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  std::string text = fmt::format("  bound by  {} ({:.0f} % of the step)", words(sorted[0].first), 100 * (sorted[0].second / step));
-  if (sorted.size() > 1 && sorted[1].second > Seconds(0))
-    text += fmt::format("; next, {} ({:.0f} %)", words(sorted[1].first), 100 * (sorted[1].second / step));
+  std::string text = fmt::format("  bound by  {}, {:.0f} % of the step", words(parts[0].first), 100 * (parts[0].second / step));
+  if (parts.size() > 1)
+    text += fmt::format("; the next bound is {}, {:.0f} %", words(parts[1].first), 100 * (parts[1].second / step));
   return text + "\n";
 }
 
 std::string simulated(const SimulationInfo& info)
 {
-  std::string text = fmt::format("  simulated {} chips {} {} class{}, {} events, collectives {}", info.devices,
-                                 info.folded ? "as" : "one by one;", info.classes, info.classes == 1 ? "" : "es",
-                                 info.activities, info.chunked ? "chunk by chunk where they may meet" : "as one event each");
-  if (info.granularity == Granularity::chunk)
-    text = text.substr(0, text.rfind(" where"));
+  const std::string chips =
+      info.folded ? fmt::format("as {} class{}", info.classes, info.classes == 1 ? "" : "es") : "one by one";
+  const char* how = !info.chunked                               ? "as one event each"
+                    : info.granularity == Granularity::chunk ? "chunk by chunk"
+                                                             : "chunk by chunk where they may meet";
+  std::string text =
+      fmt::format("  simulated {} chips {}, {} events, collectives {}", info.devices, chips, info.activities, how);
   if (info.wall)
     text += fmt::format(", in {}", format(*info.wall));
   return text + "\n";
@@ -116,11 +148,11 @@ std::string simulated(const SimulationInfo& info)
 
 std::string memory_text(const Memory& memory, Bytes capacity)
 {
-  std::string parts;
+  std::vector<std::string> terms;
   for (const MemoryRow& row : memory_rows(memory))
     if (row.size > Bytes(0))
-      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", row.label, format(row.size));
-  return fmt::format("  memory    {} of {} a chip: {}\n", format(memory.total()), format(capacity), parts);
+      terms.push_back(fmt::format("{} {} {}", terms.empty() ? "=" : "+", format(row.size), row.label));
+  return wrapped("  memory    ", fmt::format("{} of {} a chip", format(memory.total()), format(capacity)), terms);
 }
 
 std::string to_text(const Result& result, const Style& style)
@@ -128,9 +160,9 @@ std::string to_text(const Result& result, const Style& style)
   std::string text = style.bold(result.scenario) + "\n";
   text += fmt::format("  model     {}\n  machine   {}\n  mesh      {}\n", result.model, result.machine, result.mesh);
   if (result.metrics) {
-    const Breakdown& critical = result.metrics->breakdowns[result.metrics->critical];
-    text += "\n" + figures(result, style) + "\n" + breakdown(critical, result.metrics->step_time, style) + "\n";
-    text += bounds(critical, result.metrics->step_time);
+    const Breakdown parts = largest_first(result.metrics->breakdowns[result.metrics->critical]);
+    text += "\n" + figures(result, style) + "\n" + sum_text(parts, result.metrics->step_time, style);
+    text += bounds(parts, result.metrics->step_time);
   }
   if (result.memory)
     text += memory_text(*result.memory, result.capacity);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <map>
 #include <nlohmann/json.hpp>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -42,13 +43,35 @@ std::vector<std::string> split(const std::string& path)
   return keys;
 }
 
+// For a file that is missing: the nearest name of a JSON file in its folder.
+std::string nearest_file(const fs::path& missing)
+{
+  std::vector<std::string> names;
+  std::error_code error;
+  const fs::path folder = missing.has_parent_path() ? missing.parent_path() : ".";
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().extension() == ".json")
+      names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return did_you_mean(missing.filename().string(), names);
+}
+
+std::vector<std::string> keys_of(const Json& object)
+{
+  std::vector<std::string> keys;
+  for (const auto& item : object.items())
+    keys.push_back(item.key());
+  return keys;
+}
+
 class Resolver {
 public:
   explicit Resolver(const Catalogue& catalogue) : catalogue_(catalogue) {}
 
   Document resolve(const std::string& file, const std::vector<std::string>& changes)
   {
-    document_.origins.set("", file);
+    if (file.empty())
+      throw InputError("expected a scenario file, found an empty name");
     *document_.json = read_scenario_file(file, {});
     for (const std::string& change : changes)
       apply(change);
@@ -69,6 +92,8 @@ private:
   Json read_scenario_file(const std::string& file, std::vector<std::string> chain)
   {
     std::error_code error;
+    if (!fs::exists(file, error))
+      throw InputError(fmt::format("{}: there is no such file{}", file, nearest_file(file)));
     const std::string self = fs::weakly_canonical(file, error).string();
     if (std::find(chain.begin(), chain.end(), self) != chain.end())
       throw InputError(fmt::format("{}: base: leads back to this file", file));
@@ -76,35 +101,53 @@ private:
     Json json = parse_json_file(file);
     if (!json.is_object())
       throw InputError(fmt::format("{}: expected an object, found {}", file, json.type_name()));
+    json.erase("$schema"); // for editors
+    folders_[file]  = fs::path(file).parent_path();
     const auto base = json.find("base");
-    if (base == json.end())
+    if (base == json.end()) {
+      document_.origins.set("", file);
       return json;
+    }
     if (!base->is_string())
-      throw InputError(fmt::format("{}: base: expected the path of a scenario file", file));
-    const std::string base_file = (fs::path(file).parent_path() / base->get<std::string>()).lexically_normal().string();
+      throw InputError(fmt::format("{}: base: expected the path of a scenario file, found {}", file,
+                                   printable(base->dump(-1, ' ', false, Json::error_handler_t::replace))));
+    const std::string base_file = (folders_[file] / base->get<std::string>()).lexically_normal().string();
     if (!fs::exists(base_file, error))
-      throw InputError(fmt::format("{}: base: there is no file \"{}\"", file, printable(base_file)));
+      throw InputError(fmt::format("{}: base: there is no file \"{}\"{}", file, base_file, nearest_file(base_file)));
     json.erase("base");
     Json merged = read_scenario_file(base_file, chain);
-    document_.origins.set("", base_file);
-    lay_over(merged, json, "", file);
+    Origins own;
+    own.set("", file);
+    lay_over(merged, json, "", own);
     return merged;
   }
 
-  // RFC 7386, noting where values come from. A name laid over an expanded reference replaces it whole.
-  void lay_over(Json& under, const Json& over, const std::string& path, const std::string& origin)
+  // RFC 7386, except that null must have something to remove; notes where values come from. A name laid over an
+  // expanded reference replaces it whole.
+  void lay_over(Json& under, const Json& over, const std::string& path, const Origins& origins)
   {
     for (const auto& [key, value] : over.items()) {
       const std::string place = child_path(path, key);
       if (value.is_null()) {
+        if (!under.contains(key))
+          throw InputError(fmt::format("{}: {}: null removes a key, but there is no such key to remove{}",
+                                       origins.of(place), place, did_you_mean(key, keys_of(under))));
         under.erase(key);
       } else if (value.is_object() && under.contains(key) && under[key].is_object()) {
-        lay_over(under[key], value, place, origin);
+        lay_over(under[key], value, place, origins);
       } else {
         under[key] = value;
-        document_.origins.set(place, origin);
+        note_origins(value, place, origins);
       }
     }
+  }
+
+  void note_origins(const Json& value, const std::string& path, const Origins& origins)
+  {
+    document_.origins.set(path, origins.of(path));
+    if (value.is_object())
+      for (const auto& [key, child] : value.items())
+        note_origins(child, child_path(path, key), origins);
   }
 
   Json* find(const std::string& path)
@@ -123,47 +166,51 @@ private:
   {
     Json over = Json::object();
     std::string name;
-    const std::string own_origin = document_.origins.of(slot.path);
+    std::string place = slot.path;
+    const Origins own = document_.origins;
     if (value.is_string()) {
       name = value.get<std::string>();
     } else if (value.is_object() && value.contains("base")) {
+      place = child_path(slot.path, "base");
       if (!value["base"].is_string())
-        fail(slot.path + ".base", fmt::format("expected the name of a {}", slot.what));
+        fail(place, fmt::format("expected the name of a {}, found {}", slot.what,
+                                printable(value["base"].dump(-1, ' ', false, Json::error_handler_t::replace))));
       name = value["base"].get<std::string>();
       over = value;
       over.erase("base");
     } else {
       return;
     }
-    const std::string file = file_of(slot, name);
+    const std::string file = file_of(slot, place, name);
     value                  = parse_json_file(file);
     if (!value.is_object())
       throw InputError(fmt::format("{}: expected an object, found {}", file, value.type_name()));
+    value.erase("$schema"); // for editors
     if (const auto version = value.find("schema_version"); version != value.end()) {
       if (*version != 1)
         throw InputError(fmt::format("{}: schema_version: expected 1, found {}", file, printable(version->dump())));
       value.erase(version);
     }
-    document_.files.push_back(catalogue_.within(file));
-    document_.origins.set(slot.path, catalogue_.within(file));
-    lay_over(value, over, slot.path, own_origin);
-    for (const auto& [key, kept] : over.items())
-      document_.origins.set(child_path(slot.path, key), own_origin);
+    const std::string origin = catalogue_.within(file);
+    folders_[origin]         = fs::path(file).parent_path();
+    document_.files.push_back(origin);
+    document_.origins.set(slot.path, origin);
+    lay_over(value, over, slot.path, own);
   }
 
-  std::string file_of(const Slot& slot, const std::string& name) const
+  std::string file_of(const Slot& slot, const std::string& place, const std::string& name) const
   {
     std::error_code error;
     if (name.ends_with(".json")) {
-      const fs::path folder  = fs::path(document_.origins.of(slot.path)).parent_path();
-      const std::string file = (folder / name).lexically_normal().string();
+      const auto folder      = folders_.find(document_.origins.of(place)); // none for --set: the working directory
+      const std::string file = ((folder == folders_.end() ? "" : folder->second) / name).lexically_normal().string();
       if (!fs::exists(file, error))
-        fail(slot.path, fmt::format("there is no file \"{}\"", printable(file)));
+        fail(place, fmt::format("there is no file \"{}\"{}", file, nearest_file(file)));
       return file;
     }
     const std::vector<std::string> known = catalogue_.names(slot.shelf);
     if (std::find(known.begin(), known.end(), name) == known.end())
-      fail(slot.path, fmt::format("there is no {} \"{}\"{} (known: {})", slot.what, printable(name),
+      fail(place, fmt::format("there is no {} \"{}\"{} (known: {})", slot.what, printable(name),
                                   did_you_mean(name, known), fmt::join(known, ", ")));
     return catalogue_.file(slot.shelf, name);
   }
@@ -176,21 +223,18 @@ private:
       throw InputError(fmt::format("--set: expected PATH=VALUE, like workload.batch=1024, found \"{}\"", printable(change)));
     const std::string path = change.substr(0, equals);
     const std::string text = change.substr(equals + 1);
-    Json value             = Json::parse(text, nullptr, false);
-    if (value.is_discarded())
-      value = text;
+    Json value             = text;
+    if (Json::accept(text))
+      value = parse_json(text, "--set " + path);
 
     const std::vector<std::string> keys = split(path);
     Json* at = document_.json.get();
     std::string place;
     for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
       place = child_path(place, keys[i]);
-      if (!at->contains(keys[i])) {
-        std::vector<std::string> known;
-        for (const auto& item : at->items())
-          known.push_back(item.key());
-        throw InputError(fmt::format("--set {}: there is no \"{}\"{}", printable(path), printable(place), did_you_mean(keys[i], known)));
-      }
+      if (!at->contains(keys[i]))
+        throw InputError(fmt::format("--set {}: there is no \"{}\"{}", printable(path), printable(place),
+                                     did_you_mean(keys[i], keys_of(*at))));
       at = &(*at)[keys[i]];
       for (const Slot& slot : slots())
         if (slot.path == place)
@@ -198,15 +242,17 @@ private:
       if (!at->is_object())
         throw InputError(fmt::format("--set {}: \"{}\" is not an object", printable(path), printable(place)));
     }
-    if (value.is_null())
-      at->erase(keys.back());
-    else
+    if (value.is_null() && at->erase(keys.back()) == 0)
+      throw InputError(fmt::format("--set {}: null removes a key, but there is no such key to remove{}", printable(path),
+                                   did_you_mean(keys.back(), keys_of(*at))));
+    if (!value.is_null())
       (*at)[keys.back()] = std::move(value);
     document_.origins.set(path, "--set " + printable(change));
   }
 
   const Catalogue& catalogue_;
   Document document_;
+  std::map<std::string, fs::path> folders_; // in which the file lies that an origin names
 };
 
 void drop_notes(Json& json)

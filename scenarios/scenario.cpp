@@ -124,6 +124,24 @@ std::int64_t capacity(const AxisPlacement& placement, const Machine& machine)
   return chips;
 }
 
+// The parts of a torus axis together must name each of its chips once: each stride spans the parts before it.
+void check_interleaved(const Reader& mesh, std::size_t axis, const Placement& placement)
+{
+  std::vector<TorusFactor> parts;
+  for (const AxisPlacement& place : placement)
+    for (const TorusFactor& factor : place.factors)
+      if (factor.axis == axis && factor.length > 1)
+        parts.push_back(factor);
+  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.stride < b.stride; });
+  std::int64_t spanned = 1;
+  for (const TorusFactor& part : parts) {
+    if (part.stride != spanned)
+      mesh.fail(fmt::format("the parts of the torus axis {} overlap: the one of length {} needs the stride {}, not {}",
+                            axis_name(axis), part.length, spanned, part.stride));
+    spanned *= part.length;
+  }
+}
+
 void read_mesh(Reader mesh, const Machine& machine, Scenario& scenario)
 {
   std::vector<Reader> places;
@@ -156,6 +174,7 @@ void read_mesh(Reader mesh, const Machine& machine, Scenario& scenario)
     if (used != machine.torus.shape[axis])
       mesh.fail(fmt::format("the torus axis {} has {} chips, but mesh axes on it multiply to {}", axis_name(axis),
                             machine.torus.shape[axis], used));
+    check_interleaved(mesh, axis, scenario.placement);
   }
 }
 
@@ -177,6 +196,22 @@ void check_divisions(Reader& top, const Scenario& scenario)
   check(Dim::embed, scenario.model.d_model, "model", "d_model", "channels");
 }
 
+// A list of what remat keeps must name tensors of a layer.
+void check_kept(Reader& top, const Scenario& scenario)
+{
+  if (scenario.workload.remat.keep != Remat::Keep::listed)
+    return;
+  std::vector<std::string> known;
+  for (const Tensor& tensor :
+       forward_pass(scenario.model, scenario.workload.batch, scenario.workload.sequence, scenario.software.precision)
+           .layer.tensors)
+    if (tensor.kind == TensorKind::activation)
+      known.push_back(tensor.name);
+  for (const Reader& kept : top.at("workload").at("remat").at("keep").elements())
+    if (std::find(known.begin(), known.end(), kept.text()) == known.end())
+      kept.expected("the name of a tensor in a layer", did_you_mean(kept.text(), known));
+}
+
 PublishedFigure read_published(Reader figure)
 {
   PublishedFigure read;
@@ -187,8 +222,8 @@ PublishedFigure read_published(Reader figure)
   read.metric      = figure.at("metric").choice(names);
   const double one = figure.at("unit").choice<double>({{info(read.metric).unit, info(read.metric).base_units}});
   read.value       = figure.at("value").number() * one;
-  if (!(read.value > 0))
-    figure.at("value").expected("a positive number");
+  if (!(read.value > 0 && read.value < 1e30))
+    figure.at("value").expected("a positive number below 1e30");
   read.convention  = figure.at("convention").choice<std::string>({{"palm", "palm"}, {"6N", "6N"}, {"none", "none"}});
   read.statistic   = figure.at("statistic").choice<std::string>(
       {{"best", "best"}, {"median", "median"}, {"average", "average"}, {"analytic", "analytic"}, {"unstated", "unstated"}});
@@ -227,6 +262,7 @@ Scenario read_scenario(Document document)
       scenario.published.push_back(read_published(figure));
   top.finish();
   check_divisions(top, scenario);
+  check_kept(top, scenario);
   if (scenario.model.max_positions > 0 && scenario.workload.sequence > scenario.model.max_positions)
     top.at("workload").at("sequence").fail(
         fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
+#include <functional>
 #include <map>
-#include <numeric>
 #include <queue>
 #include <stdexcept>
 #include <tuple>
@@ -49,7 +50,7 @@ std::vector<Ticks> ring_times(const Route& route, bool gathers, Bytes chunk, con
     // chip from `behind` others on one side, and then it still passes the last of it on if there is somebody to.
     std::vector<Ticks> places(static_cast<std::size_t>(n), (n - 1) * (hop + step));
     for (std::int64_t at = 0; gathers && at < n; ++at) {
-      const std::int64_t steps = std::min(std::max(at, n - 1 - at) + 1, n - 1);
+      const std::int64_t steps             = std::min(std::max(at, n - 1 - at) + 1, n - 1);
       places[static_cast<std::size_t>(at)] = steps * (hop + step);
     }
     return places;
@@ -65,8 +66,8 @@ std::vector<Ticks> ring_times(const Route& route, bool gathers, Bytes chunk, con
 struct Leg {
   std::vector<std::int64_t> group; // of each device: the first device of those that meet
   std::int64_t group_size = 1;
-  std::vector<Ticks> times;  // of each device
-  std::uint32_t links   = 0; // a bit for each torus axis used, and `dcn_bit`
+  std::vector<Ticks> times; // of each device
+  std::uint32_t links = 0;  // a bit for each torus axis used, and `dcn_bit`
 };
 constexpr std::uint32_t dcn_bit = 1U << 31U;
 
@@ -123,10 +124,12 @@ private:
                                           const std::vector<Route>& all) const
   {
     Ticks longest = 1; // nothing takes no time
-    for (const std::vector<Leg>& course : courses)
-      longest = std::max(longest, std::accumulate(course.begin(), course.end(), Ticks{0}, [](Ticks sum, const Leg& leg) {
-                           return sum + *std::max_element(leg.times.begin(), leg.times.end());
-                         }));
+    for (const std::vector<Leg>& course : courses) {
+      Ticks sum = 0;
+      for (const Leg& leg : course)
+        sum += *std::max_element(leg.times.begin(), leg.times.end());
+      longest = std::max(longest, sum);
+    }
     Leg leg = barrier(all);
     leg.times.assign(static_cast<std::size_t>(machine_.devices()), longest);
     return {{leg}};
@@ -169,10 +172,10 @@ private:
 // One operation of one iteration, the same on all devices.
 struct Execution {
   const DeviceOperation* operation;
-  std::vector<std::size_t> followers{}; // executions that wait for this one
-  int waits_for    = 0;                 // how many this one waits for
-  Ticks time       = 0;                 // of a compute operation
-  const std::vector<std::vector<Leg>>* courses = nullptr; // of a collective
+  const std::vector<std::vector<Leg>>* courses; // of a collective
+  Ticks time;                                   // of a compute operation
+  std::vector<std::size_t> followers{};         // executions that wait for this one
+  int waits_for = 0;                            // how many this one waits for
 };
 
 class Evaluator {
@@ -183,7 +186,6 @@ public:
     lay_out(courses);
     order();
     arrived_.resize(executions_.size());
-    timeline_.executions = executions_.size();
     timeline_.ends.assign(static_cast<std::size_t>(machine.devices()), std::vector<Ticks>(executions_.size(), -1));
     busy_until_.resize(static_cast<std::size_t>(machine.devices()));
   }
@@ -220,7 +222,8 @@ private:
     std::size_t part, leg; // of a collective: the one that ends
     friend bool operator>(const Event& a, const Event& b)
     {
-      return std::tie(a.at, a.execution, a.device, a.part, a.leg) > std::tie(b.at, b.execution, b.device, b.part, b.leg);
+      return std::tie(a.at, a.execution, a.device, a.part, a.leg) >
+             std::tie(b.at, b.execution, b.device, b.part, b.leg);
     }
   };
   using Meeting = std::tuple<std::size_t, std::size_t, std::int64_t>; // part, leg, group or host
@@ -240,8 +243,7 @@ private:
         timeline_.first.back().push_back(executions_.size());
         iterations_.push_back({executions_.size(), &block});
         for (std::size_t i = 0; i < block.operations.size(); ++i) {
-          Execution execution{.operation = &block.operations[i]};
-          execution.courses = ways[i];
+          Execution execution{&block.operations[i], ways[i], 0};
           if (block.operations[i].kind == DeviceOperation::Kind::compute)
             execution.time = to_ticks(operation_time(block.operations[i].work, machine_.chip).total());
           executions_.push_back(execution);
@@ -271,8 +273,8 @@ private:
       const auto& [first, block] = iterations_[i];
       for (std::size_t e = first; e < first + block->operations.size(); ++e) {
         const DeviceOperation& operation = *executions_[e].operation;
-        const bool early  = operation.asynchronous && operation.needs.empty();
-        const std::size_t place = early ? iterations_[i < ahead ? 0 : i - ahead].first : e;
+        const bool early                 = operation.asynchronous && operation.needs.empty();
+        const std::size_t place          = early ? iterations_[i < ahead ? 0 : i - ahead].first : e;
         if (stream[place] >= 0)
           follows(e, static_cast<std::size_t>(stream[place]));
         for (const int need : operation.needs)
@@ -307,8 +309,8 @@ private:
 
   void arrive(std::int64_t device, std::size_t e, std::size_t part, std::size_t leg)
   {
-    const Leg& own              = (*executions_[e].courses)[part][leg];
-    const std::int64_t group    = own.group[static_cast<std::size_t>(device)];
+    const Leg& own                   = (*executions_[e].courses)[part][leg];
+    const std::int64_t group         = own.group[static_cast<std::size_t>(device)];
     std::vector<std::int64_t>& there = arrived_[e][{part, leg, group}];
     there.push_back(device);
     if (static_cast<std::int64_t>(there.size()) < own.group_size)
@@ -347,7 +349,7 @@ private:
       if (--parts_left_[{event.device, event.execution}] > 0)
         return;
     }
-    const auto device = static_cast<std::size_t>(event.device);
+    const auto device                       = static_cast<std::size_t>(event.device);
     timeline_.ends[device][event.execution] = now_;
     for (const std::size_t follower : execution.followers)
       if (--missing_[device][follower] == 0)
@@ -359,7 +361,7 @@ private:
   std::deque<std::vector<std::vector<Leg>>> courses_; // stable addresses
   std::vector<Execution> executions_;
   std::vector<std::pair<std::size_t, const DeviceBlock*>> iterations_; // of all blocks: first execution
-  std::vector<std::vector<int>> missing_; // what each device's executions still wait for
+  std::vector<std::vector<int>> missing_;                              // what each device's executions still wait for
   std::priority_queue<Event, std::vector<Event>, std::greater<>> heap_;
   std::vector<std::map<Meeting, std::vector<std::int64_t>>> arrived_; // of each execution
   std::map<std::pair<std::int64_t, std::size_t>, std::size_t> parts_left_;

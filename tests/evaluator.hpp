@@ -31,8 +31,8 @@ struct Timeline {
   Ticks end      = 0;
   bool contended = false; // two collectives were on one link at a time: the rest is then too early
 
-  std::size_t executions = 0; // of one device: operations times iterations
-  std::vector<std::vector<std::size_t>> first; // execution that starts an iteration, by block and iteration
+  // An execution is one operation of one iteration; they are counted through the program.
+  std::vector<std::vector<std::size_t>> first; // that of an iteration, by block and iteration
   std::vector<std::vector<Ticks>> ends;        // by device and execution
 
   Ticks end_of(std::int64_t device, int block, int iteration, int operation) const;

@@ -1,5 +1,6 @@
 #include "scenarios/catalogue.hpp"
 #include "sim/app/commands.hpp"
+#include "sim/app/options.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/reader.hpp"
 
@@ -27,10 +28,12 @@ int list(const std::string& what)
     if (name == what)
       for (const std::string& entry : catalogue.names(shelf)) {
         const std::string file = catalogue.file(shelf, entry);
-        const std::string label = parse_json_file(file).value("name", "");
-        text += fmt::format("{:<44}{}\n", shelf == Shelf::scenarios ? catalogue.within(file) : entry, label);
+        const Json json        = parse_json_file(file);
+        const bool named       = json.is_object() && json.contains("name") && json["name"].is_string();
+        text += fmt::format("{:<44}{}\n", shelf == Shelf::scenarios ? catalogue.within(file) : entry,
+                            named ? printable(json["name"].get<std::string>()) : "");
       }
-  write_stdout(text);
+  print(text);
   return exit_done;
 }
 
@@ -42,7 +45,7 @@ Action setup_list(CLI::App& command)
   std::vector<std::string> names;
   for (const auto& [name, shelf] : shelves())
     names.push_back(name);
-  command.add_option("WHAT", *what, "models, chips, machines or scenarios")->required()->check(CLI::IsMember(names));
+  command.add_option("WHAT", *what, "models, chips, machines or scenarios")->required()->check(one_of(names));
   return [what] { return list(*what); };
 }
 

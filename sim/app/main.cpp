@@ -1,4 +1,6 @@
 #include "sim/app/commands.hpp"
+#include "sim/app/options.hpp"
+#include "sim/app/terminal.hpp"
 #include "sim/core/errors.hpp"
 #include "sim/engine/simulate.hpp"
 
@@ -56,16 +58,20 @@ int dispatch(int argc, char** argv)
     return app.exit(asked);
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app.get_subcommands();
-    fmt::print("{}", chosen.empty() ? short_help() : chosen.front()->help());
+    print(chosen.empty() ? short_help() : chosen.front()->help());
     return exit_done;
   } catch (const CLI::ParseError& wrong) {
     const auto chosen = app.get_subcommands();
-    throw InputError(fmt::format("{} (see podsim {}--help)", wrong.what(), chosen.empty() ? "" : chosen.front()->get_name() + " "));
+    const CLI::App& command = chosen.empty() ? app : *chosen.front();
+    const bool unexpected   = dynamic_cast<const CLI::ExtrasError*>(&wrong) != nullptr;
+    throw InputError(fmt::format("{}{} (see podsim {}--help)", wrong.what(),
+                                 unexpected ? mistyped_option(command, argc, argv) : "",
+                                 chosen.empty() ? "" : command.get_name() + " "));
   }
   for (const auto& [sub, action] : actions)
     if (sub->parsed())
       return action();
-  fmt::print("{}", short_help());
+  print(short_help());
   return exit_done;
 }
 
@@ -78,16 +84,18 @@ int main(int argc, char** argv)
   try {
     return dispatch(argc, argv);
   } catch (const InputError& error) {
-    fmt::print(stderr, "podsim: {}\n", error.what());
+    complain(error.what());
     return exit_bad_input;
   } catch (const CannotRun& error) {
-    fmt::print(stderr, "podsim: {}\n", error.what());
+    complain(error.what());
     return exit_cannot_run;
   } catch (const Interrupted&) {
-    fmt::print(stderr, "\npodsim: interrupted\n");
+    if (stderr_is_terminal())
+      std::fputs("\n", stderr); // after the progress line
+    complain("interrupted");
     return exit_interrupted;
   } catch (const std::exception& bug) {
-    fmt::print(stderr, "podsim: internal error: {}\n", bug.what());
+    complain(std::string("internal error: ") + bug.what());
     return EXIT_FAILURE;
   }
 }

@@ -1,5 +1,6 @@
 #include "sim/app/pipeline.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -62,6 +63,23 @@ Prepared prepare(Scenario scenario)
   return {std::move(scenario), std::move(program), std::move(sharded)};
 }
 
+Seconds serial_time(const Prepared& prepared)
+{
+  const Machine& machine = prepared.scenario.machine;
+  Seconds sum;
+  for (const DeviceBlock& block : prepared.sharded.programs.front().blocks)
+    for (const DeviceOperation& op : block.operations) {
+      BytesPerSecond link = machine.ici.effective();
+      for (std::size_t axis = 0; axis < prepared.scenario.placement.size(); ++axis)
+        if ((op.collective.axes >> axis & 1U) && prepared.scenario.placement[axis].on_dcn)
+          link = std::min(link, machine.host.nic_bandwidth / static_cast<double>(machine.host.chip_count()));
+      const bool collective = op.kind == DeviceOperation::Kind::collective;
+      const Seconds once    = collective ? op.collective.full / link : operation_time(op.work, machine.chip).total();
+      sum += once * static_cast<double>(block.count);
+    }
+  return sum;
+}
+
 Result describe(const Prepared& prepared)
 {
   const Scenario& s = prepared.scenario;
@@ -84,6 +102,10 @@ Result describe(const Prepared& prepared)
     result.reason = fmt::format("needs {} a chip, {} more than its {}; {}", format(result.memory->total()),
                                 format(result.memory->total() - result.capacity), format(result.capacity),
                                 remedies(prepared));
+  } else if (const Seconds time = serial_time(prepared); time > longest_step) {
+    result.status = "time";
+    result.reason = fmt::format("a step would take about {:.3g} h, more than the {:.2g} h that the simulator's clock holds",
+                                time / Seconds(3600), longest_step / Seconds(3600));
   }
   return result;
 }

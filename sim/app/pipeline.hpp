@@ -16,6 +16,11 @@ struct Prepared {
 Prepared prepare(Scenario scenario);
 MultiAxis multi_axis(const Scenario& scenario);
 
+// About the time of a step in which nothing overlaps; and what the simulator's clock can hold of it (2^53 ticks,
+// sim/engine/ticks.hpp). A step beyond that is the work of a slip in the input.
+Seconds serial_time(const Prepared& prepared);
+constexpr Seconds longest_step{8192};
+
 // What a result says of a scenario before anything is simulated, memory included.
 Result describe(const Prepared& prepared);
 

@@ -1,6 +1,7 @@
 #include "reports/json.hpp"
 #include "reports/text.hpp"
 #include "sim/app/commands.hpp"
+#include "sim/app/options.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/terminal.hpp"
 
@@ -60,32 +61,33 @@ void announce_if_long(const Prepared& prepared, const SimulationOptions& options
 {
   const Scenario& s       = prepared.scenario;
   const Seconds estimate = explicit_estimate(
-      prepared.sharded, time(prepared.sharded, s.machine, s.placement, multi_axis(s), options.granularity), s.machine);
+      prepared.sharded, time_program(prepared.sharded, s.machine, s.placement, multi_axis(s), options.granularity), s.machine);
   const double minutes = estimate.value() / 60;
   if (estimate > Seconds(5))
-    fmt::print(stderr, "podsim: simulating {} chips one by one will take about {}\n", s.machine.devices(),
-               minutes < 2      ? fmt::format("{:.0f} s", estimate.value())
-               : minutes < 180  ? fmt::format("{:.0f} min", minutes)
-               : minutes < 2880 ? fmt::format("{:.0f} h", minutes / 60)
-                                : fmt::format("{:.0f} days", minutes / 1440));
+    complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.devices(),
+                         minutes < 2      ? fmt::format("{:.0f} s", estimate.value())
+                         : minutes < 180  ? fmt::format("{:.0f} min", minutes)
+                         : minutes < 2880 ? fmt::format("{:.0f} h", minutes / 60)
+                                          : fmt::format("{:.0f} days", minutes / 1440)));
 }
 
 // The text report first: if the JSON file cannot be written, the result has at least been shown.
 int write_reports(Result result, const RunOptions& options)
 {
   const bool json_only = options.json == "-";
-  if (!options.quiet && !json_only && !write_stdout(to_text(result, Style(stdout_has_colour()))))
-    throw InputError(fmt::format("standard output: {}", std::strerror(errno)));
+  if (!options.quiet && !json_only)
+    print(to_text(result, Style(stdout_has_colour())));
   if (!options.json.empty()) {
     if (!options.timing)
       result.simulation.wall.reset();
-    const bool written = json_only ? write_stdout(to_json(result)) : write_file(options.json, to_json(result));
-    if (!written)
+    if (json_only)
+      print(to_json(result));
+    else if (!write_file(options.json, to_json(result)))
       throw InputError(fmt::format("--json {}: cannot be written: {}", options.json, std::strerror(errno)));
   }
   if (result.status == "ok")
     return exit_done;
-  fmt::print(stderr, "podsim: {}: {}\n", options.scenario, result.reason);
+  complain(options.scenario + ": " + result.reason);
   return exit_cannot_run;
 }
 
@@ -97,7 +99,7 @@ int run_scenario(const RunOptions& options)
   const SimulationOptions simulation = simulation_options(options);
   try {
     const Prepared prepared = prepare(read_scenario(std::move(document)));
-    if (options.explicit_devices && !options.quiet)
+    if (options.explicit_devices && !options.quiet && serial_time(prepared) < longest_step)
       announce_if_long(prepared, simulation);
     const Result result = run(prepared, simulation);
     if (simulation.progress)
@@ -118,18 +120,16 @@ int run_scenario(const RunOptions& options)
 Action setup_run(CLI::App& command)
 {
   auto options = std::make_shared<RunOptions>();
-  command.add_option("SCENARIO", options->scenario, "scenario file")->required();
+  add_scenario(command, options->scenario);
   command.add_option("--json", options->json, "also write the result as JSON to FILE; - for standard output, alone")
-      ->type_name("FILE");
-  command
-      .add_option("--set", options->changes, "change one value by its JSON path, as workload.batch=1024; may be repeated")
-      ->type_name("PATH=VALUE")
-      ->allow_extra_args(false);
+      ->type_name("FILE")
+      ->check([](const std::string& file) { return file.empty() ? "expected a file, found an empty name" : ""; });
+  add_changes(command, options->changes);
   std::vector<std::string> granularities;
   for (const auto& [name, value] : granularity_names())
     granularities.push_back(name);
   command.add_option("--granularity", options->granularity, "how collectives are simulated: auto, collective or chunk")
-      ->check(CLI::IsMember(granularities))
+      ->check(one_of(granularities))
       ->type_name("HOW");
   command.add_flag("--explicit", options->explicit_devices, "simulate every chip instead of one of a class");
   command.add_flag("--timing", options->timing, "add the wall time to the JSON");

@@ -1,9 +1,9 @@
 #include "reports/show.hpp"
 #include "sim/app/commands.hpp"
+#include "sim/app/options.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/terminal.hpp"
 
-#include <fmt/format.h>
 #include <memory>
 
 namespace podsim {
@@ -19,6 +19,8 @@ Overview overview(const Prepared& prepared)
   const Scenario& s = prepared.scenario;
   Overview result{describe(prepared), prepared.program.model, flops_per_token(prepared.program),
                   fold(s.machine, s.placement).classes, {}};
+  if (serial_time(prepared) > longest_step) // beyond the clock that collectives are timed with
+    return result;
   for (const DeviceBlock& block : prepared.sharded.programs.front().blocks) {
     BlockRow& row = result.blocks.emplace_back(BlockRow{block.name, block.count, {}});
     for (const DeviceOperation& op : block.operations)
@@ -34,12 +36,17 @@ Overview overview(const Prepared& prepared)
 int show_scenario(const ShowOptions& options)
 {
   const Catalogue catalogue = Catalogue::beside_program();
-  const Prepared prepared = prepare(read_scenario(resolve(options.scenario, options.changes, catalogue)));
-  const Overview all      = overview(prepared);
-  write_stdout(to_text(all, Style(stdout_has_colour())));
-  if (all.description.status == "ok")
+  std::string reason;
+  try {
+    const Overview all = overview(prepare(read_scenario(resolve(options.scenario, options.changes, catalogue))));
+    print(to_text(all, Style(stdout_has_colour())));
+    reason = all.description.reason;
+  } catch (const CannotRun& wrong) {
+    reason = wrong.what();
+  }
+  if (reason.empty())
     return exit_done;
-  fmt::print(stderr, "podsim: {}: {}\n", options.scenario, all.description.reason);
+  complain(options.scenario + ": " + reason);
   return exit_cannot_run;
 }
 
@@ -48,10 +55,8 @@ int show_scenario(const ShowOptions& options)
 Action setup_show(CLI::App& command)
 {
   auto options = std::make_shared<ShowOptions>();
-  command.add_option("SCENARIO", options->scenario, "scenario file")->required();
-  command.add_option("--set", options->changes, "change one value by its JSON path, as workload.batch=1024; may be repeated")
-      ->type_name("PATH=VALUE")
-      ->allow_extra_args(false);
+  add_scenario(command, options->scenario);
+  add_changes(command, options->changes);
   return [options] { return show_scenario(*options); };
 }
 

@@ -1,8 +1,11 @@
 #include "sim/app/terminal.hpp"
 
+#include "sim/core/errors.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <unistd.h>
 
@@ -20,6 +23,18 @@ bool stderr_is_terminal() { return isatty(STDERR_FILENO) != 0; }
 bool write_stdout(const std::string& text)
 {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+}
+
+void complain(const std::string& text)
+{
+  const std::string line = "podsim: " + one_line(text) + "\n";
+  std::fputs(line.c_str(), stderr);
+}
+
+void print(const std::string& text)
+{
+  if (!write_stdout(text))
+    throw InputError(std::string("standard output: cannot be written: ") + std::strerror(errno));
 }
 
 bool write_file(const std::string& file, const std::string& text)

@@ -2,6 +2,7 @@
 
 #include "sim/engine/simulate.hpp"
 
+#include <csignal>
 #include <deque>
 #include <fmt/format.h>
 #include <simgrid/s4u.hpp>
@@ -78,6 +79,7 @@ SimgridEngine::SimgridEngine() : state_(std::make_unique<State>())
   char name[]    = "podsim";
   char* argv[]   = {name, nullptr}; // never the user's arguments: SimGrid would interpret them
   state_->engine = new sg::Engine(&argc, argv); // owned by SimGrid's singleton
+  std::signal(SIGINT, SIG_DFL); // SimGrid's own handler prints a report of its state
   sg::Engine::set_config("network/model:CM02");
   sg::Engine::set_config("network/crosstraffic:0");
   sg::Engine::set_config("network/TCP-gamma:1e15"); // else long latencies throttle flows

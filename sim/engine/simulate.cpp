@@ -164,7 +164,7 @@ std::string in_child(const Work& work)
 Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement,
                MultiAxis multi_axis, const SimulationOptions& options)
 {
-  const TimedProgram timed = time(program, machine, placement, multi_axis, options.granularity);
+  const TimedProgram timed = time_program(program, machine, placement, multi_axis, options.granularity);
   const Partition classes  = fold(machine, placement);
   const Partition partition = options.explicit_devices ? explicit_partition(machine) : classes;
   std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold

@@ -93,7 +93,7 @@ double activities(const Plan& plan)
 
 } // namespace
 
-TimedProgram time(const ShardedProgram& program, const Machine& machine, const Placement& placement,
+TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
                   MultiAxis multi_axis, Granularity granularity)
 {
   TimedProgram timed;

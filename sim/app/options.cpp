@@ -1,0 +1,50 @@
+#include "sim/app/options.hpp"
+
+#include "sim/core/errors.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace podsim {
+
+void add_scenario(CLI::App& command, std::string& scenario)
+{
+  command.add_option("SCENARIO", scenario, "scenario file")->required();
+}
+
+void add_changes(CLI::App& command, std::vector<std::string>& changes)
+{
+  command
+      .add_option("--set", changes, "change one value by its JSON path, as workload.batch=1024; may be repeated")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
+}
+
+CLI::Validator one_of(const std::vector<std::string>& names)
+{
+  const auto check = [names](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) != names.end())
+      return std::string();
+    return fmt::format("expected one of {}, found \"{}\"{}", fmt::join(names, ", "), printable(name),
+                       did_you_mean(name, names));
+  };
+  return {check, ""};
+}
+
+std::string mistyped_option(const CLI::App& command, int argc, char** argv)
+{
+  std::vector<std::string> known;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames())
+      known.push_back("--" + name);
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const std::string name     = argument.substr(0, argument.find('='));
+    if (name.starts_with("--") && std::find(known.begin(), known.end(), name) == known.end())
+      return did_you_mean(name, known);
+  }
+  return "";
+}
+
+} // namespace podsim

@@ -1,0 +1,19 @@
+#pragma once
+// Command-line options that several subcommands share, and messages for what is mistyped.
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace podsim {
+
+void add_scenario(CLI::App& command, std::string& scenario);
+void add_changes(CLI::App& command, std::vector<std::string>& changes); // --set
+
+// Accepts one of the names; names the nearest otherwise.
+CLI::Validator one_of(const std::vector<std::string>& names);
+
+// `; did you mean "--json"?` for the first option among the arguments that the command does not have, or "".
+std::string mistyped_option(const CLI::App& command, int argc, char** argv);
+
+} // namespace podsim

@@ -1,0 +1,10 @@
+#!/bin/sh
+# An installed podsim finds its catalogue and runs from any folder. usage: install_test.sh BUILD_FOLDER SCENARIO
+set -eu
+prefix=$(mktemp -d)
+trap 'rm -rf "$prefix"' EXIT
+cmake --install "$1" --prefix "$prefix" >/dev/null
+cd /
+"$prefix/bin/podsim" list models | grep -q palm-540b
+"$prefix/bin/podsim" run "$prefix/share/podsim/scenarios/$2" --json "$prefix/result.json" | grep -q MFU
+grep -q '"status": "ok"' "$prefix/result.json"

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Checks scenarios/scenario.schema.json against every JSON file of the catalogue.
+
+Usage: schema_test.py SOURCE_DIR. Prints what failed; exit code 0 if nothing did, else 1.
+
+What is valid must pass, and every key misspelt, every unit left out and every value of another type must fail: a
+schema that accepts everything would be of no help to an editor.
+"""
+
+import copy
+import json
+import pathlib
+import sys
+
+import jsonschema
+
+# Folder -> the definition for its files; None: whole scenarios. Other folders below scenarios/ hold scenarios as well.
+PARTS = {
+    "models": "model_file",
+    "topologies/chips": "chip_file",
+    "topologies/machines": "machine_file",
+    "scenarios/shardings": "sharding_file",
+    "scenarios/remats": "remat_file",
+    "scenarios/software": "software_file",
+}
+
+# Scenarios that podsim reads but no file in the tree needs: (change to the PaLM scenario, valid?)
+FURTHER = [
+    ({"note": ["two", "lines"]}, True),
+    ({"$schema": "../scenario.schema.json"}, True),
+    ({"model": "my-model.json"}, True),
+    ({"model": {"base": "palm-8b", "layers": 4}}, True),
+    ({"model": {"layers": 4}}, False),  # an object without a base must be complete
+    ({"model": {"base": "palm-8b", "layers": "4"}}, False),
+    ({"model": {"base": "palm-8b", "schema_version": 1}}, False),
+    ({"model": {"base": "palm-8b", "positions": {"learned": 2048}}}, True),
+    ({"model": {"base": "palm-8b", "positions": {"learnt": 2048}}}, False),
+    ({"model": 8}, False),
+    ({"machine": "tpu-v4"}, True),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "chip": {"base": "tpu-v4", "hbm_capacity": "64 GiB"}}}, True),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": "50 us"}}}, True),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": {"value": "50 us", "source": "measured"}}}}, True),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": {"value": "50 us", "sauce": "measured"}}}}, False),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": None}}}, True),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x"}}, False),
+    ({"machine": {"base": "tpu-v4", "slice": [4, 4, 4]}}, False),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "pods": 0}}, False),
+    ({"mesh": {"anything": {"size": 3072, "on": ["x", "y", "z"]}, "pods": {"size": 2, "on": "dcn"}}}, True),
+    ({"mesh": {"a": {"size": 4, "on": {"axis": "x", "length": 4, "stride": 3}}}}, True),
+    ({"mesh": {"a": {"size": 4, "on": [{"axis": "x", "length": 4}, "y"]}}}, True),
+    ({"mesh": {"a": {"size": 4, "on": {"axis": "x", "lenght": 4}}}}, False),
+    ({"mesh": {"a": {"size": 4, "on": {"length": 4}}}}, False),
+    ({"mesh": {"a": {"size": 4, "on": "w"}}}, False),
+    ({"mesh": {"a": {"size": 4, "on": ["dcn"]}}}, False),
+    ({"mesh": {"a": {"on": "x"}}}, False),
+    ({"mesh": {"a": None}}, False),  # there is no base to remove it from
+    ({"published": None}, False),
+    ({"software": {"base": "xla-tpu-2021", "prefetch_layers": 2, "weight_gather_dtype": "f32"}}, True),
+    ({"software": {"base": "xla-tpu-2021", "weight_gather_dtype": "f16"}}, False),
+    ({"sharding": {"name": "own", "weights": {}, "activations": {"batch": "data"}, "compute": {"batch": ["data"]}}}, True),
+    ({"sharding": {"name": "own", "weights": {}, "activations": {"bach": "data"}, "compute": {}}}, False),
+    ({"sharding": {"name": "own", "weights": {}, "activations": {}}}, False),
+]
+
+# Texts for a bandwidth: (text, valid?)
+BANDWIDTHS = [
+    ("45 GB/s", True), ("45GB/s", True), ("0.5 GB/s", True), ("1e3 GiB/s", True), ("52.7 Gb/s", True), ("45 B/s", True),
+    ("45", False), (45, False), ("", False), ("GB/s", False), ("0 GB/s", False), ("0.0e5 GB/s", False),
+    ("-45 GB/s", False), ("45 GB", False), ("45 gb/s", False), ("45 GBps", False), ("45 GB/s ", False),
+    ("45 GB/s extra", False), ("inf GB/s", False), ("45 mB/s", False), ("45 kiB/s", False),
+]  # fmt: skip
+
+
+def places(value, path=()):
+    """Every path to a value within a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in items:
+        yield path + (key,)
+        yield from places(child, path + (key,))
+
+
+def at(value, path):
+    for key in path:
+        value = value[key]
+    return value
+
+
+class Checks:
+    def __init__(self, source):
+        self.source = source
+        self.schema = json.loads((source / "scenarios/scenario.schema.json").read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator.check_schema(self.schema)
+        self.failed = 0
+        self.count = 0
+
+    def validator(self, definition):
+        if definition is None:
+            return jsonschema.Draft202012Validator(self.schema)
+        return jsonschema.Draft202012Validator({"$ref": "#/$defs/" + definition, "$defs": self.schema["$defs"]})
+
+    def expect(self, what, definition, value, valid):
+        self.count += 1
+        error = jsonschema.exceptions.best_match(self.validator(definition).iter_errors(value))
+        if (error is None) == valid:
+            return
+        self.failed += 1
+        where = "" if error is None else f": {'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+        print(f"{what}: {'should be valid' if valid else 'is wrong, but the schema accepts it'}{where}")
+
+    def file(self, path, definition):
+        name = str(path.relative_to(self.source))
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        self.expect(name, definition, whole, True)
+        for place in places(whole):
+            shown = f"{name}: {'.'.join(map(str, place))}"
+            free = definition is None and len(place) == 2 and place[0] == "mesh"  # mesh axes have any name
+            if isinstance(place[-1], str) and not free:
+                spoilt = copy.deepcopy(whole)
+                holder = at(spoilt, place[:-1])
+                holder[place[-1] + "x"] = holder.pop(place[-1])
+                self.expect(f"{shown} misspelt", definition, spoilt, False)
+            if "note" in place:
+                continue
+            spoilt = copy.deepcopy(whole)
+            old = at(whole, place)
+            at(spoilt, place[:-1])[place[-1]] = 7.5 if isinstance(old, (str, list, dict, bool, type(None))) else "7"
+            self.expect(f"{shown} of another type", definition, spoilt, False)
+
+    def run(self):
+        for folder, definition in PARTS.items():
+            for path in sorted((self.source / folder).glob("*.json")):
+                self.file(path, definition)
+        scenarios = [path for path in sorted((self.source / "scenarios").glob("*/**/*.json"))
+                     if str(path.parent.relative_to(self.source)) not in PARTS]
+        if not scenarios:
+            self.failed += 1
+            print("no scenario found")
+        for path in scenarios:
+            self.file(path, None)
+
+        palm = json.loads((self.source / "scenarios/training/palm-540b.json").read_text(encoding="utf-8"))
+        for change, valid in FURTHER:
+            self.expect(f"PaLM with {json.dumps(change)}", None, {**palm, **change}, valid)
+        for key in palm:
+            without = {other: value for other, value in palm.items() if other != key}
+            self.expect(f"PaLM without {key}", None, without, key in ("note", "published"))
+        overlay = {"base": "palm-540b.json"}
+        for change, valid in [({}, True), ({"mesh": {"pod": None}}, True), ({"published": None}, True),
+                              ({"workload": {"batch": 512}}, True), ({"workload": {"bach": 512}}, False),
+                              ({"base": 1}, False), ({"model": {"layers": 2}}, True)]:
+            self.expect(f"overlay {json.dumps(change)}", None, {**overlay, **change}, valid)
+        for text, valid in BANDWIDTHS:
+            machine = {"base": "tpu-v4", "slice": "4x4x4", "ici": {"link_bandwidth": text}}
+            self.expect(f"link_bandwidth {json.dumps(text)}", None, {**palm, "machine": machine}, valid)
+        for value in ([], "palm", 1, None):
+            self.expect(f"top level {json.dumps(value)}", None, value, False)
+
+        for key, shelf in [("model", "models"), ("sharding", "scenarios/shardings"), ("software", "scenarios/software")]:
+            for example in self.schema["properties"][key]["examples"]:  # an editor proposes these
+                self.count += 1
+                if not (self.source / shelf / (example + ".json")).exists():
+                    self.failed += 1
+                    print(f"the schema's example {example} is not in {shelf}/")
+        print(f"{self.count} checks, {self.failed} failed")
+        return 1 if self.failed else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: schema_test.py SOURCE_DIR")
+    sys.exit(Checks(pathlib.Path(sys.argv[1])).run())
