@@ -209,7 +209,7 @@ TransformerConfig read_transformer(Reader model)
 
 double parameter_count(const TransformerConfig& c)
 {
-  const double d         = static_cast<double>(c.d_model);
+  const auto d           = static_cast<double>(c.d_model);
   const double attention = 2.0 * d * static_cast<double>((c.heads + c.kv_heads) * c.head_dim);
   const double mlp       = (c.gated_mlp ? 3.0 : 2.0) * d * static_cast<double>(c.d_ff);
   const double norms     = c.norm_scale ? (c.parallel_block ? d : 2 * d) : 0;

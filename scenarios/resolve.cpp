@@ -220,7 +220,8 @@ private:
   {
     const auto equals = change.find('=');
     if (equals == std::string::npos || equals == 0)
-      throw InputError(fmt::format("--set: expected PATH=VALUE, like workload.batch=1024, found \"{}\"", printable(change)));
+      throw InputError(
+          fmt::format("--set: expected PATH=VALUE, like workload.batch=1024, found \"{}\"", printable(change)));
     const std::string path = change.substr(0, equals);
     const std::string text = change.substr(equals + 1);
     Json value             = text;
@@ -243,8 +244,8 @@ private:
         throw InputError(fmt::format("--set {}: \"{}\" is not an object", printable(path), printable(place)));
     }
     if (value.is_null() && at->erase(keys.back()) == 0)
-      throw InputError(fmt::format("--set {}: null removes a key, but there is no such key to remove{}", printable(path),
-                                   did_you_mean(keys.back(), keys_of(*at))));
+      throw InputError(fmt::format("--set {}: null removes a key, but there is no such key to remove{}",
+                                   printable(path), did_you_mean(keys.back(), keys_of(*at))));
     if (!value.is_null())
       (*at)[keys.back()] = std::move(value);
     document_.origins.set(path, "--set " + printable(change));

@@ -42,7 +42,7 @@ Workload read_workload(Reader workload)
   return read;
 }
 
-Software read_software(Reader software, const Mesh& mesh, AxisMask& deferred)
+Software read_software(Reader software, const Mesh& mesh, const ShardingRules& sharding, AxisMask& deferred)
 {
   const std::vector<std::pair<std::string, Dtype>> dtypes{{"bf16", Dtype::bf16}, {"f32", Dtype::f32}};
   Software read;
@@ -65,7 +65,11 @@ Software read_software(Reader software, const Mesh& mesh, AxisMask& deferred)
       known.push_back(one.name);
     if (std::find(known.begin(), known.end(), axis.text()) == known.end())
       axis.expected("the name of a mesh axis", did_you_mean(axis.text(), known));
-    deferred |= mesh.size(mesh.find(axis.text())) > 1 ? mesh.find(axis.text()) : 0;
+    const AxisMask found = mesh.find(axis.text());
+    for (const AxisMask split : sharding.weights)
+      if ((split & found) != 0)
+        axis.fail(fmt::format("gradients are scattered over \"{}\" as its weights are: that cannot wait", axis.text()));
+    deferred |= mesh.size(found) > 1 ? found : 0;
   }
   software.finish();
   return read;
@@ -93,7 +97,8 @@ TorusFactor read_factor(Reader on, const Torus& torus)
     factor.stride = stride->count(1, size);
   on.finish();
   if (size % (factor.length * factor.stride) != 0)
-    on.fail(fmt::format("length {} with stride {} does not divide the axis of {} chips", factor.length, factor.stride, size));
+    on.fail(fmt::format("length {} with stride {} does not divide the axis of {} chips", factor.length, factor.stride,
+                        size));
   const bool whole = factor.length * factor.stride == size;
   factor.closed    = whole && torus.closed[factor.axis];
   if (factor.stride > 1 && !factor.closed)
@@ -225,8 +230,12 @@ PublishedFigure read_published(Reader figure)
   if (!(read.value > 0 && read.value < 1e30))
     figure.at("value").expected("a positive number below 1e30");
   read.convention  = figure.at("convention").choice<std::string>({{"palm", "palm"}, {"6N", "6N"}, {"none", "none"}});
-  read.statistic   = figure.at("statistic").choice<std::string>(
-      {{"best", "best"}, {"median", "median"}, {"average", "average"}, {"analytic", "analytic"}, {"unstated", "unstated"}});
+  read.statistic   = figure.at("statistic")
+                       .choice<std::string>({{"best", "best"},
+                                             {"median", "median"},
+                                             {"average", "average"},
+                                             {"analytic", "analytic"},
+                                             {"unstated", "unstated"}});
   read.calibration = figure.at("calibration").flag();
   read.source      = figure.at("source").text();
   figure.finish();
@@ -256,7 +265,7 @@ Scenario read_scenario(Document document)
   scenario.machine  = read_machine(top.at("machine"));
   read_mesh(top.at("mesh"), scenario.machine, scenario);
   scenario.sharding = read_sharding(top.at("sharding"), scenario.mesh);
-  scenario.software = read_software(top.at("software"), scenario.mesh, scenario.deferred);
+  scenario.software = read_software(top.at("software"), scenario.mesh, scenario.sharding, scenario.deferred);
   if (const auto published = top.find("published"))
     for (const Reader& figure : published->elements())
       scenario.published.push_back(read_published(figure));

@@ -104,6 +104,22 @@ TEST_CASE("across pods the chips of a host share its NIC")
   CHECK(simulated(slow, {operation(exchange)}, Granularity::chunk) == Approx(seconds(slow, exchange)).epsilon(1e-9));
 }
 
+TEST_CASE("over torus and pods, the pods exchange what each has reduced")
+{
+  // 64 MB over 4 chips in the pod and 2 pods: 16 MB a chip are left for the DCN, 2 x 8 MB at 8 GB/s / 4.
+  const Setting s       = setting("4x4x2", 2);
+  const double in_pod   = 2 * (1.6e-3 + 0.8e-3 + 2e-6);
+  const double exchange = 2 * (8e6 / 2e9 + 10e-6);
+  CHECK(seconds(s, {CollectiveKind::all_reduce, 2 | 4, Bytes(64e6)}) == Approx(in_pod + exchange).margin(16 * tick));
+}
+
+TEST_CASE("a slice smaller than a host's block shares its NIC among the chips there are")
+{
+  const Setting s = setting("1x1x4", 2);
+  CHECK(s.prepared.scenario.machine.chips_per_host() == 1);
+  CHECK(seconds(s, {CollectiveKind::all_reduce, 4, Bytes(64e6)}) == Approx(2 * (32e6 / 8e9 + 10e-6)).margin(8 * tick));
+}
+
 TEST_CASE("a lone collective, chunk by chunk, takes its closed form to the last bit")
 {
   for (const char* slice : {"4x4x4", "3x4x5", "12x2x2", "2x3x6", "6x1x4"})

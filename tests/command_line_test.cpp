@@ -76,7 +76,10 @@ private:
   fs::path folder_;
 };
 
-bool is_one_line(const std::string& text) { return text.find('\n') == text.size() - 1 && !text.empty(); }
+bool is_one_line(const std::string& text)
+{
+  return text.find('\n') == text.size() - 1 && !text.empty();
+}
 
 // One line that begins "podsim: " and has all the words.
 void check_error(const Outcome& outcome, int code, const Words& words)
@@ -105,7 +108,7 @@ json palm_in_full()
     value.erase("schema_version");
     return value;
   };
-  json scenario       = palm();
+  json scenario        = palm();
   scenario["model"]    = part("models/palm-540b.json");
   scenario["sharding"] = part("scenarios/shardings/gspmd-2d.json");
   scenario["software"] = part("scenarios/software/xla-tpu-2021.json");
@@ -156,12 +159,26 @@ std::vector<json::json_pointer> places(const json& value, const json::json_point
   return all;
 }
 
+// Whether a place is within one of many values alike: the constants but one, the published figures but the first.
+bool is_one_of_many(const json& scenario, const json::json_pointer& place)
+{
+  const std::string text = place.to_string();
+  if (text.starts_with("/published/") && !text.starts_with("/published/0"))
+    return true;
+  const json& holder = scenario[place.parent_pointer()];
+  return holder.is_object() && holder.contains("value") && holder.contains("source") &&
+         !text.starts_with("/published/0") && !text.starts_with("/machine/chip/dispatch");
+}
+
 // Processes of a group that have not ended.
 std::vector<pid_t> members(pid_t group)
 {
   std::vector<pid_t> all;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const std::string process = entry.path().filename().string();
+    if (process.find_first_not_of("0123456789") != std::string::npos)
+      continue;
     std::ifstream stream(entry.path() / "stat");
     std::string text((std::istreambuf_iterator<char>(stream)), {});
     const auto name_end = text.rfind(')'); // "pid (name) state parent group ..."
@@ -173,7 +190,7 @@ std::vector<pid_t> members(pid_t group)
     pid_t own    = 0;
     rest >> state >> parent >> own;
     if (own == group && state != "Z")
-      all.push_back(std::stoi(text));
+      all.push_back(std::stoi(process));
   }
   return all;
 }
@@ -208,7 +225,8 @@ TEST_CASE("command line: help and usage")
     check_error(call({""}), bad_input, {"no command \"\""});
     check_error(call({"x\ny"}), bad_input, {"x\\x0ay"});
     check_error(call({"--hepl"}), bad_input, {"--hepl", "did you mean \"--help\"?"});
-    check_error(call({"run", palm_file, "--jsom", "x"}), bad_input, {"--jsom", "did you mean \"--json\"?", "podsim run --help"});
+    check_error(call({"run", palm_file, "--jsom", "x"}), bad_input,
+                {"--jsom", "did you mean \"--json\"?", "podsim run --help"});
     check_error(call({"run", palm_file, "--qiet"}), bad_input, {"--qiet", "did you mean \"--quiet\"?"});
     check_error(call({"run"}), bad_input, {"SCENARIO"});
     check_error(call({"show"}), bad_input, {"SCENARIO"});
@@ -231,11 +249,12 @@ TEST_CASE("command line: list")
     CHECK(outcome.err.empty());
     return outcome.out;
   };
-  CHECK_THAT(listed("models"), Catch::Contains("palm-540b") && Catch::Contains("PaLM 62B") && !Catch::Contains(".json"));
+  CHECK_THAT(listed("models"),
+             Catch::Contains("palm-540b") && Catch::Contains("PaLM 62B") && !Catch::Contains(".json"));
   CHECK_THAT(listed("chips"), Catch::Contains("tpu-v4"));
   CHECK_THAT(listed("machines"), Catch::Contains("TPU v4 pod"));
-  CHECK_THAT(listed("scenarios"),
-             Catch::Contains("scenarios/training/palm-540b.json") && !Catch::Contains("schema") && !Catch::Contains("fsdp"));
+  CHECK_THAT(listed("scenarios"), Catch::Contains("scenarios/training/palm-540b.json") && !Catch::Contains("schema") &&
+                                      !Catch::Contains("fsdp"));
 }
 
 TEST_CASE("command line: show says what a scenario is, without simulating it")
@@ -243,7 +262,8 @@ TEST_CASE("command line: show says what a scenario is, without simulating it")
   const Outcome outcome = call({"show", palm_file});
   CHECK(outcome.code == done);
   CHECK(outcome.err.empty());
-  for (const char* part : {"540354281472", "12x16x16", "all-gather weights", "118 times", "GiB", "matrix_peak", "6144 chips"})
+  for (const char* part :
+       {"540354281472", "12x16x16", "all-gather weights", "118 times", "GiB", "matrix_peak", "6144 chips"})
     CHECK_THAT(outcome.out, Catch::Contains(part));
   for (const char* part : {"simulated", "step time", "MFU"})
     CHECK_THAT(outcome.out, !Catch::Contains(part));
@@ -294,7 +314,8 @@ TEST_CASE("command line: the JSON of a run")
   }
   SECTION("a standard output that cannot be written")
   {
-    for (const Words& words : {Words{"run", palm_file}, {"run", palm_file, "--json", "-"}, {"show", palm_file}, {"list", "models"}, {}})
+    for (const Words& words :
+         {Words{"run", palm_file}, {"run", palm_file, "--json", "-"}, {"show", palm_file}, {"list", "models"}, {}})
       check_error(call(words, {.output = "/dev/full"}), bad_input, {"standard output"});
   }
   SECTION("--set changes one value, checked like the file")
@@ -302,7 +323,8 @@ TEST_CASE("command line: the JSON of a run")
     const json changed = json::parse(call({"run", palm_file, "--set", "workload.batch=1024", "--json", "-"}).out);
     CHECK(changed["tokens_per_step"] == 1024 * 2048);
     CHECK(changed["scenario"]["hash"] != result["scenario"]["hash"]);
-    const Outcome removed = call({"show", palm_file, "--set", "published=null", "--set", "machine.chip.hbm_capacity=16 GiB"});
+    const Outcome removed =
+        call({"show", palm_file, "--set", "published=null", "--set", "machine.chip.hbm_capacity=16 GiB"});
     CHECK(removed.code == done);
     CHECK_THAT(removed.out, Catch::Contains("16.0 GiB a chip"));
   }
@@ -319,7 +341,8 @@ TEST_CASE("command line: colours for a terminal only, and not with NO_COLOR")
   const int kept_open    = open(name.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC); // or what was written may be lost
   const auto printed     = [&](const std::string& no_color) {
     CHECK(call({"list", "models"}).code == done);
-    CHECK(call({"run", palm_file}, {.environment = {{"TERM", "xterm"}, {"NO_COLOR", no_color}}, .output = name}).code == done);
+    CHECK(call({"run", palm_file}, {.environment = {{"TERM", "xterm"}, {"NO_COLOR", no_color}}, .output = name}).code ==
+              done);
     std::string text(1U << 16U, '\0');
     const ssize_t got = read(terminal, text.data(), text.size());
     return text.substr(0, got > 0 ? static_cast<std::size_t>(got) : 0);
@@ -343,9 +366,11 @@ TEST_CASE("command line: a scenario that does not fit")
     const json result = json::parse(read_text(sandbox.path("result.json")));
     CHECK(result["status"] == "memory");
     CHECK_THAT(result["reason"].get<std::string>(), Catch::Contains("132 GiB"));
-    CHECK(result["memory_per_chip_bytes"]["total"].get<double>() > result["memory_per_chip_bytes"]["capacity"].get<double>());
+    CHECK(result["memory_per_chip_bytes"]["total"].get<double>() >
+          result["memory_per_chip_bytes"]["capacity"].get<double>());
     CHECK(!result.contains("step_time_s"));
-    check_error(call({"show", palm_file, "--set", "workload.batch=65536"}), cannot_run, {palm_file, "needs 132 GiB a chip"});
+    check_error(call({"show", palm_file, "--set", "workload.batch=65536"}), cannot_run,
+                {palm_file, "needs 132 GiB a chip"});
   }
   SECTION("on the slice")
   {
@@ -353,7 +378,8 @@ TEST_CASE("command line: a scenario that does not fit")
     check_error(outcome, cannot_run, {palm_file, "mesh", "12288", "6144"});
     CHECK(json::parse(outcome.out)["status"] == "mesh");
     CHECK(!json::parse(outcome.out)["reason"].get<std::string>().empty());
-    check_error(call({"show", palm_file, "--set", "mesh.model.size=24"}), cannot_run, {palm_file, "mesh", "12288", "6144"});
+    check_error(call({"show", palm_file, "--set", "mesh.model.size=24"}), cannot_run,
+                {palm_file, "mesh", "12288", "6144"});
   }
   SECTION("in the time that the simulator's clock holds")
   {
@@ -399,42 +425,48 @@ TEST_CASE("bad input: --set")
   check_error(set("workload.batch.size=3"), bad_input, {"--set", "\"workload.batch\" is not an object"});
   check_error(set("workload.batch=many"), bad_input, {"--set workload.batch=many", "a whole number", "\"many\""});
   check_error(set("workload.batch="), bad_input, {"a whole number", "\"\""});
-  check_error(set("workload.batch=0"), bad_input, {"--set workload.batch=0: workload.batch", "a whole number", "found 0"});
+  check_error(set("workload.batch=0"), bad_input,
+              {"--set workload.batch=0: workload.batch", "a whole number", "found 0"});
   check_error(set("workload.batch=[1,2]"), bad_input, {"a whole number", "found a list"});
   check_error(set("workload.batch=1e999"), bad_input, {"a whole number"});
   check_error(set("workload.batch=null"), bad_input, {"\"batch\" is missing"});
   check_error(set("workload.bach=null"), bad_input, {"--set", "null", "did you mean \"batch\"?"});
   check_error(set("model=palm-540"), bad_input, {"--set model=palm-540", "did you mean \"palm-540b\"?"});
   check_error(set("model=none.json"), bad_input, {"--set model=none.json", "no file \"none.json\""});
-  check_error(set("machine.chip.hbm_bandwidth=1200"), bad_input, {"machine.chip.hbm_bandwidth", "with its unit", "1200"});
+  check_error(set("machine.chip.hbm_bandwidth=1200"), bad_input,
+              {"machine.chip.hbm_bandwidth", "with its unit", "1200"});
   check_error(set("machine.pods=4096"), bad_input, {"mesh", "6144", "12582912"});
   check_error(set("note={\"a\":1,\"a\":2}"), bad_input, {"--set note", "\"a\" stands twice"});
-  check_error(set("note=" + std::string(50'000, '[') + std::string(50'000, ']')), bad_input, {"--set note", "nested deeper"});
+  check_error(set("note=" + std::string(50'000, '[') + std::string(50'000, ']')), bad_input,
+              {"--set note", "nested deeper"});
 }
 
 TEST_CASE("bad input: keys unknown, misspelt and missing, at every level")
 {
-  check_wrong({{{{"modle", 1}}, {"s.json: unknown key \"modle\"", "did you mean \"model\"?"}},
-               {{{"zzzzzzzz", 1}}, {"s.json: unknown key \"zzzzzzzz\""}},
-               {{{"a\nb", 1}}, {"a\\x0ab"}},
-               {{{"model", nullptr}, {"modle", "palm-8b"}}, {"\"model\" is missing", "is \"modle\" a misspelling of it?"}},
-               {{{"mesh", nullptr}}, {"s.json: the key \"mesh\" is missing"}},
-               {{{"name", nullptr}}, {"s.json: the key \"name\" is missing"}},
-               {{{"schema_version", nullptr}}, {"the key \"schema_version\" is missing"}},
-               {{{"workload", {{"bach", 1}}}}, {"s.json: workload: unknown key \"bach\"", "did you mean \"batch\"?"}},
-               {{{"workload", {{"batch", nullptr}, {"bach", 1}}}}, {"s.json: workload: the key \"batch\"", "is \"bach\" a misspelling"}},
-               {{{"workload", {{"remat", nullptr}}}}, {"s.json: workload: the key \"remat\" is missing"}},
-               {{{"machine", {{"slise", "4x4x4"}}}}, {"s.json: machine: unknown key \"slise\"", "did you mean \"slice\"?"}},
-               {{{"machine", {{"slice", nullptr}}}}, {"machine: the key \"slice\" is missing"}},
-               {{{"mesh", {{"data", {{"sise", 1}}}}}}, {"s.json: mesh.data: unknown key \"sise\"", "did you mean \"size\"?"}},
-               {{{"mesh", {{"data", {{"on", nullptr}}}}}}, {"s.json: mesh.data: the key \"on\" is missing"}}},
-              palm());
+  check_wrong(
+      {{{{"modle", 1}}, {"s.json: unknown key \"modle\"", "did you mean \"model\"?"}},
+       {{{"zzzzzzzz", 1}}, {"s.json: unknown key \"zzzzzzzz\""}},
+       {{{"a\nb", 1}}, {"a\\x0ab"}},
+       {{{"model", nullptr}, {"modle", "palm-8b"}}, {"\"model\" is missing", "is \"modle\" a misspelling of it?"}},
+       {{{"mesh", nullptr}}, {"s.json: the key \"mesh\" is missing"}},
+       {{{"name", nullptr}}, {"s.json: the key \"name\" is missing"}},
+       {{{"schema_version", nullptr}}, {"the key \"schema_version\" is missing"}},
+       {{{"workload", {{"bach", 1}}}}, {"s.json: workload: unknown key \"bach\"", "did you mean \"batch\"?"}},
+       {{{"workload", {{"batch", nullptr}, {"bach", 1}}}},
+        {"s.json: workload: the key \"batch\"", "is \"bach\" a misspelling"}},
+       {{{"workload", {{"remat", nullptr}}}}, {"s.json: workload: the key \"remat\" is missing"}},
+       {{{"machine", {{"slise", "4x4x4"}}}}, {"s.json: machine: unknown key \"slise\"", "did you mean \"slice\"?"}},
+       {{{"machine", {{"slice", nullptr}}}}, {"machine: the key \"slice\" is missing"}},
+       {{{"mesh", {{"data", {{"sise", 1}}}}}}, {"s.json: mesh.data: unknown key \"sise\"", "did you mean \"size\"?"}},
+       {{{"mesh", {{"data", {{"on", nullptr}}}}}}, {"s.json: mesh.data: the key \"on\" is missing"}}},
+      palm());
 
-  json figure = palm()["published"][0];
+  json figure      = palm()["published"][0];
   figure["metrik"] = figure["metric"];
   figure.erase("metric");
-  check_wrong({{{{"published", {figure}}}, {"s.json: published[0]: the key \"metric\"", "is \"metrik\" a misspelling of it?"}}},
-              palm());
+  check_wrong(
+      {{{{"published", {figure}}}, {"s.json: published[0]: the key \"metric\"", "is \"metrik\" a misspelling of it?"}}},
+      palm());
 
   // Each key of a scenario written out in full, misspelt. Some are free to be named otherwise.
   const Sandbox sandbox;
@@ -442,10 +474,10 @@ TEST_CASE("bad input: keys unknown, misspelt and missing, at every level")
   for (const json::json_pointer& place : places(full)) {
     const std::string key = place.back();
     const bool optional   = key == "note" || place.parent_pointer().to_string() == "/mesh";
-    if (optional || full.at(place.parent_pointer()).is_array())
+    if (optional || full.at(place.parent_pointer()).is_array() || is_one_of_many(full, place))
       continue;
-    json spoilt  = full;
-    json& holder = spoilt[place.parent_pointer()];
+    json spoilt       = full;
+    json& holder      = spoilt[place.parent_pointer()];
     holder[key + "x"] = holder[key];
     holder.erase(key);
     sandbox.write("s.json", spoilt);
@@ -456,30 +488,32 @@ TEST_CASE("bad input: keys unknown, misspelt and missing, at every level")
 
 TEST_CASE("bad input: values of the wrong type")
 {
-  check_wrong({{{{"schema_version", 2}}, {"s.json: schema_version: expected 1, found 2"}},
-               {{{"schema_version", "1"}}, {"schema_version: expected 1, found \"1\""}},
-               {{{"name", 1}}, {"s.json: name: expected a text, found 1"}},
-               {{{"model", 1}}, {"s.json: model: expected an object, found 1"}},
-               {{{"model", json::array()}}, {"s.json: model: expected an object, found a list"}},
-               {{{"workload", "big"}}, {"s.json: workload: expected an object, found \"big\""}},
-               {{{"workload", {{"batch", "2048"}}}}, {"s.json: workload.batch: expected a whole number", "found \"2048\""}},
-               {{{"workload", {{"batch", 2048.5}}}}, {"workload.batch: expected a whole number", "found 2048.5"}},
-               {{{"workload", {{"batch", true}}}}, {"workload.batch: expected a whole number", "found true"}},
-               {{{"workload", {{"optimizer", 1}}}}, {"s.json: workload.optimizer: expected one of adamw, ", "found 1"}},
-               {{{"mesh", json::array()}}, {"s.json: mesh: expected an object, found a list"}},
-               {{{"mesh", {{"data", 256}}}}, {"s.json: mesh.data: expected an object, found 256"}},
-               {{{"mesh", {{"data", {{"on", 1}}}}}}, {"s.json: mesh.data.on: expected an object, found 1"}},
-               {{{"mesh", {{"data", {{"on", {"y", 7}}}}}}}, {"s.json: mesh.data.on[1]: expected an object, found 7"}},
-               {{{"machine", {{"slice", 3072}}}}, {"s.json: machine.slice: expected a text, found 3072"}},
-               {{{"machine", {{"base", 4}}}}, {"s.json: machine.base: expected the name of a machine, found 4"}},
-               {{{"sharding", {{"base", "fsdp"}, {"weights", 3}}}}, {"s.json: sharding.weights: expected an object, found 3"}},
-               {{{"software", {{"base", "xla-tpu-2021"}, {"asynchronous", "all"}}}}, {"s.json: software.asynchronous: expected a list"}},
-               {{{"software", {{"base", "xla-tpu-2021"}, {"asynchronous", {"weight gather"}}}}},
-                {"s.json: software.asynchronous[0]", "did you mean \"weight gathers\"?"}},
-               {{{"published", "none"}}, {"s.json: published: expected a list, found \"none\""}},
-               {{{"published", {7}}}, {"s.json: published[0]: expected an object, found 7"}},
-               {{{"base", 7}}, {"s.json: base: expected the path of a scenario file, found 7"}}},
-              palm());
+  check_wrong(
+      {{{{"schema_version", 2}}, {"s.json: schema_version: expected 1, found 2"}},
+       {{{"schema_version", "1"}}, {"schema_version: expected 1, found \"1\""}},
+       {{{"name", 1}}, {"s.json: name: expected a text, found 1"}},
+       {{{"model", 1}}, {"s.json: model: expected an object, found 1"}},
+       {{{"model", json::array()}}, {"s.json: model: expected an object, found a list"}},
+       {{{"workload", "big"}}, {"s.json: workload: expected an object, found \"big\""}},
+       {{{"workload", {{"batch", "2048"}}}}, {"s.json: workload.batch: expected a whole number", "found \"2048\""}},
+       {{{"workload", {{"batch", 2048.5}}}}, {"workload.batch: expected a whole number", "found 2048.5"}},
+       {{{"workload", {{"batch", true}}}}, {"workload.batch: expected a whole number", "found true"}},
+       {{{"workload", {{"optimizer", 1}}}}, {"s.json: workload.optimizer: expected one of adamw, ", "found 1"}},
+       {{{"mesh", json::array()}}, {"s.json: mesh: expected an object, found a list"}},
+       {{{"mesh", {{"data", 256}}}}, {"s.json: mesh.data: expected an object, found 256"}},
+       {{{"mesh", {{"data", {{"on", 1}}}}}}, {"s.json: mesh.data.on: expected an object, found 1"}},
+       {{{"mesh", {{"data", {{"on", {"y", 7}}}}}}}, {"s.json: mesh.data.on[1]: expected an object, found 7"}},
+       {{{"machine", {{"slice", 3072}}}}, {"s.json: machine.slice: expected a text, found 3072"}},
+       {{{"machine", {{"base", 4}}}}, {"s.json: machine.base: expected the name of a machine, found 4"}},
+       {{{"sharding", {{"base", "fsdp"}, {"weights", 3}}}}, {"s.json: sharding.weights: expected an object, found 3"}},
+       {{{"software", {{"base", "xla-tpu-2021"}, {"asynchronous", "all"}}}},
+        {"s.json: software.asynchronous: expected a list"}},
+       {{{"software", {{"base", "xla-tpu-2021"}, {"asynchronous", {"weight gather"}}}}},
+        {"s.json: software.asynchronous[0]", "did you mean \"weight gathers\"?"}},
+       {{{"published", "none"}}, {"s.json: published: expected a list, found \"none\""}},
+       {{{"published", {7}}}, {"s.json: published[0]: expected an object, found 7"}},
+       {{{"base", 7}}, {"s.json: base: expected the path of a scenario file, found 7"}}},
+      palm());
 
   const json figure   = palm()["published"][0];
   const auto replaced = [&](const json& patch) {
@@ -501,7 +535,7 @@ TEST_CASE("bad input: values of the wrong type")
   const json full = palm_in_full();
   for (const json::json_pointer& place : places(full)) {
     const std::string text = place.to_string();
-    if (text.find("/note") != std::string::npos)
+    if (text.find("/note") != std::string::npos || is_one_of_many(full, place))
       continue;
     json spoilt   = full;
     spoilt[place] = full[place].is_number() ? json("7") : full[place].is_boolean() ? json(7) : json(true);
@@ -518,7 +552,7 @@ TEST_CASE("bad input: quantities")
 {
   const Sandbox sandbox;
   const auto rate = [&](const json& value) {
-    json scenario                              = palm();
+    json scenario                                = palm();
     scenario["machine"]["ici"]["link_bandwidth"] = value;
     sandbox.write("s.json", scenario);
     return sandbox.call({"show", "s.json"});
@@ -539,27 +573,36 @@ TEST_CASE("bad input: quantities")
   for (const char* overflow : {"1e999 GB/s", "nan GB/s", "inf GB/s", "-inf GB/s"})
     CHECK(rate(overflow).code == bad_input);
   check_error(rate(true), bad_input, {place + "expected a quantity, like \"45 GB/s\", found true"});
-  check_error(rate(json{{"value", "45"}, {"source", "measured"}}), bad_input, {"s.json: machine.ici.link_bandwidth.value: found \"45\""});
-  check_error(rate(json{{"valeu", "45 GB/s"}}), bad_input, {"s.json: machine.ici.link_bandwidth: unknown key \"valeu\""});
+  check_error(rate(json{{"value", "45"}, {"source", "measured"}}), bad_input,
+              {"s.json: machine.ici.link_bandwidth.value: found \"45\""});
+  check_error(rate(json{{"valeu", "45 GB/s"}}), bad_input,
+              {"s.json: machine.ici.link_bandwidth: unknown key \"valeu\""});
   CHECK(rate("45 GB/s").code == done);
 
-  check_wrong({{{{"workload", {{"batch", 0}}}}, {"s.json: workload.batch: expected a whole number from 1", "found 0"}},
-               {{{"workload", {{"batch", -2048}}}}, {"workload.batch", "found -2048"}},
-               {{{"workload", {{"batch", 1e300}}}}, {"workload.batch: expected a whole number", "found 1e+300"}},
-               {{{"workload", {{"batch", 18446744073709551615U}}}}, {"workload.batch", "found 18446744073709551615"}},
-               {{{"workload", {{"sequence", 1e-300}}}}, {"workload.sequence: expected a whole number", "1e-300"}},
-               {{{"machine", {{"pods", 0}}}}, {"s.json: machine.pods: expected a whole number", "found 0"}},
-               {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"matrix_efficiency", 0}}}}}},
-                {"s.json: machine.chip.matrix_efficiency: expected a fraction", "found 0"}},
-               {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"matrix_efficiency", 1e-300}}}}}}, {"matrix_efficiency: expected a fraction"}},
-               {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"matrix_efficiency", 95}}}}}}, {"matrix_efficiency: expected a fraction", "found 95"}},
-               {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"hbm_capacity", "0 GiB"}}}}}}, {"machine.chip.hbm_capacity: expected a quantity"}},
-               {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"dispatch", "1e300 s"}}}}}}, {"machine.chip.dispatch: expected a quantity"}},
-               {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"matrix_tile", {8, 128}}}}}}}, {"machine.chip.matrix_tile: expected a list of three"}},
-               {{{"model", {{"base", "palm-540b"}, {"layers", 0}}}}, {"s.json: model.layers: expected a whole number", "found 0"}},
-               {{{"model", {{"base", "palm-540b"}, {"layers", -118}}}}, {"s.json: model.layers", "found -118"}},
-               {{{"model", {{"base", "palm-540b"}, {"layers", 1'000'000'000}}}}, {"s.json: model.layers", "found 1000000000"}}},
-              palm());
+  check_wrong(
+      {{{{"workload", {{"batch", 0}}}}, {"s.json: workload.batch: expected a whole number from 1", "found 0"}},
+       {{{"workload", {{"batch", -2048}}}}, {"workload.batch", "found -2048"}},
+       {{{"workload", {{"batch", 1e300}}}}, {"workload.batch: expected a whole number", "found 1e+300"}},
+       {{{"workload", {{"batch", 18446744073709551615U}}}}, {"workload.batch", "found 18446744073709551615"}},
+       {{{"workload", {{"sequence", 1e-300}}}}, {"workload.sequence: expected a whole number", "1e-300"}},
+       {{{"machine", {{"pods", 0}}}}, {"s.json: machine.pods: expected a whole number", "found 0"}},
+       {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"matrix_efficiency", 0}}}}}},
+        {"s.json: machine.chip.matrix_efficiency: expected a fraction", "found 0"}},
+       {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"matrix_efficiency", 1e-300}}}}}},
+        {"matrix_efficiency: expected a fraction"}},
+       {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"matrix_efficiency", 95}}}}}},
+        {"matrix_efficiency: expected a fraction", "found 95"}},
+       {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"hbm_capacity", "0 GiB"}}}}}},
+        {"machine.chip.hbm_capacity: expected a quantity"}},
+       {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"dispatch", "1e300 s"}}}}}},
+        {"machine.chip.dispatch: expected a quantity"}},
+       {{{"machine", {{"chip", {{"base", "tpu-v4"}, {"matrix_tile", {8, 128}}}}}}},
+        {"machine.chip.matrix_tile: expected a list of three"}},
+       {{{"model", {{"base", "palm-540b"}, {"layers", 0}}}},
+        {"s.json: model.layers: expected a whole number", "found 0"}},
+       {{{"model", {{"base", "palm-540b"}, {"layers", -118}}}}, {"s.json: model.layers", "found -118"}},
+       {{{"model", {{"base", "palm-540b"}, {"layers", 1'000'000'000}}}}, {"s.json: model.layers", "found 1000000000"}}},
+      palm());
 
   sandbox.write("s.json", std::string("{\"schema_version\": 1e999}"));
   check_error(sandbox.call({"show", "s.json"}), bad_input, {"s.json: ", "1e999"});
@@ -577,21 +620,27 @@ TEST_CASE("bad input: meshes and slices")
   check_wrong(
       {{axis("model", 6, "x"), {"s.json: mesh: ", "multiply to 3072", "6144 chips"}},
        {axis("model", 24, "x"), {"mesh: ", "multiply to 12288", "6144 chips"}, cannot_run},
-       {axis("data", 256, {"x", "y"}), {"s.json: mesh.data: 256 devices do not fit on x, y, which has 192"}, cannot_run},
+       {axis("data", 256, {"x", "y"}),
+        {"s.json: mesh.data: 256 devices do not fit on x, y, which has 192"},
+        cannot_run},
        {axis("data", 256, "z"), {"mesh.data: 256 devices do not fit on z, which has 16"}, cannot_run},
        {axis("model", 12, "dcn"), {"mesh.model: 12 devices do not fit on DCN, which has 2"}, cannot_run},
        {axis("data", 256, {"y", "q"}), {"s.json: mesh.data.on[1]: expected one of x, y, z, found \"q\""}},
        {axis("data", 256, "dnc"), {"s.json: mesh.data.on: expected one of x, y, z"}},
-       {axis("data", 256, {"y", "y"}), {"s.json: mesh: the torus axis y has 16 chips, but mesh axes on it multiply to 256"}},
-       {axis("data", 256, {"y", part("z", 32, 1)}), {"s.json: mesh.data.on[1].length: expected a whole number from 1 to 16"}},
+       {axis("data", 256, {"y", "y"}),
+        {"s.json: mesh: the torus axis y has 16 chips, but mesh axes on it multiply to 256"}},
+       {axis("data", 256, {"y", part("z", 32, 1)}),
+        {"s.json: mesh.data.on[1].length: expected a whole number from 1 to 16"}},
        {axis("data", 256, {"y", part("z", 3, 1)}), {"s.json: mesh.data.on[1]: length 3 with stride 1 does not divide"}},
        {axis("data", 256, {"y", part("z", 2, 2)}), {"s.json: mesh.data.on[1]: a stride needs a ring"}},
-       {axis("data", 256, {"y", part("z", 4, 1), part("z", 4, 1)}), {"s.json: mesh: the parts of the torus axis z overlap"}},
+       {axis("data", 256, {"y", part("z", 4, 1), part("z", 4, 1)}),
+        {"s.json: mesh: the parts of the torus axis z overlap"}},
        {axis("data", 0, {"y", "z"}), {"s.json: mesh.data.size: expected a whole number", "found 0"}},
        {slice("3x5x7"), {"s.json: machine.slice: 3x5x7 cannot be formed", "a multiple of 4, or all at most 4"}},
        {slice("12x16x15"), {"machine.slice: 12x16x15 cannot be formed"}},
        {slice("64x64x64"), {"s.json: machine.slice: 64x64x64 is 262144 chips; a pod has 4096"}},
-       {slice("axbxc"), {"s.json: machine.slice: expected a slice shape of 3 sizes, like \"12x16x16\", found \"axbxc\""}},
+       {slice("axbxc"),
+        {"s.json: machine.slice: expected a slice shape of 3 sizes, like \"12x16x16\", found \"axbxc\""}},
        {slice("12x16"), {"machine.slice: expected a slice shape of 3 sizes", "found \"12x16\""}},
        {slice("12x16x16x4"), {"machine.slice: expected a slice shape", "found \"12x16x16x4\""}},
        {slice("12x16x16x"), {"machine.slice: expected a slice shape", "found \"12x16x16x\""}},
@@ -616,53 +665,68 @@ TEST_CASE("bad input: meshes and slices")
 TEST_CASE("bad input: what does not divide")
 {
   const auto model = [](const char* key, int value) { return json{{"model", {{"base", "palm-540b"}, {key, value}}}}; };
-  check_wrong({{model("heads", 50), {"s.json: model.heads: 50 heads cannot be divided over the 12 devices of the mesh axis model"}},
-               {model("d_ff", 73729), {"s.json: model.d_ff: 73729 channels of the MLP cannot be divided over the 12 devices"}},
-               {model("d_model", 18434), {"s.json: model.d_model: 18434 channels cannot be divided over the"}},
-               {{{"workload", {{"batch", 2047}}}}, {"s.json: workload.batch: 2047 sequences cannot be divided over the 512 devices", "data+pod"}},
-               {model("key_value_heads", 5), {"s.json: model.key_value_heads: must divide heads, which is 48"}},
-               {model("key_value_heads", 96), {"s.json: model.key_value_heads: expected a whole number from 1 to 48"}},
-               {{{"sharding", {{"base", "gspmd-2d"}, {"compute", {{"sequence", "model"}}}}}, {"workload", {{"sequence", 2047}}}},
-                {"s.json: workload.sequence: 2047 tokens of a sequence cannot be divided"}},
-               {{{"sharding", {{"base", "gspmd-2d"}, {"weights", {{"embed", "dta"}}}}}},
-                {"s.json: sharding.weights.embed: the mesh has no axis \"dta\"", "did you mean \"data\"?"}},
-               {{{"sharding", {{"base", "gspmd-2d"}, {"weights", {{"embedd", "data"}}}}}},
-                {"s.json: sharding.weights: unknown key \"embedd\"", "did you mean \"embed\"?"}},
-               {{{"software", {{"base", "xla-tpu-2021"}, {"reduce_after_backward", {"pods"}}}}},
-                {"s.json: software.reduce_after_backward[0]", "did you mean \"pod\"?"}},
-               {{{"workload", {{"remat", {{"name", "own"}, {"keep", {"qeury"}}}}}}},
-                {"s.json: workload.remat.keep[0]: expected the name of a tensor in a layer", "did you mean \"query\"?"}},
-               {{{"workload", {{"remat", {{"name", "own"}, {"keep", "all"}, {"repeats_logits", true}}}}}},
-                {"s.json: workload.remat: \"repeats_logits\" needs \"matrix_fraction\""}},
-               {{{"model", {{"base", "palm-540b"}, {"positions", {{"learned", 512}}}}}},
-                {"s.json: workload.sequence: the model has learned positions for 512 tokens only"}}},
-              palm());
+  check_wrong(
+      {{model("heads", 50),
+        {"s.json: model.heads: 50 heads cannot be divided over the 12 devices of the mesh axis model"}},
+       {model("d_ff", 73729), {"s.json: model.d_ff: 73729 channels of the MLP cannot be divided over the 12 devices"}},
+       {model("d_model", 18434), {"s.json: model.d_model: 18434 channels cannot be divided over the"}},
+       {{{"workload", {{"batch", 2047}}}},
+        {"s.json: workload.batch: 2047 sequences cannot be divided over the 512 devices", "data+pod"}},
+       {model("key_value_heads", 5), {"s.json: model.key_value_heads: must divide heads, which is 48"}},
+       {model("key_value_heads", 96), {"s.json: model.key_value_heads: expected a whole number from 1 to 48"}},
+       {{{"sharding", {{"base", "gspmd-2d"}, {"compute", {{"sequence", "model"}}}}},
+         {"workload", {{"sequence", 2047}}}},
+        {"s.json: workload.sequence: 2047 tokens of a sequence cannot be divided"}},
+       {{{"sharding", {{"base", "gspmd-2d"}, {"weights", {{"embed", "dta"}}}}}},
+        {"s.json: sharding.weights.embed: the mesh has no axis \"dta\"", "did you mean \"data\"?"}},
+       {{{"sharding", {{"base", "gspmd-2d"}, {"weights", {{"embedd", "data"}}}}}},
+        {"s.json: sharding.weights: unknown key \"embedd\"", "did you mean \"embed\"?"}},
+       {{{"software", {{"base", "xla-tpu-2021"}, {"reduce_after_backward", {"pods"}}}}},
+        {"s.json: software.reduce_after_backward[0]", "did you mean \"pod\"?"}},
+       {{{"workload", {{"remat", {{"name", "own"}, {"keep", {"qeury"}}}}}}},
+        {"s.json: workload.remat.keep[0]: expected the name of a tensor in a layer", "did you mean \"query\"?"}},
+       {{{"workload", {{"remat", {{"name", "own"}, {"keep", "all"}, {"repeats_logits", true}}}}}},
+        {"s.json: workload.remat: \"repeats_logits\" needs \"matrix_fraction\""}},
+       {{{"model", {{"base", "palm-540b"}, {"positions", {{"learned", 512}}}}}},
+        {"s.json: workload.sequence: the model has learned positions for 512 tokens only"}}},
+      palm());
   // A value of the catalogue is named by the file in which it stands.
-  check_wrong({{{{"mesh", {{"model", {{"size", 16}, {"on", "x"}}}}}, {"machine", {{"slice", "16x16x16"}}}, {"model", "palm-62b"}},
+  check_wrong({{{{"mesh", {{"model", {{"size", 16}, {"on", "x"}}}}},
+                 {"machine", {{"slice", "16x16x16"}}},
+                 {"model", "palm-62b"}},
                 {"models/palm-62b.json: model.heads: 32 heads"}}},
               [] {
-                json scenario                  = palm();
-                scenario["model"]              = "palm-62b";
-                scenario["sharding"]           = {{"base", "gspmd-2d"}, {"compute", {{"heads", {"model", "pod", "data"}}}}};
+                json scenario        = palm();
+                scenario["model"]    = "palm-62b";
+                scenario["sharding"] = {{"base", "gspmd-2d"}, {"compute", {{"heads", {"model", "pod", "data"}}}}};
                 return scenario;
               }());
 }
 
 TEST_CASE("bad input: names of parts")
 {
-  check_wrong({{{{"model", "palm-540"}}, {"s.json: model: there is no model \"palm-540\"", "did you mean \"palm-540b\"?", "palm-8b"}},
+  check_wrong({{{{"model", "palm-540"}},
+                {"s.json: model: there is no model \"palm-540\"", "did you mean \"palm-540b\"?", "palm-8b"}},
                {{{"model", "quite another thing"}}, {"s.json: model: there is no model", "known: "}},
                {{{"model", ""}}, {"s.json: model: there is no model \"\""}},
                {{{"model", "../models/palm-540b"}}, {"there is no model"}},
-               {{{"model", {{"base", "palm-54b"}}}}, {"s.json: model.base: there is no model \"palm-54b\"", "did you mean \"palm-540b\"?"}},
-               {{{"machine", {{"base", "tpu-4"}}}}, {"s.json: machine.base: there is no machine \"tpu-4\"", "did you mean \"tpu-v4\"?"}},
-               {{{"machine", {{"chip", "tpuv4"}}}}, {"s.json: machine.chip: there is no chip \"tpuv4\"", "did you mean \"tpu-v4\"?"}},
-               {{{"sharding", "gspmd2d"}}, {"s.json: sharding: there is no sharding \"gspmd2d\"", "did you mean \"gspmd-2d\"?"}},
-               {{{"software", "xla-tpu-2022"}}, {"s.json: software: there is no software \"xla-tpu-2022\"", "did you mean \"xla-tpu-202"}},
-               {{{"workload", {{"remat", "ful"}}}}, {"s.json: workload.remat: there is no remat \"ful\"", "did you mean \"full\"?"}},
-               {{{"workload", {{"optimizer", "adamv"}}}}, {"s.json: workload.optimizer", "found \"adamv\"", "did you mean \"adamw\"?"}},
+               {{{"model", {{"base", "palm-54b"}}}},
+                {"s.json: model.base: there is no model \"palm-54b\"", "did you mean \"palm-540b\"?"}},
+               {{{"machine", {{"base", "tpu-4"}}}},
+                {"s.json: machine.base: there is no machine \"tpu-4\"", "did you mean \"tpu-v4\"?"}},
+               {{{"machine", {{"chip", "tpuv4"}}}},
+                {"s.json: machine.chip: there is no chip \"tpuv4\"", "did you mean \"tpu-v4\"?"}},
+               {{{"sharding", "gspmd2d"}},
+                {"s.json: sharding: there is no sharding \"gspmd2d\"", "did you mean \"gspmd-2d\"?"}},
+               {{{"software", "xla-tpu-2022"}},
+                {"s.json: software: there is no software \"xla-tpu-2022\"", "did you mean \"xla-tpu-202"}},
+               {{{"workload", {{"remat", "ful"}}}},
+                {"s.json: workload.remat: there is no remat \"ful\"", "did you mean \"full\"?"}},
+               {{{"workload", {{"optimizer", "adamv"}}}},
+                {"s.json: workload.optimizer", "found \"adamv\"", "did you mean \"adamw\"?"}},
                {{{"model", "none.json"}}, {"s.json: model: there is no file \"none.json\""}},
-               {{{"machine", {{"chip", {{"base", "../none.json"}}}}}}, {"s.json: machine.chip.base: there is no file \"../none.json\""}}},
+               {{{"machine", {{"chip", {{"base", "../none.json"}}}}}},
+                {"s.json: machine.chip.base: there is no file \"../none.json\""}}},
               palm());
 }
 
@@ -683,10 +747,12 @@ TEST_CASE("bad input: bases and files that refer to each other")
   {
     sandbox.write("scenario.json", palm());
     sandbox.write("over.json", {{"base", "scenari.json"}});
-    check_error(show("over.json"), bad_input, {"over.json: base: there is no file \"scenari.json\"", "did you mean \"scenario.json\"?"});
+    check_error(show("over.json"), bad_input,
+                {"over.json: base: there is no file \"scenari.json\"", "did you mean \"scenario.json\"?"});
     sandbox.write("over.json", {{"base", "."}});
     check_error(show("over.json"), bad_input, {"is a folder"});
-    check_error(show("scenaro.json"), bad_input, {"scenaro.json: there is no such file", "did you mean \"scenario.json\"?"});
+    check_error(show("scenaro.json"), bad_input,
+                {"scenaro.json: there is no such file", "did you mean \"scenario.json\"?"});
     check_error(show("no/where/at-all.json"), bad_input, {"no/where/at-all.json: there is no such file"});
     check_error(show("line\nbreak.json"), bad_input, {"line\\x0abreak.json: there is no such file"});
     sandbox.write("model.json", std::string("{"));
@@ -711,9 +777,11 @@ TEST_CASE("bad input: bases and files that refer to each other")
     sandbox.write("near/middle.json", {{"base", "../far/scenario.json"}, {"machine", {{"pods", 0}}}});
     check_error(show("top.json"), bad_input, {"podsim: near/middle.json: machine.pods: "});
     sandbox.write("near/middle.json", {{"base", "../far/scenario.json"}, {"wrkload", {{"batch", 1}}}});
-    check_error(show("top.json"), bad_input, {"podsim: near/middle.json: unknown key \"wrkload\"", "did you mean \"workload\"?"});
+    check_error(show("top.json"), bad_input,
+                {"podsim: near/middle.json: unknown key \"wrkload\"", "did you mean \"workload\"?"});
     sandbox.write("near/middle.json", {{"base", "../far/scenario.json"}, {"publishd", nullptr}});
-    check_error(show("top.json"), bad_input, {"podsim: near/middle.json: publishd: null removes", "did you mean \"published\"?"});
+    check_error(show("top.json"), bad_input,
+                {"podsim: near/middle.json: publishd: null removes", "did you mean \"published\"?"});
     sandbox.write("near/middle.json", {{"base", "../far/scenario.json"}});
     far["workload"]["batch"] = 0;
     sandbox.write("far/scenario.json", far);
@@ -723,14 +791,15 @@ TEST_CASE("bad input: bases and files that refer to each other")
     own["layers"] = 0;
     sandbox.write("far/parts/model.json", own);
     check_error(show("top.json"), bad_input, {"far/parts/model.json: model.layers: "});
-    check_error(sandbox.call({"show", "top.json", "--set", "model.layers=-1"}), bad_input, {"--set model.layers=-1: model.layers: "});
+    check_error(sandbox.call({"show", "top.json", "--set", "model.layers=-1"}), bad_input,
+                {"--set model.layers=-1: model.layers: "});
     own["layers"] = 118;
     sandbox.write("far/parts/model.json", own);
     CHECK(sandbox.call({"show", palm_file, "--set", "model=far/parts/model.json"}).code == done);
   }
   SECTION("a value laid over one of the catalogue does not keep its source")
   {
-    json scenario                                 = palm();
+    json scenario                                  = palm();
     scenario["machine"]["dcn"]["latency"]["value"] = "90 us";
     sandbox.write("s.json", scenario);
     const json result = json::parse(sandbox.call({"run", "s.json", "--json", "-"}).out);
@@ -761,7 +830,8 @@ TEST_CASE("bad input: files that are no scenario")
   check_error(show("null"), bad_input, {"s.json: expected an object, found null"});
   check_error(show("{}"), bad_input, {"s.json: the key \"schema_version\" is missing"});
   check_error(show("{\"name\": \"a\", \"name\": \"b\"}"), bad_input, {"s.json: the key \"name\" stands twice"});
-  check_error(show("{\"mesh\": {\"a\": {\"size\": 1, \"size\": 2}}}"), bad_input, {"s.json: the key \"size\" stands twice"});
+  check_error(show("{\"mesh\": {\"a\": {\"size\": 1, \"size\": 2}}}"), bad_input,
+              {"s.json: the key \"size\" stands twice"});
   check_error(show("{\"name\": \"\xff\xfe\"}"), bad_input, {"s.json: parse error at line 1", "UTF-8"});
   check_error(show("{\"name\": \"\xed\xa0\x80\"}"), bad_input, {"s.json: parse error at line 1", "UTF-8"});
   check_error(show(std::string("{\"name\": \"a\0b\"}", 15)), bad_input, {"s.json: parse error at line 1"});
@@ -770,7 +840,8 @@ TEST_CASE("bad input: files that are no scenario")
   check_error(show("{\"name\": " + std::string(1'000'000, '9') + "}"), bad_input, {"s.json: "});
   check_error(show("{\"note\": \"" + std::string(20U << 20U, 'a') + "\"}"), bad_input, {"s.json: larger than 16 MiB"});
   check_error(show(std::string(100'000, '[')), bad_input, {"s.json: nested deeper than 64 levels"});
-  check_error(show("{\"note\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}"), bad_input, {"s.json: nested deeper than 64 levels"});
+  check_error(show("{\"note\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}"), bad_input,
+              {"s.json: nested deeper than 64 levels"});
   std::string objects;
   for (int i = 0; i < 100'000; ++i)
     objects += "{\"a\":";
@@ -790,14 +861,15 @@ TEST_CASE("bad input: scenarios changed at random")
 {
   std::mt19937_64 random(20220405);
   const auto draw = [&](std::size_t below) { return static_cast<std::size_t>(random() % below); };
-  const std::vector<json> others{nullptr, true, 0, 17, -1, 0.5, 1e300, "", "x", json::array(), json::object(), {{"base", "x"}}, {1, 2}};
+  const std::vector<json> others{nullptr,         true,  0, 17, -1, 0.5, 1e300, "", "x", json::array(), json::object(),
+                                 {{"base", "x"}}, {1, 2}};
   const std::vector<json> scenarios{palm(), palm_in_full()};
   const Sandbox sandbox;
   std::set<int> codes;
   for (int round = 0; round < 160; ++round) {
-    json scenario    = scenarios[draw(2)];
-    std::string text = "";
-    const auto all   = places(scenario);
+    json scenario          = scenarios[draw(2)];
+    std::string text       = "";
+    const auto all         = places(scenario);
     const std::size_t kind = draw(5);
     if (kind == 2) { // bytes of the text
       text = scenario.dump(1);
@@ -824,7 +896,8 @@ TEST_CASE("bad input: scenarios changed at random")
     sandbox.write("s.json", text);
     const Outcome outcome = sandbox.call({"show", "s.json"});
     INFO("round " << round << ", stderr: " << outcome.err << ", scenario:\n" << text);
-    const bool good = !outcome.signalled && (outcome.code == done || outcome.code == bad_input || outcome.code == cannot_run) &&
+    const bool good = !outcome.signalled &&
+                      (outcome.code == done || outcome.code == bad_input || outcome.code == cannot_run) &&
                       (outcome.code == done ? outcome.err.empty() : is_one_line(outcome.err));
     CHECK(good);
     codes.insert(outcome.code);

@@ -25,11 +25,12 @@ std::vector<Route> routes(AxisMask axes, const Machine& machine, const Placement
   for (std::size_t i = 0; i < placement.size(); ++i) {
     if ((axes & (AxisMask{1} << i)) == 0)
       continue;
-    if (placement[i].on_dcn)
-      all.push_back({true, {}, machine.pods});
     for (const TorusFactor& factor : placement[i].factors)
       all.push_back({false, factor, factor.length});
   }
+  for (std::size_t i = 0; i < placement.size(); ++i) // between pods goes what the torus has left
+    if ((axes & (AxisMask{1} << i)) != 0 && placement[i].on_dcn)
+      all.push_back({true, {}, machine.pods});
   std::erase_if(all, [](const Route& route) { return route.length < 2; });
   return all;
 }
@@ -40,7 +41,10 @@ std::vector<Ticks> ring_times(const Route& route, bool gathers, Bytes chunk, con
   const std::int64_t n = route.length;
   if (route.dcn) {
     const Ticks alone = to_ticks(chunk / machine.host.nic_bandwidth);
-    const Ticks step  = std::max(machine.host.chip_count() * alone, to_ticks(chunk / machine.host.pcie_bandwidth));
+    std::int64_t sharing = 0; // chips of one host
+    for (std::int64_t chip = 0; chip < machine.torus.chips(); ++chip)
+      sharing += machine.host_of(chip) == machine.host_of(0) ? 1 : 0;
+    const Ticks step = std::max(sharing * alone, to_ticks(chunk / machine.host.pcie_bandwidth));
     return {(n - 1) * (step + to_ticks(machine.dcn_latency))};
   }
   const Ticks hop  = to_ticks(machine.ici.hop_latency);

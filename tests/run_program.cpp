@@ -67,8 +67,8 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& a
 // Feeds the input and collects both outputs until the program closes them.
 void converse(Pipe& in, Pipe& out, Pipe& err, const RunOptions& options, pid_t child, Outcome& outcome)
 {
-  const auto end     = std::chrono::steady_clock::now() + options.limit;
-  std::size_t fed    = 0;
+  const auto end  = std::chrono::steady_clock::now() + options.limit;
+  std::size_t fed = 0;
   std::string buffer(1U << 16U, '\0');
   const auto collect = [&](Pipe& from, std::string& text) {
     const ssize_t got = read(from.read_end(), buffer.data(), buffer.size());
@@ -80,7 +80,8 @@ void converse(Pipe& in, Pipe& out, Pipe& err, const RunOptions& options, pid_t c
   while (out.read_end() >= 0 || err.read_end() >= 0) {
     if (fed == options.input.size())
       in.close_write();
-    std::array<pollfd, 3> files{{{out.read_end(), POLLIN, 0}, {err.read_end(), POLLIN, 0}, {in.write_end(), POLLOUT, 0}}};
+    std::array<pollfd, 3> files{
+        {{out.read_end(), POLLIN, 0}, {err.read_end(), POLLIN, 0}, {in.write_end(), POLLOUT, 0}}};
     if (std::chrono::steady_clock::now() > end) {
       kill(-child, SIGKILL);
       outcome.err += "(killed by the test: it took too long)\n";
@@ -123,7 +124,8 @@ Outcome run_program(const std::string& program, const std::vector<std::string>& 
   if (child == 0) {
     std::signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0);
-    const int target = options.output ? open(options.output->c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644) : out.write_end();
+    const int target =
+        options.output ? open(options.output->c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644) : out.write_end();
     const bool ready = target >= 0 && dup2(in.read_end(), STDIN_FILENO) >= 0 && dup2(target, STDOUT_FILENO) >= 0 &&
                        dup2(err.write_end(), STDERR_FILENO) >= 0 &&
                        (options.directory.empty() || chdir(options.directory.c_str()) == 0);

@@ -39,8 +39,8 @@ FURTHER = [
     ({"machine": "tpu-v4"}, True),
     ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "chip": {"base": "tpu-v4", "hbm_capacity": "64 GiB"}}}, True),
     ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": "50 us"}}}, True),
-    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": {"value": "50 us", "source": "measured"}}}}, True),
-    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": {"value": "50 us", "sauce": "measured"}}}}, False),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": {"value": "50 us", "source": "own"}}}}, True),
+    ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": {"value": "50 us", "sauce": "own"}}}}, False),
     ({"machine": {"base": "tpu-v4", "slice": "4x4x4", "dcn": {"latency": None}}}, True),
     ({"machine": {"base": "tpu-v4", "slice": "4x4x"}}, False),
     ({"machine": {"base": "tpu-v4", "slice": [4, 4, 4]}}, False),
@@ -57,7 +57,7 @@ FURTHER = [
     ({"published": None}, False),
     ({"software": {"base": "xla-tpu-2021", "prefetch_layers": 2, "weight_gather_dtype": "f32"}}, True),
     ({"software": {"base": "xla-tpu-2021", "weight_gather_dtype": "f16"}}, False),
-    ({"sharding": {"name": "own", "weights": {}, "activations": {"batch": "data"}, "compute": {"batch": ["data"]}}}, True),
+    ({"sharding": {"name": "own", "weights": {}, "activations": {"batch": "a"}, "compute": {"batch": ["a"]}}}, True),
     ({"sharding": {"name": "own", "weights": {}, "activations": {"bach": "data"}, "compute": {}}}, False),
     ({"sharding": {"name": "own", "weights": {}, "activations": {}}}, False),
 ]
@@ -155,7 +155,8 @@ class Checks:
         for value in ([], "palm", 1, None):
             self.expect(f"top level {json.dumps(value)}", None, value, False)
 
-        for key, shelf in [("model", "models"), ("sharding", "scenarios/shardings"), ("software", "scenarios/software")]:
+        shelves = {"model": "models", "sharding": "scenarios/shardings", "software": "scenarios/software"}
+        for key, shelf in shelves.items():
             for example in self.schema["properties"][key]["examples"]:  # an editor proposes these
                 self.count += 1
                 if not (self.source / shelf / (example + ".json")).exists():

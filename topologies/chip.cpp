@@ -8,7 +8,7 @@ namespace {
 
 double rounded_up(double size, std::int64_t tile)
 {
-  const double t = static_cast<double>(tile);
+  const auto t = static_cast<double>(tile);
   return std::ceil(size / t) * t;
 }
 

@@ -37,7 +37,8 @@ Torus form_slice(const Reader& slice, std::size_t dimensions, std::int64_t cube,
   Torus torus{parse_shape(slice, dimensions), {}};
   const auto whole = [&](std::int64_t size) { return size % cube == 0; };
   const bool cubes = std::all_of(torus.shape.begin(), torus.shape.end(), whole);
-  const bool inside = std::all_of(torus.shape.begin(), torus.shape.end(), [&](std::int64_t size) { return size <= cube; });
+  const bool inside =
+      std::all_of(torus.shape.begin(), torus.shape.end(), [&](std::int64_t size) { return size <= cube; });
   if (!cubes && !inside)
     slice.fail(fmt::format("{} cannot be formed: each size must be a multiple of {}, or all at most {}",
                            fmt::join(torus.shape, "x"), cube, cube));
@@ -77,11 +78,11 @@ std::int64_t Torus::moved(std::int64_t chip, std::size_t axis, std::int64_t to) 
 
 std::string axis_name(std::size_t torus_axis) { return std::string(1, static_cast<char>('x' + torus_axis)); }
 
-std::int64_t Host::chip_count() const
+std::int64_t Machine::chips_per_host() const
 {
   std::int64_t product = 1;
-  for (const std::int64_t size : chips)
-    product *= size;
+  for (std::size_t axis = 0; axis < torus.shape.size(); ++axis)
+    product *= std::min(host.chips[axis], torus.shape[axis]);
   return product;
 }
 
@@ -115,7 +116,8 @@ Machine read_machine(Reader machine)
   ici.finish();
   read.torus = form_slice(machine.at("slice"), dimensions, cube, pod_chips);
   if (constexpr std::int64_t most = 16'000'000; read.devices() > most) // a run keeps some bytes for each
-    machine.at("pods").fail(fmt::format("{} pods of {} chips are more than {} chips", read.pods, read.torus.chips(), most));
+    machine.at("pods").fail(
+        fmt::format("{} pods of {} chips are more than {} chips", read.pods, read.torus.chips(), most));
 
   Reader host  = machine.at("host");
   Reader block = host.constant("chips");

@@ -35,7 +35,6 @@ struct Host {
   std::vector<std::int64_t> chips; // the block of the torus that it owns
   BytesPerSecond pcie_bandwidth;   // one chip to host memory, each direction
   BytesPerSecond nic_bandwidth;    // host to DCN, each direction
-  std::int64_t chip_count() const;
 };
 
 struct Machine {
@@ -51,6 +50,7 @@ struct Machine {
   std::int64_t pod_of(std::int64_t device) const { return device / torus.chips(); }
   std::int64_t chip_of(std::int64_t device) const { return device % torus.chips(); }
   std::int64_t host_of(std::int64_t device) const;
+  std::int64_t chips_per_host() const; // of a slice smaller than a host's block, what there is
 };
 
 // Complains of a slice that the machine's pods cannot form.

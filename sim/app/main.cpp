@@ -17,8 +17,8 @@ const std::vector<Command>& commands()
        "  podsim run scenarios/training/palm-540b.json --set workload.batch=1024 --json result.json\n"
        "  podsim run scenarios/training/palm-540b.json --json - | jq .mfu\n",
        setup_run},
-      {"show", "what a scenario resolves to, without simulating it", "  podsim show scenarios/training/palm-540b.json\n",
-       setup_show},
+      {"show", "what a scenario resolves to, without simulating it",
+       "  podsim show scenarios/training/palm-540b.json\n", setup_show},
       {"list", "the models, chips, machines and scenarios that come with podsim", "  podsim list models\n", setup_list},
   };
   return table;
@@ -28,8 +28,9 @@ namespace {
 
 std::string short_help()
 {
-  std::string text = "podsim replays a training step on a cluster of accelerators and says how long it takes and why.\n\n"
-                     "Examples:\n";
+  std::string text =
+      "podsim replays a training step on a cluster of accelerators and says how long it takes and why.\n\n"
+      "Examples:\n";
   for (const Command& command : commands())
     text += std::string(command.examples).substr(0, std::string(command.examples).find('\n') + 1);
   text += "\nCommands:\n";
@@ -46,7 +47,8 @@ int dispatch(int argc, char** argv)
   std::vector<std::pair<CLI::App*, Action>> actions;
   std::vector<std::string> names;
   for (const Command& command : commands()) {
-    CLI::App* sub = app.add_subcommand(command.name, fmt::format("{}\n\nExamples:\n{}", command.summary, command.examples));
+    CLI::App* sub =
+        app.add_subcommand(command.name, fmt::format("{}\n\nExamples:\n{}", command.summary, command.examples));
     actions.emplace_back(sub, command.setup(*sub));
     names.emplace_back(command.name);
   }

@@ -15,8 +15,7 @@ void add_scenario(CLI::App& command, std::string& scenario)
 
 void add_changes(CLI::App& command, std::vector<std::string>& changes)
 {
-  command
-      .add_option("--set", changes, "change one value by its JSON path, as workload.batch=1024; may be repeated")
+  command.add_option("--set", changes, "change one value by its JSON path, as workload.batch=1024; may be repeated")
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false);
 }

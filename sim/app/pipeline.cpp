@@ -72,7 +72,7 @@ Seconds serial_time(const Prepared& prepared)
       BytesPerSecond link = machine.ici.effective();
       for (std::size_t axis = 0; axis < prepared.scenario.placement.size(); ++axis)
         if ((op.collective.axes >> axis & 1U) && prepared.scenario.placement[axis].on_dcn)
-          link = std::min(link, machine.host.nic_bandwidth / static_cast<double>(machine.host.chip_count()));
+          link = std::min(link, machine.host.nic_bandwidth / static_cast<double>(machine.chips_per_host()));
       const bool collective = op.kind == DeviceOperation::Kind::collective;
       const Seconds once    = collective ? op.collective.full / link : operation_time(op.work, machine.chip).total();
       sum += once * static_cast<double>(block.count);
@@ -89,8 +89,9 @@ Result describe(const Prepared& prepared)
   result.model    = fmt::format("{}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}", s.model.name,
                                 prepared.program.model.parameters / 1e9, s.workload.batch, s.workload.sequence,
                                 s.workload.optimizer.name, s.workload.remat_name);
-  result.machine  = fmt::format("{} {} chips, {} pod{} of {}; {}", s.machine.devices(), s.machine.chip.name, s.machine.pods,
-                                s.machine.pods == 1 ? "" : "s", fmt::join(s.machine.torus.shape, "x"), s.software.name);
+  result.machine =
+      fmt::format("{} {} chips, {} pod{} of {}; {}", s.machine.devices(), s.machine.chip.name, s.machine.pods,
+                  s.machine.pods == 1 ? "" : "s", fmt::join(s.machine.torus.shape, "x"), s.software.name);
   result.mesh      = mesh_text(s);
   result.capacity  = s.machine.chip.hbm_capacity;
   result.memory    = memory(prepared.sharded);
@@ -104,8 +105,9 @@ Result describe(const Prepared& prepared)
                                 remedies(prepared));
   } else if (const Seconds time = serial_time(prepared); time > longest_step) {
     result.status = "time";
-    result.reason = fmt::format("a step would take about {:.3g} h, more than the {:.2g} h that the simulator's clock holds",
-                                time / Seconds(3600), longest_step / Seconds(3600));
+    result.reason =
+        fmt::format("a step would take about {:.3g} h, more than the {:.2g} h that the simulator's clock holds",
+                    time / Seconds(3600), longest_step / Seconds(3600));
   }
   return result;
 }
@@ -119,14 +121,15 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   const auto started = std::chrono::steady_clock::now();
   const Trace trace  = simulate(prepared.sharded, s.machine, s.placement, multi_axis(s), options);
   result.metrics = measure(prepared.program, prepared.sharded, s.machine, s.placement, multi_axis(s), trace);
-  result.simulation = {.devices     = s.machine.devices(),
-                       .classes     = trace.simulated_classes,
-                       .activities  = trace.activities,
-                       .folded      = !options.explicit_devices,
-                       .chunked     = trace.chunked,
-                       .granularity = options.granularity,
-                       .wall        = Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
-                       .class_list  = trace.classes};
+  result.simulation  = {.devices     = s.machine.devices(),
+                        .classes     = trace.simulated_classes,
+                        .activities  = trace.activities,
+                        .folded      = !options.explicit_devices,
+                        .chunked     = trace.chunked,
+                        .granularity = options.granularity,
+                        .wall =
+                            Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
+                        .class_list = trace.classes};
   return result;
 }
 

@@ -60,8 +60,9 @@ SimulationOptions simulation_options(const RunOptions& options)
 void announce_if_long(const Prepared& prepared, const SimulationOptions& options)
 {
   const Scenario& s       = prepared.scenario;
-  const Seconds estimate = explicit_estimate(
-      prepared.sharded, time_program(prepared.sharded, s.machine, s.placement, multi_axis(s), options.granularity), s.machine);
+  const Seconds estimate  = explicit_estimate(
+       prepared.sharded, time_program(prepared.sharded, s.machine, s.placement, multi_axis(s), options.granularity),
+       s.machine);
   const double minutes = estimate.value() / 60;
   if (estimate > Seconds(5))
     complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.devices(),

@@ -63,9 +63,10 @@ void Reader::fail(const std::string& complaint) const
 
 void Reader::expected(const std::string& what, const std::string& hint) const
 {
-  const std::string found = json_->is_object()  ? "an object"
-                            : json_->is_array() ? "a list"
-                                                : printable(json_->dump(-1, ' ', false, Json::error_handler_t::replace));
+  const std::string found = json_->is_object() ? "an object"
+                            : json_->is_array()
+                                ? "a list"
+                                : printable(json_->dump(-1, ' ', false, Json::error_handler_t::replace));
   fail(fmt::format("expected {}, found {}{}", what, found, hint));
 }
 

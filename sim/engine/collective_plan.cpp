@@ -21,8 +21,7 @@ RingPhase dcn_phase(CollectiveKind kind, Bytes chunk, const Machine& machine)
   phase.step    = to_ticks(chunk / machine.host.nic_bandwidth);
   phase.latency = to_ticks(machine.dcn_latency);
   phase.last_step = phase.step;
-  phase.crowded_step =
-      std::max(machine.host.chip_count() * phase.step, to_ticks(chunk / machine.host.pcie_bandwidth));
+  phase.crowded_step = std::max(machine.chips_per_host() * phase.step, to_ticks(chunk / machine.host.pcie_bandwidth));
   return phase;
 }
 
@@ -34,7 +33,7 @@ struct Ring {
 
 // A reduce-scatter of `full` over the rings in their order, or an all-gather over them in reverse order: in both the
 // chunk is `full` over the sizes of this ring and of those before it.
-PlanPart one_way(CollectiveKind kind, std::vector<Ring> rings, Bytes full, const Machine& machine)
+PlanPart one_way(CollectiveKind kind, const std::vector<Ring>& rings, Bytes full, const Machine& machine)
 {
   PlanPart phases;
   double pieces = 1;
@@ -62,6 +61,8 @@ Plan plan(const Collective& collective, const Machine& machine, const Placement&
       rings.push_back({false, factor, factor.length});
   }
   std::erase_if(rings, [](const Ring& ring) { return ring.length == 1; });
+  // Between pods goes only what is left when each pod has reduced its own.
+  std::stable_partition(rings.begin(), rings.end(), [](const Ring& ring) { return !ring.dcn; });
   const bool all_torus    = std::none_of(rings.begin(), rings.end(), [](const Ring& ring) { return ring.dcn; });
   const std::size_t parts = multi_axis == MultiAxis::concurrent && all_torus ? std::max<std::size_t>(rings.size(), 1) : 1;
   Plan result;
@@ -136,7 +137,7 @@ Traffic traffic(const RingPhase& phase, const Machine& machine)
 {
   if (phase.dcn) {
     const std::int64_t chunks = phase.length - 1;
-    return {phase.chunk * static_cast<double>(chunks), chunks * machine.host.chip_count() * phase.step};
+    return {phase.chunk * static_cast<double>(chunks), chunks * machine.chips_per_host() * phase.step};
   }
   const auto chunks = static_cast<double>(phase.length - 1); // both directions of a ring together; of a line on average
   if (!phase.factor.closed)
@@ -148,7 +149,7 @@ Traffic traffic(const RingPhase& phase, const Machine& machine)
 
 bool shares_links_with_itself(const Plan& plan, const Machine& machine)
 {
-  const auto crowds = [&](const RingPhase& phase) { return phase.dcn && machine.host.chip_count() > 1; };
+  const auto crowds = [&](const RingPhase& phase) { return phase.dcn && machine.chips_per_host() > 1; };
   for (const PlanPart& part : plan.parts)
     if (std::any_of(part.begin(), part.end(), crowds))
       return true;

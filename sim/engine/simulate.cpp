@@ -2,6 +2,7 @@
 
 #include "sim/engine/executor.hpp"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -126,8 +127,8 @@ private:
 template <class Work>
 std::string in_child(const Work& work)
 {
-  int pipe_ends[2];
-  if (pipe(pipe_ends) != 0)
+  std::array<int, 2> pipe_ends{};
+  if (pipe(pipe_ends.data()) != 0)
     throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
   std::fflush(nullptr); // or the child would print it as well
   const pid_t child = fork();

@@ -7,7 +7,6 @@
 namespace podsim {
 namespace {
 
-// Collectives of weights or gradients that XLA's combiner makes one.
 struct Group {
   std::vector<int> members;
   int place; // the member in whose position the combined one stands
@@ -22,8 +21,9 @@ std::vector<Group> combinable(const DeviceBlock& block, const std::set<int>& can
       alike[{op.collective.kind, op.collective.axes, op.needs.empty()}].push_back(static_cast<int>(i));
   }
   std::vector<Group> groups;
-  for (const auto& [key, members] : alike) {
-    const bool from_start = std::get<2>(key); // nothing to wait for: all move to the first, else to the last
+  for (const auto& entry : alike) {
+    const std::vector<int>& members = entry.second;
+    const bool from_start           = std::get<2>(entry.first); // nothing to wait for: all move to the first, else to the last
     const Group group{members, from_start ? members.front() : members.back()};
     const auto reads_early = [&](const DeviceOperation& op) {
       return std::any_of(op.needs.begin(), op.needs.end(), [&](int need) {
@@ -48,7 +48,8 @@ void combine(DeviceBlock& block, const std::set<int>& candidates)
   for (const Group& group : combinable(block, candidates)) {
     DeviceOperation& whole = block.operations[static_cast<std::size_t>(group.place)];
     if (group.members.size() > 1)
-      whole.name = std::string(name(whole.collective.kind)) + (whole.needs.empty() && whole.collective.kind == CollectiveKind::all_gather ? " weights" : " gradients");
+      whole.name = std::string(name(whole.collective.kind)) +
+                   (whole.collective.kind == CollectiveKind::all_gather ? " weights" : " gradients");
     for (const int member : group.members)
       if (member != group.place) {
         const DeviceOperation& part = block.operations[static_cast<std::size_t>(member)];

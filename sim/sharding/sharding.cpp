@@ -62,7 +62,8 @@ Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh
 double local_size(const Extent& extent, const DimAxes& dims, const Mesh& mesh)
 {
   const std::int64_t parts = mesh.size(dims[static_cast<std::size_t>(extent.dim)]);
-  return static_cast<double>((extent.size + parts - 1) / parts);
+  const std::int64_t rounded_up = (extent.size + parts - 1) / parts;
+  return static_cast<double>(rounded_up);
 }
 
 double local_elements(const std::vector<Extent>& shape, const Layout& layout, const Mesh& mesh)
