@@ -38,8 +38,7 @@ public:
   }
   Operation& lookup(const std::string& name, TensorId table, TensorId out)
   {
-    block_.operations.push_back(
-        {.name = name, .kind = OperationKind::lookup, .inputs = {{table}}, .outputs = {{out}}});
+    block_.operations.push_back({.name = name, .kind = OperationKind::lookup, .inputs = {{table}}, .outputs = {{out}}});
     return block_.operations.back();
   }
 
@@ -144,13 +143,13 @@ private:
     const TensorId rotated_q = rotated(add, "query", q, {b_, s_, h, d});
     const TensorId rotated_k = rotated(add, "key", k, {b_, t_, g, d});
 
-    const TensorId scores = add.block().add(
-        {"scores", TensorKind::activation, precision_.attention_logits, {b_, h, s_, t_}});
+    const TensorId scores =
+        add.block().add({"scores", TensorKind::activation, precision_.attention_logits, {b_, h, s_, t_}});
     const TensorId probabilities = add.activation("probabilities", {b_, h, s_, t_});
     const TensorId context       = add.activation("context", {b_, s_, h, d});
-    add.product("scores", {rotated_q}, {rotated_k}, scores).attention                        = true;
-    add.pointwise("softmax", pointwise::softmax, {{scores}}, probabilities).attention        = true;
-    add.product("context", {probabilities}, {v}, context).attention                          = true;
+    add.product("scores", {rotated_q}, {rotated_k}, scores).attention                 = true;
+    add.pointwise("softmax", pointwise::softmax, {{scores}}, probabilities).attention = true;
+    add.product("context", {probabilities}, {v}, context).attention                   = true;
     add.product("attention output", {context}, {add.weight("attention output weight", {h, d, m_})}, branch);
   }
 
@@ -222,14 +221,13 @@ ForwardPass forward_pass(const TransformerConfig& config, std::int64_t batch, st
 {
   const Transformer transformer(config, batch, sequence, precision);
   const double parameters = parameter_count(config);
-  ForwardPass pass{
-      .shape           = {parameters, parameters, config.layers, config.heads, config.head_dim, sequence},
-      .embedding       = transformer.embedding(),
-      .layer           = transformer.layer(),
-      .head            = transformer.head(),
-      .input           = 0,
-      .logits          = 0,
-      .logits_gradient = 0};
+  ForwardPass pass{.shape           = {parameters, parameters, config.layers, config.heads, config.head_dim, sequence},
+                   .embedding       = transformer.embedding(),
+                   .layer           = transformer.layer(),
+                   .head            = transformer.head(),
+                   .input           = 0,
+                   .logits          = 0,
+                   .logits_gradient = 0};
   pass.input           = *pass.layer.find("x");
   pass.logits          = *pass.head.find("logits");
   pass.logits_gradient = *pass.head.find("d(logits)");

@@ -91,14 +91,10 @@ Ordered link_rows(const Metrics& metrics)
 Ordered to_json(const SimulationInfo& simulation)
 {
   const auto& names = granularity_names();
-  const auto asked  = std::find_if(names.begin(), names.end(),
-                                   [&](const auto& row) { return row.second == simulation.granularity; });
-  Ordered json{{"chips", simulation.devices},
-               {"classes", simulation.classes},
-               {"activities", simulation.activities},
-               {"granularity", asked->first},
-               {"chunked", simulation.chunked},
-               {"folded", simulation.folded}};
+  const auto asked =
+      std::find_if(names.begin(), names.end(), [&](const auto& row) { return row.second == simulation.granularity; });
+  Ordered json{{"chips", simulation.devices}, {"classes", simulation.classes}, {"activities", simulation.activities},
+               {"granularity", asked->first}, {"chunked", simulation.chunked}, {"folded", simulation.folded}};
   if (simulation.wall)
     put(json, "wall_s", simulation.wall->value());
   return json;

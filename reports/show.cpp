@@ -24,8 +24,10 @@ std::string to_text(const Overview& overview, const Style& style)
   for (const BlockRow& block : overview.blocks) {
     if (block.collectives.empty())
       continue;
-    text += "\n" + style.bold(fmt::format("  collectives of \"{}\"{}", block.name,
-                                          block.count > 1 ? fmt::format(", {} times", block.count) : "")) + "\n";
+    text += "\n" +
+            style.bold(fmt::format("  collectives of \"{}\"{}", block.name,
+                                   block.count > 1 ? fmt::format(", {} times", block.count) : "")) +
+            "\n";
     for (const CollectiveRow& row : block.collectives)
       text += fmt::format("    {:<48}{:<12}{:>10} {:>9}{}\n", row.name, row.axes, format(row.full), format(row.alone),
                           row.asynchronous ? "  asynchronous" : "");

@@ -44,17 +44,18 @@ struct Row {
 std::string figures(const Result& result, const Style& style)
 {
   const Metrics& metrics = *result.metrics;
-  std::string text       = style.dim(fmt::format("  {:<22}{:>12}{:>12}   {}\n", "", "predicted", "published", "difference"));
-  for (const Row row : {Row{"step time", Metric::step_time}, Row{"tokens/s", Metric::tokens_per_s}, Row{"MFU", Metric::mfu},
-                        Row{"MFU without attention", Metric::mfu_without_attention}, Row{"HFU", Metric::hfu},
-                        Row{"cross-pod burst", Metric::dcn_burst}}) {
+  std::string text = style.dim(fmt::format("  {:<22}{:>12}{:>12}   {}\n", "", "predicted", "published", "difference"));
+  for (const Row row : {Row{"step time", Metric::step_time}, Row{"tokens/s", Metric::tokens_per_s},
+                        Row{"MFU", Metric::mfu}, Row{"MFU without attention", Metric::mfu_without_attention},
+                        Row{"HFU", Metric::hfu}, Row{"cross-pod burst", Metric::dcn_burst}}) {
     const double own = predicted(row.metric, metrics);
     if (own == 0)
       continue;
     const PublishedFigure* figure = find(result, row.metric);
     double published              = figure ? figure->value : 0;
     std::string remark            = figure && figure->calibration ? "  (fitted: no test)" : "";
-    if (const PublishedFigure* rate = find(result, Metric::tokens_per_s); row.metric == Metric::step_time && !figure && rate) {
+    if (const PublishedFigure* rate = find(result, Metric::tokens_per_s);
+        row.metric == Metric::step_time && !figure && rate) {
       published = metrics.tokens_per_step / rate->value;
       figure    = rate;
       remark    = "  (from tokens/s)";
@@ -62,7 +63,8 @@ std::string figures(const Result& result, const Style& style)
     if (!figure && row.metric == Metric::mfu_without_attention)
       continue;
     text += style.bold(fmt::format("  {:<22}{:>12}", row.label, shown(row.metric, own)));
-    text += figure ? fmt::format("{:>12}   {}{}\n", shown(row.metric, published), difference(row.metric, own, published), remark)
+    text += figure ? fmt::format("{:>12}   {}{}\n", shown(row.metric, published),
+                                 difference(row.metric, own, published), remark)
                    : fmt::format("{:>12}\n", "-");
   }
   return text;
@@ -106,8 +108,8 @@ Breakdown largest_first(Breakdown parts)
 // The step as a sum. Its figures are rounded so that they add up: the largest takes what rounding leaves.
 std::string sum_text(const Breakdown& parts, Seconds step, const Style& style)
 {
-  const double unit = step >= Seconds(1) ? 1 : step >= Seconds(1e-3) ? 1e-3 : 1e-6;
-  const char* name  = unit == 1 ? "s" : unit == 1e-3 ? "ms" : "us";
+  const double unit      = step >= Seconds(1) ? 1 : step >= Seconds(1e-3) ? 1e-3 : 1e-6;
+  const char* name       = unit == 1 ? "s" : unit == 1e-3 ? "ms" : "us";
   const auto thousandths = [&](Seconds time) { return std::llround(time.value() / unit * 1e3); };
   long long rest         = thousandths(step);
   for (const auto& [part, time] : parts)
@@ -124,7 +126,8 @@ std::string sum_text(const Breakdown& parts, Seconds step, const Style& style)
 
 std::string bounds(const Breakdown& parts, Seconds step)
 {
-  std::string text = fmt::format("  bound by  {}, {:.0f} % of the step", words(parts[0].first), 100 * (parts[0].second / step));
+  std::string text =
+      fmt::format("  bound by  {}, {:.0f} % of the step", words(parts[0].first), 100 * (parts[0].second / step));
   if (parts.size() > 1)
     text += fmt::format("; the next bound is {}, {:.0f} %", words(parts[1].first), 100 * (parts[1].second / step));
   return text + "\n";
@@ -134,7 +137,7 @@ std::string simulated(const SimulationInfo& info)
 {
   const std::string chips =
       info.folded ? fmt::format("as {} class{}", info.classes, info.classes == 1 ? "" : "es") : "one by one";
-  const char* how = !info.chunked                               ? "as one event each"
+  const char* how = !info.chunked                            ? "as one event each"
                     : info.granularity == Granularity::chunk ? "chunk by chunk"
                                                              : "chunk by chunk where they may meet";
   std::string text =

@@ -22,12 +22,10 @@ struct Slot { // a place where a name stands for a file
 
 const std::vector<Slot>& slots()
 {
-  static const std::vector<Slot> table{{"model", Shelf::models, "model"},
-                                       {"machine", Shelf::machines, "machine"},
-                                       {"machine.chip", Shelf::chips, "chip"},
-                                       {"workload.remat", Shelf::remats, "remat"},
-                                       {"sharding", Shelf::shardings, "sharding"},
-                                       {"software", Shelf::software, "software"}};
+  static const std::vector<Slot> table{
+      {"model", Shelf::models, "model"},          {"machine", Shelf::machines, "machine"},
+      {"machine.chip", Shelf::chips, "chip"},     {"workload.remat", Shelf::remats, "remat"},
+      {"sharding", Shelf::shardings, "sharding"}, {"software", Shelf::software, "software"}};
   return table;
 }
 
@@ -211,7 +209,7 @@ private:
     const std::vector<std::string> known = catalogue_.names(slot.shelf);
     if (std::find(known.begin(), known.end(), name) == known.end())
       fail(place, fmt::format("there is no {} \"{}\"{} (known: {})", slot.what, printable(name),
-                                  did_you_mean(name, known), fmt::join(known, ", ")));
+                              did_you_mean(name, known), fmt::join(known, ", ")));
     return catalogue_.file(slot.shelf, name);
   }
 
@@ -229,7 +227,7 @@ private:
       value = parse_json(text, "--set " + path);
 
     const std::vector<std::string> keys = split(path);
-    Json* at = document_.json.get();
+    Json* at                            = document_.json.get();
     std::string place;
     for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
       place = child_path(place, keys[i]);
@@ -276,7 +274,7 @@ std::string content_hash(const Document& document)
 {
   Json json = *document.json;
   drop_notes(json);
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace); // keys are sorted
+  const std::string text     = json.dump(-1, ' ', false, Json::error_handler_t::replace); // keys are sorted
   const XXH128_hash_t digest = XXH3_128bits(text.data(), text.size());
   return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
 }

@@ -31,9 +31,9 @@ Remat read_remat(Reader& remat)
 Workload read_workload(Reader workload)
 {
   Workload read;
-  read.batch     = workload.at("batch").count(1, 100'000'000);
-  read.sequence  = workload.at("sequence").count(1, 100'000'000);
-  Reader remat   = workload.at("remat");
+  read.batch      = workload.at("batch").count(1, 100'000'000);
+  read.sequence   = workload.at("sequence").count(1, 100'000'000);
+  Reader remat    = workload.at("remat");
   read.remat_name = remat.at("name").text();
   read.remat      = read_remat(remat);
   remat.finish();
@@ -49,12 +49,12 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
   read.name           = software.at("name").text();
   Reader asynchronous = software.constant("asynchronous");
   for (const Reader& what : asynchronous.elements())
-    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}})
-         ? read.overlap.weight_gathers
-         : read.overlap.gradient_reductions) = true;
-  read.overlap.prefetch_layers      = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
-  read.concurrent_axes              = software.constant("multi_axis_collectives")
-                             .choice<bool>({{"sequential", false}, {"concurrent", true}});
+    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}}) ? read.overlap.weight_gathers
+                                                                                   : read.overlap.gradient_reductions) =
+        true;
+  read.overlap.prefetch_layers = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
+  read.concurrent_axes =
+      software.constant("multi_axis_collectives").choice<bool>({{"sequential", false}, {"concurrent", true}});
   read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes);
   read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes);
   read.precision.attention_logits = software.constant("attention_logits_dtype").choice(dtypes);
@@ -220,7 +220,7 @@ void check_kept(Reader& top, const Scenario& scenario)
 PublishedFigure read_published(Reader figure)
 {
   PublishedFigure read;
-  read.id               = figure.at("id").text();
+  read.id = figure.at("id").text();
   std::vector<std::pair<std::string, Metric>> names;
   for (const MetricInfo& row : metric_table())
     names.emplace_back(row.name, row.metric);
@@ -229,8 +229,8 @@ PublishedFigure read_published(Reader figure)
   read.value       = figure.at("value").number() * one;
   if (!(read.value > 0 && read.value < 1e30))
     figure.at("value").expected("a positive number below 1e30");
-  read.convention  = figure.at("convention").choice<std::string>({{"palm", "palm"}, {"6N", "6N"}, {"none", "none"}});
-  read.statistic   = figure.at("statistic")
+  read.convention = figure.at("convention").choice<std::string>({{"palm", "palm"}, {"6N", "6N"}, {"none", "none"}});
+  read.statistic  = figure.at("statistic")
                        .choice<std::string>({{"best", "best"},
                                              {"median", "median"},
                                              {"average", "average"},
@@ -273,8 +273,9 @@ Scenario read_scenario(Document document)
   check_divisions(top, scenario);
   check_kept(top, scenario);
   if (scenario.model.max_positions > 0 && scenario.workload.sequence > scenario.model.max_positions)
-    top.at("workload").at("sequence").fail(
-        fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));
+    top.at("workload")
+        .at("sequence")
+        .fail(fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));
   scenario.constants = std::move(document.constants);
   scenario.files     = std::move(document.files);
   return scenario;

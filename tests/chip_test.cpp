@@ -28,7 +28,8 @@ TEST_CASE("an operation takes its longest unit and what cannot overlap")
   const Chip chip = round_chip();
   // 2 x 1024^3 / 50 TFLOP/s = 42.9 us; 6.3 MB / 0.8 TB/s = 7.9 us, which comes in and goes out outside the product.
   Work product{.matrix = {1, 1024, 1024, 1024}, .hbm = Bytes(6.3e6), .vector = Ops(0)};
-  CHECK(operation_time(product, chip).total().value() == Approx(2.0 * 1024 * 1024 * 1024 / 50e12 + 6.3e6 / 0.8e12 + 2e-6));
+  CHECK(operation_time(product, chip).total().value() ==
+        Approx(2.0 * 1024 * 1024 * 1024 / 50e12 + 6.3e6 / 0.8e12 + 2e-6));
   // A large one has 8 MB outside, 10 us.
   product.matrix = {1, 8192, 8192, 8192};
   product.hbm    = Bytes(400e6);
@@ -40,7 +41,7 @@ TEST_CASE("an operation takes its longest unit and what cannot overlap")
 
 TEST_CASE("a product fills whole tiles")
 {
-  const Chip chip = round_chip();
+  const Chip chip   = round_chip();
   const auto matrix = [&](double m, double k, double n) {
     return operation_time({.matrix = {1, m, k, n}, .hbm = Bytes(0), .vector = Ops(0)}, chip).matrix.value();
   };

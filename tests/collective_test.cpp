@@ -25,8 +25,8 @@ Setting setting(const std::string& slice, int pods = 1, std::vector<std::string>
     mesh.emplace_back("pod", "dcn");
   const nlohmann::json none    = nlohmann::json::object();
   const nlohmann::json unsplit = {{"name", "unsplit"}, {"weights", none}, {"activations", none}, {"compute", none}};
-  Prepared prepared = test::prepare(
-      {.slice = slice, .pods = pods, .sharding = unsplit, .mesh = mesh, .changes = std::move(changes)});
+  Prepared prepared =
+      test::prepare({.slice = slice, .pods = pods, .sharding = unsplit, .mesh = mesh, .changes = std::move(changes)});
   Placement placement = prepared.scenario.placement;
   return {std::move(prepared), std::move(placement)};
 }
@@ -124,9 +124,11 @@ TEST_CASE("a lone collective, chunk by chunk, takes its closed form to the last 
 {
   for (const char* slice : {"4x4x4", "3x4x5", "12x2x2", "2x3x6", "6x1x4"})
     for (const bool closed : {true, false})
-      for (const CollectiveKind kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce})
+      for (const CollectiveKind kind :
+           {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce})
         for (const AxisMask axes : {1U, 2U, 3U}) {
-          const Setting s = setting(slice, 1, closed ? std::vector<std::string>{} : std::vector<std::string>{"machine.ici.cube=17"});
+          const Setting s =
+              setting(slice, 1, closed ? std::vector<std::string>{} : std::vector<std::string>{"machine.ici.cube=17"});
           const Collective collective{kind, axes, Bytes(1234567.0)};
           CAPTURE(slice, closed, static_cast<int>(kind), axes);
           CHECK(simulated(s, {operation(collective)}, Granularity::chunk) == seconds(s, collective));
@@ -143,7 +145,8 @@ TEST_CASE("rings over every 4th chip relay through the chips between")
                                               {"model", {{"axis", "x"}, {"length", 4}}}}});
   // 3 chips, 4 links apart: one step of 20 MB each way, over four links, each of which carries four rings in turn.
   const Placement strided{{false, {p.scenario.placement[0].factors[0]}}};
-  const Plan own = plan({CollectiveKind::all_gather, 1, Bytes(60e6)}, p.scenario.machine, strided, MultiAxis::sequential);
+  const Plan own =
+      plan({CollectiveKind::all_gather, 1, Bytes(60e6)}, p.scenario.machine, strided, MultiAxis::sequential);
   CHECK(static_cast<double>(duration(own)) * tick == Approx(4 * (2e-3 + 1e-6)).margin(8 * tick));
 }
 

@@ -40,7 +40,7 @@ std::vector<Ticks> ring_times(const Route& route, bool gathers, Bytes chunk, con
 {
   const std::int64_t n = route.length;
   if (route.dcn) {
-    const Ticks alone = to_ticks(chunk / machine.host.nic_bandwidth);
+    const Ticks alone    = to_ticks(chunk / machine.host.nic_bandwidth);
     std::int64_t sharing = 0; // chips of one host
     for (std::int64_t chip = 0; chip < machine.torus.chips(); ++chip)
       sharing += machine.host_of(chip) == machine.host_of(0) ? 1 : 0;

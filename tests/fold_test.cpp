@@ -42,19 +42,23 @@ void check_folded_equals_explicit(const SmallScenario& scenario, Granularity gra
 TEST_CASE("folded equals explicit on closed tori")
 {
   const auto granularity = GENERATE(Granularity::collective, Granularity::chunk, Granularity::automatic);
-  SECTION("4x4x4, PaLM-like, 2D") { check_folded_equals_explicit({}, granularity); }
-  SECTION("4x4x3, an odd ring") { check_folded_equals_explicit({.slice = "4x4x3", .batch = 48}, granularity); }
+  SECTION("4x4x4, PaLM-like, 2D")
+  {
+    check_folded_equals_explicit({}, granularity);
+  }
+  SECTION("4x4x3, an odd ring")
+  {
+    check_folded_equals_explicit({.slice = "4x4x3", .batch = 48}, granularity);
+  }
   SECTION("8x4x4, serial encoder")
   {
     check_folded_equals_explicit({.slice = "8x4x4", .model = "tiny-serial", .remat = "attention"}, granularity);
   }
   SECTION("4x4x4, fully sharded over three axes, gathers ahead of use")
   {
-    check_folded_equals_explicit({.model    = "tiny-serial",
-                                  .sharding = "fsdp",
-                                  .software = "xla-tpu-2023",
-                                  .mesh     = {{"data", {"x", "y", "z"}}}},
-                                 granularity);
+    check_folded_equals_explicit(
+        {.model = "tiny-serial", .sharding = "fsdp", .software = "xla-tpu-2023", .mesh = {{"data", {"x", "y", "z"}}}},
+        granularity);
   }
   SECTION("4x4x3, data parallel with gradients reduced behind the backward pass")
   {
@@ -67,10 +71,10 @@ TEST_CASE("folded equals explicit on closed tori")
   }
   SECTION("4x4x4, both asynchronous, axes at once, two mesh axes")
   {
-    check_folded_equals_explicit({.changes = {R"(software.asynchronous=["gradient reductions","weight gathers"])",
-                                              "software.prefetch_layers=2",
-                                              "software.multi_axis_collectives=concurrent"}},
-                                 granularity);
+    check_folded_equals_explicit(
+        {.changes = {R"(software.asynchronous=["gradient reductions","weight gathers"])", "software.prefetch_layers=2",
+                     "software.multi_axis_collectives=concurrent"}},
+        granularity);
   }
 }
 
@@ -79,11 +83,9 @@ TEST_CASE("folded equals explicit on two pods")
   const auto granularity = GENERATE(Granularity::collective, Granularity::chunk, Granularity::automatic);
   SECTION("2D in the pod, gradients across pods after the backward pass")
   {
-    check_folded_equals_explicit({.slice = "4x4x3",
-                                  .pods  = 2,
-                                  .batch = 96,
-                                  .mesh  = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}},
-                                 granularity);
+    check_folded_equals_explicit(
+        {.slice = "4x4x3", .pods = 2, .batch = 96, .mesh = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}},
+        granularity);
   }
   SECTION("fully sharded in the pod, three pods")
   {
@@ -96,13 +98,13 @@ TEST_CASE("folded equals explicit on two pods")
   }
   SECTION("cross-pod reduction behind every layer")
   {
-    check_folded_equals_explicit({.slice   = "4x2x2",
-                                  .pods    = 2,
-                                  .batch   = 32,
-                                  .mesh    = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}},
-                                  .changes = {"software.reduce_after_backward=[]",
-                                              R"(software.asynchronous=["gradient reductions"])"}},
-                                 granularity);
+    check_folded_equals_explicit(
+        {.slice   = "4x2x2",
+         .pods    = 2,
+         .batch   = 32,
+         .mesh    = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}},
+         .changes = {"software.reduce_after_backward=[]", R"(software.asynchronous=["gradient reductions"])"}},
+        granularity);
   }
 }
 
@@ -113,8 +115,8 @@ TEST_CASE("folded equals explicit where mesh axes share a torus axis or lie on o
   SECTION("an axis of 8 as lines of 4 and rings over every 4th chip")
   {
     const json strided = {{"axis", "x"}, {"length", 2}, {"stride", 4}};
-    check_folded_equals_explicit({.slice = "8x4x2", .batch = 64, .mesh = {{"data", {"y", "z", strided}}, {"model", half}}},
-                                 granularity);
+    check_folded_equals_explicit(
+        {.slice = "8x4x2", .batch = 64, .mesh = {{"data", {"y", "z", strided}}, {"model", half}}}, granularity);
   }
   SECTION("open lines: a class for each place on them")
   {

@@ -26,11 +26,7 @@ Seconds sum(const Breakdown& breakdown)
 class Draw {
 public:
   explicit Draw(unsigned seed) : engine_(seed) {}
-  template <class T>
-  T from(const std::vector<T>& values)
-  {
-    return values[engine_() % values.size()];
-  }
+  template <class T> T from(const std::vector<T>& values) { return values[engine_() % values.size()]; }
   SmallScenario scenario()
   {
     SmallScenario s;
@@ -73,9 +69,10 @@ TEST_CASE("properties of every step: the breakdown is the step, and no unit and 
     double compute = 0;
     for (const DeviceBlock& block : p.sharded.programs.front().blocks)
       for (const DeviceOperation& op : block.operations)
-        compute += op.kind == DeviceOperation::Kind::compute
-                       ? static_cast<double>(block.count) * operation_time(op.work, p.scenario.machine.chip).total().value()
-                       : 0;
+        compute +=
+            op.kind == DeviceOperation::Kind::compute
+                ? static_cast<double>(block.count) * operation_time(op.work, p.scenario.machine.chip).total().value()
+                : 0;
     CHECK(m.step_time.value() >= compute * (1 - 1e-9));
     for (const LinkUse& link : m.links)
       CHECK(link.busy_fraction <= 1 + 1e-9);
@@ -98,7 +95,7 @@ TEST_CASE("utilisation by PaLM's formula")
 TEST_CASE("bytes on the links are those that the collectives carry")
 {
   const Prepared p = test::prepare({.model = "tiny-serial", .sharding = "fsdp", .mesh = {{"data", {"x", "y", "z"}}}});
-  double carried = 0;
+  double carried   = 0;
   for (const DeviceBlock& block : p.sharded.programs.front().blocks)
     for (const DeviceOperation& op : block.operations)
       if (op.kind == DeviceOperation::Kind::collective)

@@ -23,7 +23,10 @@ struct Expected {
   friend bool operator==(const Expected&, const Expected&) = default;
 };
 
-std::ostream& operator<<(std::ostream& out, const Expected& e) { return out << name(e.kind) << ' ' << e.axes << ' ' << e.bytes; }
+std::ostream& operator<<(std::ostream& out, const Expected& e)
+{
+  return out << name(e.kind) << ' ' << e.axes << ' ' << e.bytes;
+}
 
 // The collectives of a block that carry more than statistics of rows.
 std::vector<Expected> large_collectives(const Prepared& prepared, const std::string& block_name, double above)
@@ -45,7 +48,7 @@ constexpr auto AR = CollectiveKind::all_reduce;
 TEST_CASE("GSPMD's 2D finalised form: what a parallel layer communicates")
 {
   const Prepared p        = test::prepare({});
-  const double activation = 4 * 64 * 192 * 2;                                              // 4 sequences a chip, bf16
+  const double activation = 4 * 64 * 192 * 2;                                       // 4 sequences a chip, bf16
   const double weights    = 192 * (2.0 * 24 * 16 / 4 + 2 * 16 + 3.0 * 768 / 4) * 2; // over model, key and value whole
   CHECK(large_collectives(p, "layer", 10e3) ==
         std::vector<Expected>{{AG, "model", activation}, {AG, "data", weights}, {RS, "model", activation}});
@@ -66,7 +69,8 @@ TEST_CASE("a serial layer gathers and scatters twice, and three times more for i
   const double activation = 4 * 64 * 192 * 2;
   const auto count        = [&](const std::string& name) {
     const auto all = large_collectives(p, name, 10e3);
-    return std::count_if(all.begin(), all.end(), [&](const Expected& e) { return e.axes == "model" && e.bytes == activation; });
+    return std::count_if(all.begin(), all.end(),
+                                [&](const Expected& e) { return e.axes == "model" && e.bytes == activation; });
   };
   CHECK(count("layer") == 4);
   CHECK(count("layer backward") == 4 + 3);
@@ -78,9 +82,8 @@ TEST_CASE("one-dimensional tensor parallelism all-reduces, data parallelism only
   const Prepared tensor   = test::prepare({.model = "tiny-serial", .sharding = "tensor-1d"});
   CHECK(large_collectives(tensor, "layer", 1e3) ==
         std::vector<Expected>{{AR, "model", activation}, {AR, "model", activation}});
-  const Prepared data  = test::prepare({.model    = "tiny-serial",
-                                        .sharding = "data-parallel",
-                                        .mesh     = {{"data", {"x", "y", "z"}}}});
+  const Prepared data =
+      test::prepare({.model = "tiny-serial", .sharding = "data-parallel", .mesh = {{"data", {"x", "y", "z"}}}});
   const double weights = (4.0 * 192 * 192 + 2 * 192 * 384) * 2;
   CHECK(large_collectives(data, "layer", 1e3).empty());
   CHECK(large_collectives(data, "layer backward", 1e3) == std::vector<Expected>{{AR, "data", weights}});
@@ -91,13 +94,15 @@ TEST_CASE("fully sharded data gathers each layer's weights twice a step and scat
   const Prepared p = test::prepare({.model = "tiny-serial", .sharding = "fsdp", .mesh = {{"data", {"x", "y", "z"}}}});
   const double weights = (4.0 * 192 * 192 + 2 * 192 * 384) * 2;
   CHECK(large_collectives(p, "layer", 1e3) == std::vector<Expected>{{AG, "data", weights}});
-  CHECK(large_collectives(p, "layer backward", 1e3) == std::vector<Expected>{{AG, "data", weights}, {RS, "data", weights}});
+  CHECK(large_collectives(p, "layer backward", 1e3) ==
+        std::vector<Expected>{{AG, "data", weights}, {RS, "data", weights}});
 }
 
 TEST_CASE("pods exchange what a device holds of the gradients, once, after the backward pass")
 {
-  const Prepared p = test::prepare({.pods = 2, .batch = 128, .mesh = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}});
-  const auto all   = large_collectives(p, "update", 1e3);
+  const Prepared p =
+      test::prepare({.pods = 2, .batch = 128, .mesh = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}});
+  const auto all = large_collectives(p, "update", 1e3);
   REQUIRE(all.size() == 1);
   CHECK(all[0].kind == AR);
   CHECK(all[0].axes == "pod");
@@ -109,9 +114,9 @@ TEST_CASE("pods exchange what a device holds of the gradients, once, after the b
 
 TEST_CASE("devices together execute the program's FLOPs, and what is replicated on top")
 {
-  const Prepared p   = test::prepare({.model = "tiny-serial"});
-  double of_program  = 0;
-  double of_device   = 0;
+  const Prepared p  = test::prepare({.model = "tiny-serial"});
+  double of_program = 0;
+  double of_device  = 0;
   for (std::size_t b = 0; b < p.program.blocks.size(); ++b) {
     const auto count = static_cast<double>(p.program.blocks[b].count);
     for (const Operation& op : p.program.blocks[b].operations)
@@ -136,7 +141,8 @@ TEST_CASE("gradients flow to every weight, in its own layout")
       const Prepared p = test::prepare({.model = model, .sharding = sharding});
       for (const Block& b : p.program.blocks)
         for (const Tensor& tensor : b.tensors)
-          if (tensor.kind == TensorKind::weight && tensor.shape.size() > 1 && b.name != "update" && b.name != "layer" && b.name != "embedding")
+          if (tensor.kind == TensorKind::weight && tensor.shape.size() > 1 && b.name != "update" && b.name != "layer" &&
+              b.name != "embedding")
             CHECK(b.find("d(" + tensor.name + ")"));
     }
 }

@@ -43,7 +43,8 @@ TEST_CASE("parameters of the published models")
   CHECK(parameters("training/palm-540b") == Approx(540.35e9).epsilon(0.005 / 540.35));
   CHECK(parameters("calibration/mlperf-480b") == 481815347200);
   CHECK(parameters("calibration/maxtext-22b") == Approx(21.94e9).epsilon(0.01 / 21.94));
-  for (const char* name : {"training/palm-8b", "training/palm-540b", "calibration/mlperf-480b", "calibration/maxtext-22b"}) {
+  for (const char* name :
+       {"training/palm-8b", "training/palm-540b", "calibration/mlperf-480b", "calibration/maxtext-22b"}) {
     const Program program = prepare(catalogued(name)).program;
     CHECK(weights_in(program) == program.model.parameters); // the formula against the tensors
   }
@@ -89,8 +90,9 @@ TEST_CASE("what remat repeats")
   CHECK(repeated("full") == Approx(products + attention));
   // A list: what is not on it and is needed is repeated. Nothing needs the down projection or its operand's sum.
   const nlohmann::json keep = {{"name", "list"}, {"keep", {"up", "hidden", "middle"}}};
-  const double without_mlp  = 2.0 * 2 * (3 * 192 * 192) + attention; // query, key, value; their output gives the kept "middle"
-  const Prepared listed     = test::prepare({.model = "tiny-serial", .changes = {"workload.remat=" + keep.dump()}});
+  const double without_mlp =
+      2.0 * 2 * (3 * 192 * 192) + attention; // query, key, value; their output gives the kept "middle"
+  const Prepared listed = test::prepare({.model = "tiny-serial", .changes = {"workload.remat=" + keep.dump()}});
   CHECK(flops_per_token(listed.program).repeated == Approx(without_mlp));
 }
 

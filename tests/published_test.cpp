@@ -32,7 +32,8 @@ TEST_CASE("PaLM 540B on two pods")
 
 TEST_CASE("the cases of the calibration stay where they were fitted")
 {
-  CHECK(result_of("calibration/mlperf-480b").metrics->step_time.value() == Approx(21.98).epsilon(0.02)); // mean of three rows
+  CHECK(result_of("calibration/mlperf-480b").metrics->step_time.value() ==
+        Approx(21.98).epsilon(0.02)); // mean of three rows
   CHECK(result_of("calibration/maxtext-22b").metrics->mfu_without_attention == Approx(0.567).epsilon(0.02));
 }
 

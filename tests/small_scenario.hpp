@@ -10,13 +10,13 @@
 namespace podsim::test {
 
 struct SmallScenario {
-  std::string slice    = "4x4x4";
-  int pods             = 1;
-  std::string model    = "tiny"; // of tests/data
-  int batch            = 64;
-  std::string remat    = "full";
+  std::string slice       = "4x4x4";
+  int pods                = 1;
+  std::string model       = "tiny"; // of tests/data
+  int batch               = 64;
+  std::string remat       = "full";
   nlohmann::json sharding = "gspmd-2d";
-  std::string software = "xla-tpu-2021";
+  std::string software    = "xla-tpu-2021";
   // Mesh axis -> where it lies; sizes follow.
   std::vector<std::pair<std::string, nlohmann::json>> mesh{{"data", {"y", "z"}}, {"model", "x"}};
   std::vector<std::string> changes{}; // as of --set

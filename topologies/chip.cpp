@@ -21,7 +21,10 @@ Flops padded_flops(const MatrixShape& matrix, const Chip& chip)
 
 } // namespace
 
-Seconds OperationTime::total() const { return std::max({matrix, hbm, vector}) + fixed; }
+Seconds OperationTime::total() const
+{
+  return std::max({matrix, hbm, vector}) + fixed;
+}
 
 Chip read_chip(Reader chip)
 {
@@ -33,9 +36,9 @@ Chip read_chip(Reader chip)
   const auto sizes       = tile.elements();
   if (sizes.size() != 3)
     tile.expected("a list of three sizes: rows, depth, columns");
-  read.tile_rows    = sizes[0].count(1, 4096);
-  read.tile_depth   = sizes[1].count(1, 4096);
-  read.tile_columns = sizes[2].count(1, 4096);
+  read.tile_rows      = sizes[0].count(1, 4096);
+  read.tile_depth     = sizes[1].count(1, 4096);
+  read.tile_columns   = sizes[2].count(1, 4096);
   read.hbm_capacity   = chip.constant("hbm_capacity").quantity<ByteUnit>();
   read.hbm_bandwidth  = chip.constant("hbm_bandwidth").quantity<PerSecond<ByteUnit>>();
   read.hbm_efficiency = chip.constant("hbm_efficiency").fraction();

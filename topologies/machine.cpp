@@ -14,8 +14,8 @@ std::vector<std::int64_t> parse_shape(const Reader& slice, std::size_t dimension
   std::vector<std::int64_t> shape;
   const char* at  = text.data();
   const char* end = text.data() + text.size();
-  bool more = true;
-  bool good = true;
+  bool more       = true;
+  bool good       = true;
   while (more && good) {
     std::int64_t size     = 0;
     const auto [next, ec] = std::from_chars(at, end, size);
@@ -26,7 +26,9 @@ std::vector<std::int64_t> parse_shape(const Reader& slice, std::size_t dimension
   }
   if (!good || shape.size() != dimensions)
     slice.expected(fmt::format("a slice shape of {} sizes, like \"{}\"", dimensions,
-                               dimensions == 3 ? "12x16x16" : dimensions == 2 ? "16x16" : "16"));
+                               dimensions == 3   ? "12x16x16"
+                               : dimensions == 2 ? "16x16"
+                                                 : "16"));
   return shape;
 }
 
@@ -76,7 +78,10 @@ std::int64_t Torus::moved(std::int64_t chip, std::size_t axis, std::int64_t to) 
   return chip + (to - coordinate(chip, axis)) * step;
 }
 
-std::string axis_name(std::size_t torus_axis) { return std::string(1, static_cast<char>('x' + torus_axis)); }
+std::string axis_name(std::size_t torus_axis)
+{
+  return std::string(1, static_cast<char>('x' + torus_axis));
+}
 
 std::int64_t Machine::chips_per_host() const
 {

@@ -63,7 +63,7 @@ int dispatch(int argc, char** argv)
     print(chosen.empty() ? short_help() : chosen.front()->help());
     return exit_done;
   } catch (const CLI::ParseError& wrong) {
-    const auto chosen = app.get_subcommands();
+    const auto chosen       = app.get_subcommands();
     const CLI::App& command = chosen.empty() ? app : *chosen.front();
     const bool unexpected   = dynamic_cast<const CLI::ExtrasError*>(&wrong) != nullptr;
     throw InputError(fmt::format("{}{} (see podsim {}--help)", wrong.what(),

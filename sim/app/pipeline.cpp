@@ -55,9 +55,8 @@ Prepared prepare(Scenario scenario)
 {
   const Workload& work = scenario.workload;
   const double tokens  = static_cast<double>(work.batch) * static_cast<double>(work.sequence);
-  Program program      = training_step(
-      forward_pass(scenario.model, work.batch, work.sequence, scenario.software.precision), work.remat,
-      work.optimizer, scenario.software.precision, tokens);
+  Program program = training_step(forward_pass(scenario.model, work.batch, work.sequence, scenario.software.precision),
+                                  work.remat, work.optimizer, scenario.software.precision, tokens);
   ShardedProgram sharded =
       partition(program, scenario.mesh, scenario.sharding, scenario.deferred, scenario.software.overlap);
   return {std::move(scenario), std::move(program), std::move(sharded)};
@@ -100,9 +99,9 @@ Result describe(const Prepared& prepared)
   result.files     = s.files;
   if (result.memory->total() > result.capacity) {
     result.status = "memory";
-    result.reason = fmt::format("needs {} a chip, {} more than its {}; {}", format(result.memory->total()),
-                                format(result.memory->total() - result.capacity), format(result.capacity),
-                                remedies(prepared));
+    result.reason =
+        fmt::format("needs {} a chip, {} more than its {}; {}", format(result.memory->total()),
+                    format(result.memory->total() - result.capacity), format(result.capacity), remedies(prepared));
   } else if (const Seconds time = serial_time(prepared); time > longest_step) {
     result.status = "time";
     result.reason =
@@ -120,7 +119,7 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   const Scenario& s  = prepared.scenario;
   const auto started = std::chrono::steady_clock::now();
   const Trace trace  = simulate(prepared.sharded, s.machine, s.placement, multi_axis(s), options);
-  result.metrics = measure(prepared.program, prepared.sharded, s.machine, s.placement, multi_axis(s), trace);
+  result.metrics     = measure(prepared.program, prepared.sharded, s.machine, s.placement, multi_axis(s), trace);
   result.simulation  = {.devices     = s.machine.devices(),
                         .classes     = trace.simulated_classes,
                         .activities  = trace.activities,

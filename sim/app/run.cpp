@@ -59,10 +59,10 @@ SimulationOptions simulation_options(const RunOptions& options)
 
 void announce_if_long(const Prepared& prepared, const SimulationOptions& options)
 {
-  const Scenario& s       = prepared.scenario;
-  const Seconds estimate  = explicit_estimate(
-       prepared.sharded, time_program(prepared.sharded, s.machine, s.placement, multi_axis(s), options.granularity),
-       s.machine);
+  const Scenario& s      = prepared.scenario;
+  const Seconds estimate = explicit_estimate(
+      prepared.sharded, time_program(prepared.sharded, s.machine, s.placement, multi_axis(s), options.granularity),
+      s.machine);
   const double minutes = estimate.value() / 60;
   if (estimate > Seconds(5))
     complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.devices(),
@@ -94,9 +94,9 @@ int write_reports(Result result, const RunOptions& options)
 
 int run_scenario(const RunOptions& options)
 {
-  const Catalogue catalogue           = Catalogue::beside_program();
-  Document document                   = resolve(options.scenario, options.changes, catalogue);
-  const ScenarioIdentity identity     = identify(document);
+  const Catalogue catalogue          = Catalogue::beside_program();
+  Document document                  = resolve(options.scenario, options.changes, catalogue);
+  const ScenarioIdentity identity    = identify(document);
   const SimulationOptions simulation = simulation_options(options);
   try {
     const Prepared prepared = prepare(read_scenario(std::move(document)));

@@ -17,8 +17,11 @@ struct ShowOptions {
 Overview overview(const Prepared& prepared)
 {
   const Scenario& s = prepared.scenario;
-  Overview result{describe(prepared), prepared.program.model, flops_per_token(prepared.program),
-                  fold(s.machine, s.placement).classes, {}};
+  Overview result{describe(prepared),
+                  prepared.program.model,
+                  flops_per_token(prepared.program),
+                  fold(s.machine, s.placement).classes,
+                  {}};
   if (serial_time(prepared) > longest_step) // beyond the clock that collectives are timed with
     return result;
   for (const DeviceBlock& block : prepared.sharded.programs.front().blocks) {

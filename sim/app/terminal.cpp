@@ -18,7 +18,10 @@ bool stdout_has_colour()
   return isatty(STDOUT_FILENO) && (!no_color || !*no_color) && (!term || std::string(term) != "dumb");
 }
 
-bool stderr_is_terminal() { return isatty(STDERR_FILENO) != 0; }
+bool stderr_is_terminal()
+{
+  return isatty(STDERR_FILENO) != 0;
+}
 
 bool write_stdout(const std::string& text)
 {

@@ -4,7 +4,7 @@
 
 namespace podsim {
 
-bool stdout_has_colour();   // a terminal, and NO_COLOR is not set
+bool stdout_has_colour(); // a terminal, and NO_COLOR is not set
 bool stderr_is_terminal();
 
 // One line on standard error, "podsim: <text>"; where that cannot be written there is nobody to tell.
@@ -12,7 +12,7 @@ void complain(const std::string& text);
 
 // Writes all of `text`; false (with errno) if it could not.
 bool write_stdout(const std::string& text);
-void print(const std::string& text); // the same, throwing InputError
+void print(const std::string& text);                               // the same, throwing InputError
 bool write_file(const std::string& file, const std::string& text); // by a new file that then takes its place
 
 } // namespace podsim

@@ -12,10 +12,10 @@ enum class Metric { mfu, mfu_without_attention, hfu, tokens_per_s, step_time, dc
 struct PublishedFigure {
   std::string id;
   Metric metric;
-  double value; // in base units: fractions of 1, tokens a second, seconds, bytes a second
+  double value;           // in base units: fractions of 1, tokens a second, seconds, bytes a second
   std::string convention; // which FLOPs the source counts
   std::string statistic;  // best, median, average...
-  bool calibration; // a constant was fitted to it, or it is an input: no test of the prediction
+  bool calibration;       // a constant was fitted to it, or it is an input: no test of the prediction
   std::string source;
 };
 

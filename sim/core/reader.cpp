@@ -123,8 +123,14 @@ std::vector<Reader> Reader::elements() const
   return all;
 }
 
-bool Reader::is_text() const { return json_->is_string(); }
-bool Reader::is_array() const { return json_->is_array(); }
+bool Reader::is_text() const
+{
+  return json_->is_string();
+}
+bool Reader::is_array() const
+{
+  return json_->is_array();
+}
 
 bool Reader::flag() const
 {
@@ -168,7 +174,7 @@ std::int64_t Reader::count(std::int64_t least, std::int64_t most) const
 {
   const std::string wanted =
       least == most ? fmt::format("{}", least) : fmt::format("a whole number from {} to {}", least, most);
-  const bool fits          = json_->is_number_integer() &&
+  const bool fits = json_->is_number_integer() &&
                     !(json_->is_number_unsigned() && json_->get<std::uint64_t>() > static_cast<std::uint64_t>(most)) &&
                     json_->get<std::int64_t>() >= least && json_->get<std::int64_t>() <= most;
   if (!fits)
@@ -182,23 +188,16 @@ namespace {
 struct Range {
   const char *least, *most;
 };
-template <class Unit>
-constexpr Range machine_range;
-template <>
-constexpr Range machine_range<SecondUnit>{"1 ps", "1 h"};
-template <>
-constexpr Range machine_range<ByteUnit>{"1 B", "1 EB"};
-template <>
-constexpr Range machine_range<PerSecond<ByteUnit>>{"1 kB/s", "1 EB/s"};
-template <>
-constexpr Range machine_range<PerSecond<FlopUnit>>{"1 MFLOP/s", "1000 EFLOP/s"};
-template <>
-constexpr Range machine_range<PerSecond<OpUnit>>{"1 MOP/s", "1000 EOP/s"};
+template <class Unit> constexpr Range machine_range;
+template <> constexpr Range machine_range<SecondUnit>{"1 ps", "1 h"};
+template <> constexpr Range machine_range<ByteUnit>{"1 B", "1 EB"};
+template <> constexpr Range machine_range<PerSecond<ByteUnit>>{"1 kB/s", "1 EB/s"};
+template <> constexpr Range machine_range<PerSecond<FlopUnit>>{"1 MFLOP/s", "1000 EFLOP/s"};
+template <> constexpr Range machine_range<PerSecond<OpUnit>>{"1 MOP/s", "1000 EOP/s"};
 
 } // namespace
 
-template <class Unit>
-Quantity<Unit> Reader::quantity() const
+template <class Unit> Quantity<Unit> Reader::quantity() const
 {
   if (json_->is_number())
     expected(fmt::format("a number with its unit, like \"{}\"", example<Unit>()));
@@ -235,14 +234,14 @@ std::size_t Reader::choose(const std::vector<std::string>& names) const
 
 Reader Reader::constant(const std::string& key)
 {
-  Reader holder = at(key);
+  Reader holder    = at(key);
   const auto shown = [](const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); };
   if (!holder.json_->is_object()) {
     document_->constants.push_back(
         {holder.path_, shown(*holder.json_), "given by " + document_->origins.of(holder.path_), {}});
     return holder;
   }
-  Reader value = holder.at("value");
+  Reader value        = holder.at("value");
   const Reader source = holder.at("source");
   UsedConstant used{holder.path_, shown(*value.json_), source.text(), {}};
   if (const auto cases = holder.find("calibrated_on"))
@@ -301,8 +300,8 @@ Json parse_json_file(const std::string& file)
   if (!stream)
     throw InputError(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
   std::string text;
-  for (std::string block(1U << 16U, '\0'); stream.read(block.data(), static_cast<std::streamsize>(block.size())) ||
-                                           stream.gcount() > 0;) {
+  for (std::string block(1U << 16U, '\0');
+       stream.read(block.data(), static_cast<std::streamsize>(block.size())) || stream.gcount() > 0;) {
     text.append(block, 0, static_cast<std::size_t>(stream.gcount()));
     if (text.size() > largest)
       throw InputError(fmt::format("{}: larger than 16 MiB, which no scenario is", file));

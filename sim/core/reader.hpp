@@ -77,19 +77,17 @@ public:
   double number() const;                  // any finite number
   double fraction() const;                // from 0.001 to 1: less is a slip
   std::int64_t count(std::int64_t least = 1, std::int64_t most = 1'000'000'000) const;
-  template <class Unit>
-  Quantity<Unit> quantity() const; // with its unit, within what machines have
+  template <class Unit> Quantity<Unit> quantity() const; // with its unit, within what machines have
 
   // One of a closed set of names.
-  template <class T>
-  T choice(const std::vector<std::pair<std::string, T>>& names) const;
+  template <class T> T choice(const std::vector<std::pair<std::string, T>>& names) const;
 
   // A constant: {"value": ..., "source": ..., "calibrated_on": [ids]}, or its bare value where a scenario
   // overrides one; noted in Document::constants. The reader returned stands on the value.
   Reader constant(const std::string& key);
 
   const std::string& path() const { return path_; }
-  [[noreturn]] void fail(const std::string& complaint) const;                        // file: path: complaint
+  [[noreturn]] void fail(const std::string& complaint) const;                              // file: path: complaint
   [[noreturn]] void expected(const std::string& what, const std::string& hint = "") const; // ..., found X
 
 private:
@@ -102,8 +100,7 @@ private:
   std::vector<std::string> known_;
 };
 
-template <class T>
-T Reader::choice(const std::vector<std::pair<std::string, T>>& names) const
+template <class T> T Reader::choice(const std::vector<std::pair<std::string, T>>& names) const
 {
   std::vector<std::string> spelled;
   for (const auto& [name, value] : names)

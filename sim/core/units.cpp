@@ -32,35 +32,29 @@ constexpr std::array<Scale, 13> prefixes{{{"", 1},
                                           {"Ei", 0x1p60}}};
 
 // How a unit is written: with any prefix, or, as times are, from a list of its own.
-template <class Unit>
-struct Spelling;
-template <>
-struct Spelling<SecondUnit> {
+template <class Unit> struct Spelling;
+template <> struct Spelling<SecondUnit> {
   static constexpr bool prefixed            = false;
   static constexpr std::string_view example = "1.5 us";
   static constexpr std::array<Scale, 7> names{
       {{"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"ns", 1e-9}, {"ps", 1e-12}, {"min", 60}, {"h", 3600}}};
 };
-template <>
-struct Spelling<ByteUnit> {
+template <> struct Spelling<ByteUnit> {
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "32 GiB";
   static constexpr std::array<Scale, 2> names{{{"B", 1}, {"b", 0.125}}};
 };
-template <>
-struct Spelling<PerSecond<ByteUnit>> {
+template <> struct Spelling<PerSecond<ByteUnit>> {
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "45 GB/s";
   static constexpr std::array<Scale, 2> names{{{"B/s", 1}, {"b/s", 0.125}}};
 };
-template <>
-struct Spelling<PerSecond<FlopUnit>> {
+template <> struct Spelling<PerSecond<FlopUnit>> {
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "275 TFLOP/s";
   static constexpr std::array<Scale, 1> names{{{"FLOP/s", 1}}};
 };
-template <>
-struct Spelling<PerSecond<OpUnit>> {
+template <> struct Spelling<PerSecond<OpUnit>> {
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "4.3 TOP/s";
   static constexpr std::array<Scale, 1> names{{{"OP/s", 1}}};
@@ -100,8 +94,7 @@ std::string format_in(double value, std::span<const Shown> rows)
 
 } // namespace
 
-template <class Unit>
-Quantity<Unit> parse_quantity(std::string_view text)
+template <class Unit> Quantity<Unit> parse_quantity(std::string_view text)
 {
   double number        = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -109,12 +102,11 @@ Quantity<Unit> parse_quantity(std::string_view text)
     throw std::invalid_argument(fmt::format("not a number with a unit; write it like \"{}\"", example<Unit>()));
   std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
-  return Quantity<Unit>(
-      number * factor_of(unit, Spelling<Unit>::names, Spelling<Unit>::prefixed, Spelling<Unit>::example));
+  return Quantity<Unit>(number *
+                        factor_of(unit, Spelling<Unit>::names, Spelling<Unit>::prefixed, Spelling<Unit>::example));
 }
 
-template <class Unit>
-std::string_view example()
+template <class Unit> std::string_view example()
 {
   return Spelling<Unit>::example;
 }
@@ -145,8 +137,7 @@ std::string format(Bytes size)
 
 std::string format(BytesPerSecond rate)
 {
-  static constexpr std::array<Shown, 5> rows{
-      {{1, "B/s"}, {1e3, "kB/s"}, {1e6, "MB/s"}, {1e9, "GB/s"}, {1e12, "TB/s"}}};
+  static constexpr std::array<Shown, 5> rows{{{1, "B/s"}, {1e3, "kB/s"}, {1e6, "MB/s"}, {1e9, "GB/s"}, {1e12, "TB/s"}}};
   return format_in(rate.value(), rows);
 }
 

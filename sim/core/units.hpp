@@ -9,8 +9,7 @@
 
 namespace podsim {
 
-template <class Unit>
-class Quantity {
+template <class Unit> class Quantity {
 public:
   constexpr Quantity() = default;
   constexpr explicit Quantity(double base_units) : value_(base_units) {}
@@ -37,8 +36,7 @@ struct SecondUnit;
 struct ByteUnit;
 struct FlopUnit; // a multiply and an add count as two
 struct OpUnit;   // one operation of a vector unit on one element
-template <class Unit>
-struct PerSecond;
+template <class Unit> struct PerSecond;
 
 using Seconds        = Quantity<SecondUnit>;
 using Bytes          = Quantity<ByteUnit>;
@@ -48,18 +46,15 @@ using BytesPerSecond = Quantity<PerSecond<ByteUnit>>;
 using FlopsPerSecond = Quantity<PerSecond<FlopUnit>>;
 using OpsPerSecond   = Quantity<PerSecond<OpUnit>>;
 
-template <class Unit>
-constexpr Seconds operator/(Quantity<Unit> amount, Quantity<PerSecond<Unit>> rate)
+template <class Unit> constexpr Seconds operator/(Quantity<Unit> amount, Quantity<PerSecond<Unit>> rate)
 {
   return Seconds(amount.value() / rate.value());
 }
-template <class Unit>
-constexpr Quantity<PerSecond<Unit>> operator/(Quantity<Unit> amount, Seconds time)
+template <class Unit> constexpr Quantity<PerSecond<Unit>> operator/(Quantity<Unit> amount, Seconds time)
 {
   return Quantity<PerSecond<Unit>>(amount.value() / time.value());
 }
-template <class Unit>
-constexpr Quantity<Unit> operator*(Quantity<PerSecond<Unit>> rate, Seconds time)
+template <class Unit> constexpr Quantity<Unit> operator*(Quantity<PerSecond<Unit>> rate, Seconds time)
 {
   return Quantity<Unit>(rate.value() * time.value());
 }
@@ -67,12 +62,10 @@ constexpr Quantity<Unit> operator*(Quantity<PerSecond<Unit>> rate, Seconds time)
 // "45 GB/s" -> 45e9 bytes a second. SI prefixes are powers of 1000, "Ki", "Mi"... powers of 1024; "B" is
 // a byte, "b" a bit. Throws std::invalid_argument, saying what is wrong, on anything else (a bare
 // number, an unknown unit, a unit of another kind). Defined for the quantities named above.
-template <class Unit>
-Quantity<Unit> parse_quantity(std::string_view text);
+template <class Unit> Quantity<Unit> parse_quantity(std::string_view text);
 
 // An example of the quantity as JSON writes it, for messages: "45 GB/s".
-template <class Unit>
-std::string_view example();
+template <class Unit> std::string_view example();
 
 // For people: three significant digits and a fitting prefix ("31.3 GiB", "42.8 GB/s", "17.4 ms").
 std::string format(Seconds time);

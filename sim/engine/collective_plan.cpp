@@ -18,9 +18,9 @@ RingPhase ici_phase(const TorusFactor& factor, CollectiveKind kind, Bytes chunk,
 RingPhase dcn_phase(CollectiveKind kind, Bytes chunk, const Machine& machine)
 {
   RingPhase phase{.kind = kind, .dcn = true, .length = machine.pods, .chunk = chunk};
-  phase.step    = to_ticks(chunk / machine.host.nic_bandwidth);
-  phase.latency = to_ticks(machine.dcn_latency);
-  phase.last_step = phase.step;
+  phase.step         = to_ticks(chunk / machine.host.nic_bandwidth);
+  phase.latency      = to_ticks(machine.dcn_latency);
+  phase.last_step    = phase.step;
   phase.crowded_step = std::max(machine.chips_per_host() * phase.step, to_ticks(chunk / machine.host.pcie_bandwidth));
   return phase;
 }
@@ -63,8 +63,9 @@ Plan plan(const Collective& collective, const Machine& machine, const Placement&
   std::erase_if(rings, [](const Ring& ring) { return ring.length == 1; });
   // Between pods goes only what is left when each pod has reduced its own.
   std::stable_partition(rings.begin(), rings.end(), [](const Ring& ring) { return !ring.dcn; });
-  const bool all_torus    = std::none_of(rings.begin(), rings.end(), [](const Ring& ring) { return ring.dcn; });
-  const std::size_t parts = multi_axis == MultiAxis::concurrent && all_torus ? std::max<std::size_t>(rings.size(), 1) : 1;
+  const bool all_torus = std::none_of(rings.begin(), rings.end(), [](const Ring& ring) { return ring.dcn; });
+  const std::size_t parts =
+      multi_axis == MultiAxis::concurrent && all_torus ? std::max<std::size_t>(rings.size(), 1) : 1;
   Plan result;
   for (std::size_t part = 0; part < parts && !rings.empty(); ++part) {
     const Bytes full = collective.full / static_cast<double>(parts);
@@ -96,7 +97,7 @@ std::int64_t sends(const RingPhase& phase, std::int64_t position, int direction)
 
 std::int64_t receives(const RingPhase& phase, std::int64_t position, int direction)
 {
-  const bool ring          = phase.dcn || phase.factor.closed;
+  const bool ring           = phase.dcn || phase.factor.closed;
   const std::int64_t behind = direction > 0 ? position : phase.length - 1 - position;
   if (!ring && behind == 0)
     return 0;

@@ -28,9 +28,9 @@ struct RingPhase {
   TorusFactor factor{}; // of an ICI phase
   std::int64_t length = 1;
   Bytes chunk;
-  Ticks step = 0;      // transmission of a chunk at the full rate of its link
-  Ticks last_step = 0; // of the last chunk a device sends
-  Ticks latency = 0;
+  Ticks step         = 0; // transmission of a chunk at the full rate of its link
+  Ticks last_step    = 0; // of the last chunk a device sends
+  Ticks latency      = 0;
   Ticks crowded_step = 0; // DCN: transmission when all chips of the host send at once
 };
 

@@ -101,10 +101,10 @@ const RingPhase& CollectiveRunner::phase(const Active& on, std::size_t part)
 void CollectiveRunner::arrive_at_phase(int device_class, std::int32_t slot, std::size_t part)
 {
   constexpr std::size_t most_phases = 64;
-  const Active& own       = active(device_class, slot);
-  const std::size_t index = own.parts[part].phase;
-  const Groups& rings     = network_.rings(phase(own, part));
-  const int ring          = rings.group_of[static_cast<std::size_t>(device_class)];
+  const Active& own                 = active(device_class, slot);
+  const std::size_t index           = own.parts[part].phase;
+  const Groups& rings               = network_.rings(phase(own, part));
+  const int ring                    = rings.group_of[static_cast<std::size_t>(device_class)];
   if (!last_to_arrive(1 + part * most_phases + index, rings, ring, slot))
     return;
   const std::vector<int>& classes = rings.classes[static_cast<std::size_t>(ring)];
@@ -127,7 +127,8 @@ void CollectiveRunner::send_next(Active& on, std::size_t part, int direction)
   const int sign          = direction == 0 ? 1 : -1;
   const std::int64_t send = state.sent[d];
   const std::int64_t all  = sends(ring, at, sign);
-  if (!state.running || state.started[d] != send || send == all || state.received[d] < receives_before(ring, at, sign, send))
+  if (!state.running || state.started[d] != send || send == all ||
+      state.received[d] < receives_before(ring, at, sign, send))
     return;
   ++state.started[d];
   state.in_flight[d] = network_.transfers(ring, on.device_class);

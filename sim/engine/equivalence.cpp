@@ -23,8 +23,7 @@ std::int64_t device_at(std::int64_t device, std::size_t axis, std::int64_t coord
 }
 
 // Colours made dense, in order of first appearance, so that they do not depend on anything else.
-template <class Key>
-std::vector<int> numbered(const std::vector<Key>& keys, int& count)
+template <class Key> std::vector<int> numbered(const std::vector<Key>& keys, int& count)
 {
   std::map<Key, int> number;
   std::vector<int> colours;
@@ -56,7 +55,7 @@ std::int64_t position(const TorusFactor& factor, std::int64_t device, const Mach
 std::int64_t neighbour(const TorusFactor& factor, std::int64_t device, int direction, const Machine& machine)
 {
   const auto [first, extent] = line(factor, device, machine);
-  std::int64_t to = machine.torus.coordinate(machine.chip_of(device), factor.axis) - first + direction;
+  std::int64_t to            = machine.torus.coordinate(machine.chip_of(device), factor.axis) - first + direction;
   if (factor.closed)
     to = (to + extent) % extent;
   return to < 0 || to >= extent ? -1 : device_at(device, factor.axis, first + to, machine);

@@ -44,7 +44,7 @@ Partition explicit_partition(const Machine& machine);
 
 // The groups of a span as classes see them: a group is the set of classes found in it.
 struct Groups {
-  std::vector<int> group_of;            // of each class
+  std::vector<int> group_of;             // of each class
   std::vector<std::vector<int>> classes; // of each group, sorted
 };
 Groups groups(const Span& span, const Partition& partition, const Machine& machine);

@@ -37,7 +37,10 @@ public:
   std::int32_t rows() const { return static_cast<std::int32_t>(begin_.size()) - 1; }
   std::int32_t begin(std::int32_t row) const { return begin_[static_cast<std::size_t>(row)]; }
   const Place& place(std::int32_t slot) const { return places_[static_cast<std::size_t>(slot)]; }
-  const DeviceBlock& block(std::int32_t slot) const { return program_.blocks[static_cast<std::size_t>(place(slot).block)]; }
+  const DeviceBlock& block(std::int32_t slot) const
+  {
+    return program_.blocks[static_cast<std::size_t>(place(slot).block)];
+  }
   const DeviceOperation& operation(std::int32_t slot) const
   {
     return block(slot).operations[static_cast<std::size_t>(place(slot).operation)];
@@ -60,15 +63,15 @@ struct Queue {
 };
 
 struct Stream {
-  std::int32_t slot = 0;        // the next in order
-  std::int32_t opened_rows = 0; // whose operand-free collectives are in their queues
-  bool reached = false;         // the operation at `slot`
-  bool running = false;         // it, too
+  std::int32_t slot        = 0;     // the next in order
+  std::int32_t opened_rows = 0;     // whose operand-free collectives are in their queues
+  bool reached             = false; // the operation at `slot`
+  bool running             = false; // it, too
   std::vector<Pending> pending;
   std::map<AxisMask, Queue> queues;
   std::vector<char> ended;      // of each slot, for asynchronous ones
   std::int64_t outstanding = 0; // asynchronous collectives in queues
-  AxisMask last_ended = 0;      // mesh axes of the asynchronous collective that ended last
+  AxisMask last_ended      = 0; // mesh axes of the asynchronous collective that ended last
 };
 
 class Executor {
@@ -110,9 +113,8 @@ public:
     trace_.simulated_classes = static_cast<std::int64_t>(streams_.size());
     trace_.activities        = engine_.activities();
     for (const std::vector<TimedOperation>& block : replay_.timed)
-      trace_.chunked = trace_.chunked || std::any_of(block.begin(), block.end(), [](const TimedOperation& operation) {
-                         return operation.chunked;
-                       });
+      trace_.chunked = trace_.chunked || std::any_of(block.begin(), block.end(),
+                                                     [](const TimedOperation& operation) { return operation.chunked; });
     return std::move(trace_);
   }
 
@@ -142,8 +144,9 @@ private:
   Pending& reach(int c, std::int32_t slot)
   {
     const Slots::Place& place = slots_.place(slot);
-    return stream(c).pending.emplace_back(
-        Pending{slot, {recorded_[static_cast<std::size_t>(c)], place.block, place.iteration, place.operation, now(), {}, {}, 0}});
+    return stream(c).pending.emplace_back(Pending{
+        slot,
+        {recorded_[static_cast<std::size_t>(c)], place.block, place.iteration, place.operation, now(), {}, {}, 0}});
   }
 
   void end(int c, std::int32_t slot)
@@ -210,8 +213,9 @@ private:
 
   void open_window(int c)
   {
-    Stream& s               = stream(c);
-    const std::int32_t last = std::min(slots_.place(s.slot).row + replay_.program.prefetch_iterations, slots_.rows() - 1);
+    Stream& s = stream(c);
+    const std::int32_t last =
+        std::min(slots_.place(s.slot).row + replay_.program.prefetch_iterations, slots_.rows() - 1);
     for (; s.opened_rows <= last; ++s.opened_rows)
       for (std::int32_t slot = slots_.begin(s.opened_rows); slot < slots_.begin(s.opened_rows + 1); ++slot)
         if (slots_.operation(slot).asynchronous && slots_.operation(slot).needs.empty())
@@ -245,9 +249,9 @@ private:
     if (operation.asynchronous) {
       Queue& queue = s.queues[operation.collective.axes];
       queue.slots.pop_front();
-      queue.running                             = false;
-      s.ended[static_cast<std::size_t>(slot)]   = 1;
-      s.last_ended                              = operation.collective.axes;
+      queue.running                           = false;
+      s.ended[static_cast<std::size_t>(slot)] = 1;
+      s.last_ended                            = operation.collective.axes;
       --s.outstanding;
       start_queues(c);
     }
@@ -266,6 +270,9 @@ private:
 
 } // namespace
 
-Trace execute(const Replay& replay) { return Executor(replay).run(); }
+Trace execute(const Replay& replay)
+{
+  return Executor(replay).run();
+}
 
 } // namespace podsim

@@ -62,8 +62,8 @@ Network::Dcn Network::make_dcn()
     std::int64_t copies       = 0;
     for (const std::int64_t other : members(own_host, device, machine_))
       copies += partition_.class_of[static_cast<std::size_t>(other)] == static_cast<int>(c) ? 1 : 0;
-    const auto& nic      = nics[static_cast<std::size_t>(hosts.group_of[c])];
-    const double buses   = pcie * static_cast<double>(copies); // each chip has its own
+    const auto& nic    = nics[static_cast<std::size_t>(hosts.group_of[c])];
+    const double buses = pcie * static_cast<double>(copies); // each chip has its own
     dcn.copies.push_back(copies);
     dcn.ports.push_back(engine_.add_port({engine_.add_link(buses, 0), nic[0]}, {nic[1], engine_.add_link(buses, 0)}));
     const std::int64_t pod = machine_.torus.chips();
@@ -107,6 +107,9 @@ std::int64_t Network::position(const RingPhase& phase, int device_class) const
   return phase.dcn ? 0 : line(phase).position[static_cast<std::size_t>(device_class)];
 }
 
-const Groups& Network::rings(const RingPhase& phase) const { return phase.dcn ? dcn_.rings : line(phase).rings; }
+const Groups& Network::rings(const RingPhase& phase) const
+{
+  return phase.dcn ? dcn_.rings : line(phase).rings;
+}
 
 } // namespace podsim

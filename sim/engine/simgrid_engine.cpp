@@ -50,8 +50,7 @@ struct SimgridEngine::State {
     return running;
   }
 
-  template <class Pointer>
-  void start(const Pointer& activity, Token token)
+  template <class Pointer> void start(const Pointer& activity, Token token)
   {
     Running* running  = take(token);
     running->activity = activity;
@@ -76,14 +75,15 @@ SimgridEngine::SimgridEngine() : state_(std::make_unique<State>())
 {
   xbt_log_control_set("xbt_cfg.thresh:warning");
   state_->engine = new sg::Engine("podsim"); // owned by SimGrid's singleton; never given the user's arguments
-  std::signal(SIGINT, SIG_DFL); // SimGrid's own handler prints a report of its state
+  std::signal(SIGINT, SIG_DFL);              // SimGrid's own handler prints a report of its state
   sg::Engine::set_config("network/model:CM02");
   sg::Engine::set_config("network/crosstraffic:0");
   sg::Engine::set_config("network/TCP-gamma:1e15"); // else long latencies throttle flows
   sg::Engine::set_config("surf/precision:4e-13");   // below half a tick; else events that are close merge
   state_->zone = sg::create_star_zone("machine");
   state_->sink = state_->zone->create_host("sink", ticks_per_second);
-  state_->zone->add_route(nullptr, state_->sink->get_netpoint(), nullptr, nullptr, std::vector<sg::LinkInRoute>{}, false);
+  state_->zone->add_route(nullptr, state_->sink->get_netpoint(), nullptr, nullptr, std::vector<sg::LinkInRoute>{},
+                          false);
 }
 
 SimgridEngine::~SimgridEngine() = default;
@@ -107,7 +107,7 @@ Link SimgridEngine::add_link(double rate, Ticks latency)
 
 Port SimgridEngine::add_port(const std::vector<Link>& out, const std::vector<Link>& in)
 {
-  sg::Host* host = state_->zone->create_host(fmt::format("port{}", state_->ports.size()), ticks_per_second);
+  sg::Host* host   = state_->zone->create_host(fmt::format("port{}", state_->ports.size()), ticks_per_second);
   const auto route = [&](const std::vector<Link>& links) {
     std::vector<sg::LinkInRoute> all;
     for (const Link link : links)
@@ -136,8 +136,8 @@ void SimgridEngine::send(Port from, Ticks size, Token token)
 
 void SimgridEngine::send(Port from, Port to, Ticks size, Token token)
 {
-  const sg::CommPtr comm = sg::Comm::sendto_init(state_->ports[static_cast<std::size_t>(from)],
-                                                 state_->ports[static_cast<std::size_t>(to)]);
+  const sg::CommPtr comm =
+      sg::Comm::sendto_init(state_->ports[static_cast<std::size_t>(from)], state_->ports[static_cast<std::size_t>(to)]);
   comm->set_payload_size(static_cast<std::uint64_t>(size));
   state_->start(comm, token);
 }
@@ -151,10 +151,19 @@ void SimgridEngine::run(const std::function<void()>& started, const std::functio
   state_->engine->run();
 }
 
-double SimgridEngine::now() const { return sg::Engine::get_clock() * ticks_per_second; }
+double SimgridEngine::now() const
+{
+  return sg::Engine::get_clock() * ticks_per_second;
+}
 
-std::int64_t SimgridEngine::activities() const { return state_->activities; }
+std::int64_t SimgridEngine::activities() const
+{
+  return state_->activities;
+}
 
-std::string simgrid_version() { return fmt::format("{}.{}", SIMGRID_VERSION_MAJOR, SIMGRID_VERSION_MINOR); }
+std::string simgrid_version()
+{
+  return fmt::format("{}.{}", SIMGRID_VERSION_MAJOR, SIMGRID_VERSION_MINOR);
+}
 
 } // namespace podsim

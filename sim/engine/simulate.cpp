@@ -25,15 +25,13 @@ struct Header {
   bool chunked;
 };
 
-template <class T>
-void put(std::string& bytes, const T* values, std::size_t count)
+template <class T> void put(std::string& bytes, const T* values, std::size_t count)
 {
   static_assert(std::is_trivially_copyable_v<T>);
   bytes.append(reinterpret_cast<const char*>(values), count * sizeof(T));
 }
 
-template <class T>
-void get(const std::string& bytes, std::size_t& at, T* values, std::size_t count)
+template <class T> void get(const std::string& bytes, std::size_t& at, T* values, std::size_t count)
 {
   if (at + count * sizeof(T) > bytes.size())
     throw std::logic_error("the simulation's trace is cut short");
@@ -124,8 +122,7 @@ private:
 };
 
 // Runs `work` in a child process and returns the bytes that it made.
-template <class Work>
-std::string in_child(const Work& work)
+template <class Work> std::string in_child(const Work& work)
 {
   std::array<int, 2> pipe_ends{};
   if (pipe(pipe_ends.data()) != 0)
@@ -162,16 +159,16 @@ std::string in_child(const Work& work)
 
 } // namespace
 
-Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement,
-               MultiAxis multi_axis, const SimulationOptions& options)
+Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
+               const SimulationOptions& options)
 {
-  const TimedProgram timed = time_program(program, machine, placement, multi_axis, options.granularity);
-  const Partition classes  = fold(machine, placement);
+  const TimedProgram timed  = time_program(program, machine, placement, multi_axis, options.granularity);
+  const Partition classes   = fold(machine, placement);
   const Partition partition = options.explicit_devices ? explicit_partition(machine) : classes;
   std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold
   for (const DeviceClass& own : classes.classes)
     recorded.push_back(partition.class_of[static_cast<std::size_t>(own.representative)]);
-  Trace trace = from_bytes(in_child([&] {
+  Trace trace   = from_bytes(in_child([&] {
     return to_bytes(execute({program, timed, machine, placement, partition, recorded, options.progress}));
   }));
   trace.classes = classes.classes;

@@ -12,13 +12,13 @@ namespace podsim {
 
 struct SimulationOptions {
   Granularity granularity = Granularity::automatic;
-  bool explicit_devices   = false; // every device for itself instead of one a class
+  bool explicit_devices   = false;               // every device for itself instead of one a class
   std::function<void(double fraction)> progress; // called in the child
 };
 
 // Throws Interrupted if a SIGINT ended the child, std::logic_error if it failed.
-Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement,
-               MultiAxis multi_axis, const SimulationOptions& options);
+Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
+               const SimulationOptions& options);
 
 struct Interrupted {};
 

@@ -11,7 +11,7 @@
 
 namespace podsim {
 
-using Ticks = std::int64_t;
+using Ticks                       = std::int64_t;
 constexpr double ticks_per_second = 0x1p40;
 
 // At least one tick: nothing takes no time.
@@ -19,6 +19,9 @@ inline Ticks to_ticks(Seconds time)
 {
   return std::max<Ticks>(1, std::llround(time.value() * ticks_per_second));
 }
-inline Seconds to_seconds(double ticks) { return Seconds(ticks / ticks_per_second); }
+inline Seconds to_seconds(double ticks)
+{
+  return Seconds(ticks / ticks_per_second);
+}
 
 } // namespace podsim

@@ -94,7 +94,7 @@ double activities(const Plan& plan)
 } // namespace
 
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
-                  MultiAxis multi_axis, Granularity granularity)
+                          MultiAxis multi_axis, Granularity granularity)
 {
   TimedProgram timed;
   for (const DeviceBlock& block : program.programs.front().blocks) {

@@ -20,7 +20,7 @@ using TimedProgram = std::vector<std::vector<TimedOperation>>; // by block and o
 // With Granularity::automatic a collective goes by chunks if it may meet another on a link: both use the same torus
 // axis and neither must precede the other, or it shares links with itself.
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
-                  MultiAxis multi_axis, Granularity granularity);
+                          MultiAxis multi_axis, Granularity granularity);
 
 // How many activities one device takes in a step, for an estimate of the time that a simulation will need.
 double activities_per_device(const ShardedProgram& program, const TimedProgram& timed);

@@ -27,7 +27,7 @@ struct Trace {
   std::vector<TraceRecord> records; // by class, then in the order in which they ended
   Seconds end;
   std::int64_t simulated_classes = 0;
-  std::int64_t activities        = 0; // that SimGrid executed
+  std::int64_t activities        = 0;     // that SimGrid executed
   bool chunked                   = false; // whether any collective was simulated by its chunks
 };
 

@@ -34,7 +34,8 @@ public:
     slot("optimizer");
     slot("idle") += trace.end - last;
     Breakdown ordered = sums_;
-    std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
+    std::stable_sort(ordered.begin(), ordered.end(),
+                     [](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
     return ordered;
   }
 
@@ -46,7 +47,10 @@ public:
   }
 
 private:
-  static int rank(const std::string& name) { return name == "optimizer" ? 2 : name == "idle" ? 3 : name.starts_with("exposed") ? 1 : 0; }
+  static int rank(const std::string& name)
+  {
+    return name == "optimizer" ? 2 : name == "idle" ? 3 : name.starts_with("exposed") ? 1 : 0;
+  }
 
   Seconds& slot(const std::string& name)
   {
@@ -75,7 +79,8 @@ private:
       return;
     }
     const OperationTime units = operation_time(operation.work, machine_.chip);
-    const Seconds fixed       = std::min(time, to_seconds(static_cast<double>(to_ticks(units.fixed)))); // whole ticks add up exactly
+    const Seconds fixed =
+        std::min(time, to_seconds(static_cast<double>(to_ticks(units.fixed)))); // whole ticks add up exactly
     slot("overhead") += fixed;
     const bool matrix = units.matrix >= units.hbm && units.matrix >= units.vector;
     slot(matrix ? "matrix_unit" : units.hbm >= units.vector ? "hbm" : "vector_unit") += time - fixed;
@@ -162,12 +167,12 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Mac
                 const Placement& placement, MultiAxis multi_axis, const Trace& trace)
 {
   Metrics metrics;
-  metrics.step_time       = trace.end;
-  metrics.tokens_per_step = program.tokens_per_step;
-  metrics.tokens_per_s    = program.tokens_per_step / trace.end.value();
-  metrics.model           = program.model;
-  metrics.flops           = flops_per_token(program);
-  const double peak = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
+  metrics.step_time             = trace.end;
+  metrics.tokens_per_step       = program.tokens_per_step;
+  metrics.tokens_per_s          = program.tokens_per_step / trace.end.value();
+  metrics.model                 = program.model;
+  metrics.flops                 = flops_per_token(program);
+  const double peak             = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
   metrics.mfu                   = metrics.tokens_per_s * metrics.flops.model() / peak;
   metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
   metrics.hfu                   = metrics.tokens_per_s * metrics.flops.hardware() / peak;

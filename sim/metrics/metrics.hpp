@@ -29,8 +29,8 @@ FlopsPerToken flops_per_token(const Program& program);
 using Breakdown = std::vector<std::pair<std::string, Seconds>>;
 
 struct LinkUse {
-  std::string name;    // "ici_x", "dcn"
-  Bytes sent;          // by one device in a step
+  std::string name;     // "ici_x", "dcn"
+  Bytes sent;           // by one device in a step
   double busy_fraction; // of the busiest link
 };
 

@@ -72,8 +72,7 @@ private:
 
 void differentiate_product(const Block& block, const Operation& forward, TensorId output_gradient, Gradients& gradients)
 {
-  const OperationKind kind =
-      forward.kind == OperationKind::lookup ? OperationKind::scatter_add : OperationKind::einsum;
+  const OperationKind kind = forward.kind == OperationKind::lookup ? OperationKind::scatter_add : OperationKind::einsum;
   const Operand gradient{output_gradient, forward.outputs[0].as_keys};
   for (std::size_t i = 0; i < forward.inputs.size(); ++i) {
     Operation product{.name = "", .kind = kind, .inputs = {}, .outputs = {}, .pass = Pass::backward};
@@ -218,31 +217,29 @@ std::map<TensorId, TensorId> append_gradients(Block& block, std::map<TensorId, T
 
 void mark_saved(Block& forward, const Remat& remat)
 {
-  Block trial = forward;
-  Tensor seed = trial.tensor(forward.outputs.at(0));
+  Block trial             = forward;
+  Tensor seed             = trial.tensor(forward.outputs.at(0));
   const TensorId gradient = trial.add(std::move(seed));
   append_gradients(trial, {{forward.outputs.at(0), gradient}});
   for (const TensorId tensor : read_by_gradients(trial, forward.tensors.size()))
-    if (forward.tensor(tensor).kind == TensorKind::activation &&
-        keeps(forward, remat, tensor))
+    if (forward.tensor(tensor).kind == TensorKind::activation && keeps(forward, remat, tensor))
       forward.saved.push_back(tensor);
 }
 
 Block backward_block(const Block& forward, const Remat& remat, TensorId result, TensorId source)
 {
-  Block block   = forward;
-  block.name    = forward.name + " backward";
-  block.outputs = {};
-  block.saved   = {};
-  Tensor seed   = block.tensor(result);
-  seed.name     = "d(" + seed.name + ")";
+  Block block          = forward;
+  block.name           = forward.name + " backward";
+  block.outputs        = {};
+  block.saved          = {};
+  Tensor seed          = block.tensor(result);
+  seed.name            = "d(" + seed.name + ")";
   const TensorId given = block.add(std::move(seed));
   const auto gradients = append_gradients(block, {{result, given}});
   if (const auto found = gradients.find(source); found != gradients.end())
     block.outputs.push_back(found->second);
 
-  std::vector<Operation> operations =
-      recomputation(forward, remat, read_by_gradients(block, forward.tensors.size()));
+  std::vector<Operation> operations = recomputation(forward, remat, read_by_gradients(block, forward.tensors.size()));
   for (Operation& operation : block.operations)
     if (operation.pass != Pass::forward)
       operations.push_back(std::move(operation));

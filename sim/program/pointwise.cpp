@@ -47,7 +47,6 @@ const PointwiseKind square_sum{.name = "square sum", .forward = {.reads = {1}, .
 
 const PointwiseKind update{.name = "update", .forward = {.reads = {1, 0, 1, 1, 1}, .vector_ops = 16}};
 
-const PointwiseKind factored_update{.name    = "factored update",
-                                    .forward = {.reads = {2, 0, 1, 1, 1}, .vector_ops = 16}};
+const PointwiseKind factored_update{.name = "factored update", .forward = {.reads = {2, 0, 1, 1, 1}, .vector_ops = 16}};
 
 } // namespace podsim::pointwise

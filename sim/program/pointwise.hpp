@@ -36,18 +36,18 @@ struct PointwiseKind {
 };
 
 namespace pointwise {
-extern const PointwiseKind moments;       // x -> sum of squares of each row; its gradient is part of normalise's
-extern const PointwiseKind normalise;     // x, moments -> x scaled
-extern const PointwiseKind softmax;       // logits -> probabilities: maximum, sum, quotient
-extern const PointwiseKind gate;          // a, b -> silu(a) * b
-extern const PointwiseKind activation;    // a -> relu(a), gelu(a)...
-extern const PointwiseKind rotary;        // a -> a rotated by its position
-extern const PointwiseKind residual;      // x, branch -> x + branch
-extern const PointwiseKind add;           // a, b -> a + b, of gradients
-extern const PointwiseKind log_sum_exp;   // logits -> one value a row
-extern const PointwiseKind loss_gradient; // logits, log_sum_exp -> gradient of the cross entropy
-extern const PointwiseKind square_sum;    // gradients -> one scalar, for the clip by the global norm
-extern const PointwiseKind update;        // gradient, norm, weight, state... -> weight, state...
+extern const PointwiseKind moments;         // x -> sum of squares of each row; its gradient is part of normalise's
+extern const PointwiseKind normalise;       // x, moments -> x scaled
+extern const PointwiseKind softmax;         // logits -> probabilities: maximum, sum, quotient
+extern const PointwiseKind gate;            // a, b -> silu(a) * b
+extern const PointwiseKind activation;      // a -> relu(a), gelu(a)...
+extern const PointwiseKind rotary;          // a -> a rotated by its position
+extern const PointwiseKind residual;        // x, branch -> x + branch
+extern const PointwiseKind add;             // a, b -> a + b, of gradients
+extern const PointwiseKind log_sum_exp;     // logits -> one value a row
+extern const PointwiseKind loss_gradient;   // logits, log_sum_exp -> gradient of the cross entropy
+extern const PointwiseKind square_sum;      // gradients -> one scalar, for the clip by the global norm
+extern const PointwiseKind update;          // gradient, norm, weight, state... -> weight, state...
 extern const PointwiseKind factored_update; // the same with row and column states: a pass more over the gradient
 } // namespace pointwise
 

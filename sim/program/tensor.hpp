@@ -25,7 +25,10 @@ constexpr int dim_count = 10;
 const std::vector<std::pair<std::string, Dim>>& dim_names();
 
 enum class Dtype : std::uint8_t { bf16, f32 };
-constexpr int bytes_per_element(Dtype dtype) { return dtype == Dtype::bf16 ? 2 : 4; }
+constexpr int bytes_per_element(Dtype dtype)
+{
+  return dtype == Dtype::bf16 ? 2 : 4;
+}
 
 // How a tensor lives: weights, their gradients and the optimizer's state are stored as the sharding's rules for
 // weights say, activations (and gradients of activations) by its rules for activations.

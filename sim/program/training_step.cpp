@@ -22,9 +22,9 @@ std::vector<Tensor> stacked_weights(const std::vector<const Block*>& blocks)
 
 std::vector<Tensor> optimizer_states(const Tensor& weight, const Optimizer& optimizer)
 {
-  Tensor first = weight;
-  first.kind   = TensorKind::optimizer_state;
-  first.dtype  = Dtype::f32;
+  Tensor first  = weight;
+  first.kind    = TensorKind::optimizer_state;
+  first.dtype   = Dtype::f32;
   Tensor second = first;
   first.name += (optimizer.factored ? ".row" : ".m");
   second.name += (optimizer.factored ? ".column" : ".v");
@@ -41,11 +41,11 @@ Block update_block(const std::vector<Tensor>& weights, const Optimizer& optimize
   const TensorId norm = block.add({"global norm", TensorKind::activation, Dtype::f32, {}});
   std::vector<Operation> updates;
   for (Tensor weight : weights) {
-    Tensor gradient = weight;
-    gradient.name   = "d(" + weight.name + ")";
-    gradient.kind   = TensorKind::weight_gradient;
-    gradient.dtype  = precision.gradient;
-    weight.dtype    = Dtype::f32; // the master copy
+    Tensor gradient  = weight;
+    gradient.name    = "d(" + weight.name + ")";
+    gradient.kind    = TensorKind::weight_gradient;
+    gradient.dtype   = precision.gradient;
+    weight.dtype     = Dtype::f32; // the master copy
     const TensorId g = block.add(gradient);
     const TensorId w = block.add(weight);
     block.operations.push_back({.name        = "square sum of " + gradient.name,
@@ -94,19 +94,19 @@ Program training_step(ForwardPass model, const Remat& remat, const Optimizer& op
   Block backward = backward_block(model.layer, remat, result, model.input);
 
   Block embedding_backward = backward_block(model.embedding, Remat{}, model.embedding.outputs.at(0), -1);
-  Block update             = update_block(stacked_weights({&model.embedding, &model.layer, &model.head}), optimizer, precision);
+  Block update = update_block(stacked_weights({&model.embedding, &model.layer, &model.head}), optimizer, precision);
 
   // The loss is not rematerialised, unless the published fraction counts the logits' FLOPs as well.
-  Block& head = model.head;
+  Block& head                          = model.head;
   const std::vector<Operation> forward = head.operations;
-  const auto gradients = append_gradients(head, {{model.logits, model.logits_gradient}});
+  const auto gradients                 = append_gradients(head, {{model.logits, model.logits_gradient}});
   head.outputs.push_back(gradients.at(model.input));
   if (remat.repeats_logits)
     for (Operation product : forward)
       if (product.kind == OperationKind::einsum) {
         product.name += " again";
-        product.pass     = Pass::recompute;
-        product.fraction = *remat.matrix_fraction;
+        product.pass              = Pass::recompute;
+        product.fraction          = *remat.matrix_fraction;
         const auto first_gradient = std::find_if(head.operations.begin(), head.operations.end(),
                                                  [](const Operation& op) { return op.pass == Pass::backward; });
         head.operations.insert(first_gradient, std::move(product));

@@ -23,7 +23,7 @@ std::vector<Group> combinable(const DeviceBlock& block, const std::set<int>& can
   std::vector<Group> groups;
   for (const auto& entry : alike) {
     const std::vector<int>& members = entry.second;
-    const bool from_start           = std::get<2>(entry.first); // nothing to wait for: all move to the first, else to the last
+    const bool from_start = std::get<2>(entry.first); // nothing to wait for: all move to the first, else to the last
     const Group group{members, from_start ? members.front() : members.back()};
     const auto reads_early = [&](const DeviceOperation& op) {
       return std::any_of(op.needs.begin(), op.needs.end(), [&](int need) {
@@ -66,8 +66,7 @@ void combine(DeviceBlock& block, const std::set<int>& candidates)
       kept.push_back(std::move(block.operations[static_cast<std::size_t>(i)]));
     }
   const auto moved = [&](int old) {
-    return old < 0 || old >= size ? old
-                                  : renumbered[static_cast<std::size_t>(into[static_cast<std::size_t>(old)])];
+    return old < 0 || old >= size ? old : renumbered[static_cast<std::size_t>(into[static_cast<std::size_t>(old)])];
   };
   for (DeviceOperation& op : kept) {
     for (int& need : op.needs)

@@ -19,8 +19,8 @@ struct Mesh {
   std::vector<MeshAxis> axes;
 
   std::int64_t devices() const { return size(~AxisMask{0}); }
-  std::int64_t size(AxisMask set) const; // product of the sizes
-  std::string names(AxisMask set) const; // "data+model"
+  std::int64_t size(AxisMask set) const;        // product of the sizes
+  std::string names(AxisMask set) const;        // "data+model"
   AxisMask find(const std::string& name) const; // 0 if the mesh has no such axis
 };
 

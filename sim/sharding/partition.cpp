@@ -8,7 +8,10 @@
 namespace podsim {
 namespace {
 
-bool is_weight_like(TensorKind kind) { return kind != TensorKind::activation; }
+bool is_weight_like(TensorKind kind)
+{
+  return kind != TensorKind::activation;
+}
 
 // One block while it is partitioned. Each tensor exists in versions: as it was produced, as it is stored,
 // as some product needs it.
@@ -16,7 +19,8 @@ class BlockPartitioner {
 public:
   BlockPartitioner(const Block& block, const Mesh& mesh, const ShardingRules& rules, AxisMask deferred,
                    const Overlap& overlap)
-      : block_(block), mesh_(mesh), rules_(rules), deferred_(deferred), overlap_(overlap), versions_(block.tensors.size())
+      : block_(block), mesh_(mesh), rules_(rules), deferred_(deferred), overlap_(overlap),
+        versions_(block.tensors.size())
   {
     for (std::size_t i = 0; i < block.tensors.size(); ++i) {
       const Tensor& tensor = block.tensors[i];
@@ -96,13 +100,12 @@ private:
     const Tensor& tensor = block_.tensor(id);
     const bool gradient  = tensor.kind == TensorKind::weight_gradient;
     const bool weight    = tensor.kind == TensorKind::weight;
-    DeviceOperation operation{.name = std::string(name(kind)) + " " + tensor.name,
-                              .kind = DeviceOperation::Kind::collective,
-                              .pass = pass_};
-    operation.collective   = {kind, axes, full};
-    operation.needs        = from.producers;
-    operation.asynchronous = (weight && overlap_.weight_gathers) ||
-                             (gradient && overlap_.gradient_reductions && !from.producers.empty());
+    DeviceOperation operation{
+        .name = std::string(name(kind)) + " " + tensor.name, .kind = DeviceOperation::Kind::collective, .pass = pass_};
+    operation.collective = {kind, axes, full};
+    operation.needs      = from.producers;
+    operation.asynchronous =
+        (weight && overlap_.weight_gathers) || (gradient && overlap_.gradient_reductions && !from.producers.empty());
     const int index = add(std::move(operation));
     if (weight || gradient)
       of_weights_.insert(index);
@@ -115,8 +118,8 @@ private:
   std::vector<int> require(TensorId id, const Layout& wanted)
   {
     const Tensor& tensor = block_.tensor(id);
-    const auto exact = [&](const Version& version) { return version.layout == wanted; };
-    const auto known = std::find_if(versions(id).begin(), versions(id).end(), exact);
+    const auto exact     = [&](const Version& version) { return version.layout == wanted; };
+    const auto known     = std::find_if(versions(id).begin(), versions(id).end(), exact);
     if (known != versions(id).end())
       return known->producers;
 
@@ -143,16 +146,16 @@ private:
 
   Version reduce(TensorId id, Version version, AxisMask sums)
   {
-    const Tensor& tensor  = block_.tensor(id);
-    const Layout storage  = stored(tensor);
+    const Tensor& tensor     = block_.tensor(id);
+    const Layout storage     = stored(tensor);
     const AxisMask scattered = sums & storage.axes() & ~version.layout.axes();
     if (scattered != 0) {
       Layout result = version.layout;
       for (std::size_t dim = 0; dim < dim_count; ++dim)
         result.dims[dim] |= storage.dims[dim] & scattered;
       result.partial &= ~scattered;
-      version = communicate(id, version, CollectiveKind::reduce_scatter, scattered,
-                            local_bytes(tensor, version.layout), result);
+      version = communicate(id, version, CollectiveKind::reduce_scatter, scattered, local_bytes(tensor, version.layout),
+                            result);
     }
     if (const AxisMask rest = sums & ~scattered; rest != 0) {
       Layout result = version.layout;
@@ -193,14 +196,14 @@ private:
   // Einsums, and lookups and scatter-adds, which have their loops but no FLOPs.
   void partition_product(const Operation& operation)
   {
-    pass_                            = operation.pass;
+    pass_                             = operation.pass;
     const std::vector<Extent> extents = loops(block_, operation);
     const Layout split                = layout(extents, rules_.compute, mesh_);
     const auto seen                   = [&](const Operand& operand) { // as the loops split its dimensions
       Layout lies = layout(seen_shape(block_, operand), split.dims, mesh_);
       if (operand.as_keys)
         std::swap(lies.dims[static_cast<std::size_t>(Dim::sequence)],
-                  lies.dims[static_cast<std::size_t>(Dim::key_sequence)]);
+                                    lies.dims[static_cast<std::size_t>(Dim::key_sequence)]);
       return lies;
     };
     const auto extent_in = [&](const Operand& operand, Dim dim) {
@@ -316,9 +319,8 @@ ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRule
 
 bool reads_gradients_of_others(const Block& block)
 {
-  return std::any_of(block.operations.begin(), block.operations.end(), [](const Operation& op) {
-    return op.pass == Pass::update;
-  });
+  return std::any_of(block.operations.begin(), block.operations.end(),
+                     [](const Operation& op) { return op.pass == Pass::update; });
 }
 
 } // namespace

@@ -20,10 +20,10 @@ struct DeviceOperation {
   Kind kind      = Kind::compute;
   Pass pass      = Pass::forward;
   bool attention = false;
-  Work work{};             // of a compute operation
-  Collective collective{}; // of a collective
+  Work work{};               // of a compute operation
+  Collective collective{};   // of a collective
   bool asynchronous = false; // waits in the queue of its mesh axes instead of standing in the order
-  std::vector<int> needs{}; // earlier operations of the block, besides the order itself
+  std::vector<int> needs{};  // earlier operations of the block, besides the order itself
 };
 
 // A tensor's place in HBM while a block runs: from the operation that makes it to the last that reads it.

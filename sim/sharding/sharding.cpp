@@ -61,7 +61,7 @@ Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh
 
 double local_size(const Extent& extent, const DimAxes& dims, const Mesh& mesh)
 {
-  const std::int64_t parts = mesh.size(dims[static_cast<std::size_t>(extent.dim)]);
+  const std::int64_t parts      = mesh.size(dims[static_cast<std::size_t>(extent.dim)]);
   const std::int64_t rounded_up = (extent.size + parts - 1) / parts;
   return static_cast<double>(rounded_up);
 }

@@ -36,8 +36,9 @@ void simulate_palm(benchmark::State& state, Granularity granularity)
   const Scenario scenario = palm_scenario();
   double activities       = 0;
   for (auto _ : state)
-    activities += static_cast<double>(run(prepare(scenario), {.granularity = granularity, .explicit_devices = false, .progress = {}})
-                                          .simulation.activities);
+    activities += static_cast<double>(
+        run(prepare(scenario), {.granularity = granularity, .explicit_devices = false, .progress = {}})
+            .simulation.activities);
   state.counters["activities"]   = activities / static_cast<double>(state.iterations());
   state.counters["activities/s"] = benchmark::Counter(activities, benchmark::Counter::kIsRate);
 }
