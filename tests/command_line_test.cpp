@@ -336,7 +336,10 @@ TEST_CASE("command line: colours for a terminal only, and not with NO_COLOR")
   CHECK(call({"show", palm_file}, {.environment = {{"TERM", "xterm"}}}).out.find('\x1b') == std::string::npos);
 
   const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-  REQUIRE((terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0));
+  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) {
+    WARN("no pseudo-terminal is to be had here (a chroot without /dev/pts?): its colours are not tested");
+    return;
+  }
   const std::string name = ptsname(terminal);
   const int kept_open    = open(name.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC); // or what was written may be lost
   const auto printed     = [&](const std::string& no_color) {
