@@ -22,7 +22,7 @@ if [ -n "$missing" ]; then
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing >&2
 fi
 
-build() { # build TARGET...: quiet unless something is wrong
+build() { # build TARGET...
   [ -f build/release/build.ninja ] || cmake --preset release >&2
   cmake --build --preset release --target "$@" >&2
 }

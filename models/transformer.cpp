@@ -179,8 +179,8 @@ private:
 TransformerConfig read_transformer(Reader model)
 {
   TransformerConfig c;
-  c.name           = model.at("name").text();
-  c.source         = model.at("source").text();
+  c.name = model.at("name").text();
+  model.at("source").text(); // for readers
   c.encoder        = model.at("kind").choice<bool>({{"decoder", false}, {"encoder", true}});
   c.layers         = model.at("layers").count(1, 10'000);
   c.d_model        = model.at("d_model").count(1, 1'000'000);

@@ -13,7 +13,6 @@ namespace podsim {
 
 struct TransformerConfig {
   std::string name;
-  std::string source;
   bool encoder               = false;
   std::int64_t layers        = 0;
   std::int64_t d_model       = 0;

@@ -23,9 +23,9 @@ struct SimulationInfo {
 
 struct Result {
   std::string scenario, hash;
-  std::string model, machine, workload, mesh; // one line each, for people
-  std::string status = "ok";                  // else why it cannot run: "memory", "mesh"
-  std::string reason;                         // and in which way, one line
+  std::string model, machine, mesh; // one line each, for people
+  std::string status = "ok";        // else why it cannot run: "memory", "mesh", "time"
+  std::string reason;               // and in which way, one line
   std::optional<Memory> memory;
   Bytes capacity;
   std::optional<Metrics> metrics;

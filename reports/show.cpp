@@ -33,9 +33,9 @@ std::string to_text(const Overview& overview, const Style& style)
                           row.asynchronous ? "  asynchronous" : "");
   }
   text += style.dim("    (size: the whole tensor on one chip; time: alone on its links)\n");
-  text += "\n" + style.bold("  constants") + "\n";
-  for (const UsedConstant& constant : r.constants)
-    text += fmt::format("    {:<44}{}\n", constant.path, constant.value);
+  text += "\n" + style.bold("  values, as resolved") + style.dim(" (sources of constants: run --json)") + "\n";
+  for (const auto& [path, value] : overview.values)
+    text += fmt::format("    {:<44} {}\n", path, value);
   return text;
 }
 

@@ -30,6 +30,7 @@ struct Overview {
   FlopsPerToken flops;
   std::vector<DeviceClass> classes;
   std::vector<BlockRow> blocks;
+  std::vector<std::pair<std::string, std::string>> values; // of the resolved scenario, by their path
 };
 
 std::string to_text(const Overview& overview, const Style& style);

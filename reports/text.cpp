@@ -18,11 +18,11 @@ std::string shown(Metric metric, double value)
 {
   switch (metric) {
   case Metric::step_time:
-    return fmt::format("{:.2f} s", value);
+    return value < 1 ? format(Seconds(value)) : fmt::format("{:.2f} s", value);
   case Metric::tokens_per_s:
-    return fmt::format("{:.1f} k", value / 1e3);
+    return value < 1e4 ? fmt::format("{:.4g}", value) : fmt::format("{:.1f} k", value / 1e3);
   case Metric::dcn_burst:
-    return fmt::format("{:.1f} Tb/s", value * 8 / 1e12);
+    return fmt::format("{:.3g} Tb/s", value * 8 / 1e12);
   default:
     return fmt::format("{:.1f} %", value * 100);
   }
@@ -41,6 +41,7 @@ struct Row {
   Metric metric;
 };
 
+// One line a metric, and a further one for each further figure that was published of it.
 std::string figures(const Result& result, const Style& style)
 {
   const Metrics& metrics = *result.metrics;
@@ -49,23 +50,23 @@ std::string figures(const Result& result, const Style& style)
                         Row{"MFU", Metric::mfu}, Row{"MFU without attention", Metric::mfu_without_attention},
                         Row{"HFU", Metric::hfu}, Row{"cross-pod burst", Metric::dcn_burst}}) {
     const double own = predicted(row.metric, metrics);
-    if (own == 0)
-      continue;
-    const PublishedFigure* figure = find(result, row.metric);
-    double published              = figure ? figure->value : 0;
-    std::string remark            = figure && figure->calibration ? "  (fitted: no test)" : "";
+    std::vector<std::string> beside;
+    const auto compare = [&](double published, const std::string& remark) {
+      beside.push_back(
+          fmt::format("{:>12}   {}{}", shown(row.metric, published), difference(row.metric, own, published), remark));
+    };
+    for (const PublishedFigure& figure : result.published)
+      if (figure.metric == row.metric)
+        compare(figure.value, fmt::format("  ({}{})", figure.statistic, figure.calibration ? "; fitted: no test" : ""));
     if (const PublishedFigure* rate = find(result, Metric::tokens_per_s);
-        row.metric == Metric::step_time && !figure && rate) {
-      published = metrics.tokens_per_step / rate->value;
-      figure    = rate;
-      remark    = "  (from tokens/s)";
-    }
-    if (!figure && row.metric == Metric::mfu_without_attention)
-      continue;
-    text += style.bold(fmt::format("  {:<22}{:>12}", row.label, shown(row.metric, own)));
-    text += figure ? fmt::format("{:>12}   {}{}\n", shown(row.metric, published),
-                                 difference(row.metric, own, published), remark)
-                   : fmt::format("{:>12}\n", "-");
+        row.metric == Metric::step_time && beside.empty() && rate)
+      compare(metrics.tokens_per_step / rate->value, "  (from tokens/s)");
+    const bool always = row.metric != Metric::mfu_without_attention && row.metric != Metric::dcn_burst;
+    if (beside.empty() && always)
+      beside.push_back(fmt::format("{:>12}", "-"));
+    for (std::size_t i = 0; i < beside.size(); ++i)
+      text += style.bold(fmt::format("  {:<22}{:>12}", i == 0 ? row.label : "", i == 0 ? shown(row.metric, own) : "")) +
+              beside[i] + "\n";
   }
   return text;
 }

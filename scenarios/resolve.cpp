@@ -159,10 +159,11 @@ private:
     return at;
   }
 
-  // Replaces a name, or an object with a "base", by what it stands for.
-  void expand(const Slot& slot, Json& value)
+  // Replaces a name, or an object with a "base", by what it stands for. A file may itself begin from another.
+  void expand(const Slot& slot, Json& value, int depth = 0)
   {
-    Json over = Json::object();
+    constexpr int deepest = 16;
+    Json over             = Json::object();
     std::string name;
     std::string place = slot.path;
     const Origins own = document_.origins;
@@ -193,6 +194,10 @@ private:
     folders_[origin]         = fs::path(file).parent_path();
     document_.files.push_back(origin);
     document_.origins.set(slot.path, origin);
+    if (depth == deepest)
+      fail(place, "its bases lead back to it");
+    if (value.contains("base"))
+      expand(slot, value, depth + 1);
     lay_over(value, over, slot.path, own);
   }
 

@@ -167,10 +167,15 @@ void read_mesh(Reader mesh, const Machine& machine, Scenario& scenario)
   if (devices > chips)
     throw CannotRun(fmt::format("mesh: its axes multiply to {:.0f}; the machine's {} pod(s) have {:.0f} chips", devices,
                                 machine.pods, chips));
-  for (std::size_t i = 0; i < places.size(); ++i)
-    if (const std::int64_t room = capacity(scenario.placement[i], machine); room != scenario.mesh.axes[i].size)
-      throw CannotRun(fmt::format("{}: {} devices do not fit on {}, which has {}", places[i].path(),
-                                  scenario.mesh.axes[i].size, describe(scenario.placement[i]), room));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const std::int64_t size = scenario.mesh.axes[i].size;
+    const std::int64_t room = capacity(scenario.placement[i], machine);
+    const std::string place = fmt::format("{}, which has {}", describe(scenario.placement[i]), room);
+    if (size > room)
+      throw CannotRun(fmt::format("{}: an axis of {} does not fit on {}", places[i].path(), size, place));
+    if (size < room)
+      places[i].fail(fmt::format("an axis of {} does not fill {}", size, place));
+  }
   for (std::size_t axis = 0; axis < machine.torus.shape.size(); ++axis) {
     std::int64_t used = 1;
     for (const AxisPlacement& placement : scenario.placement)
@@ -229,8 +234,9 @@ PublishedFigure read_published(Reader figure)
   read.value       = figure.at("value").number() * one;
   if (!(read.value > 0 && read.value < 1e30))
     figure.at("value").expected("a positive number below 1e30");
-  read.convention = figure.at("convention").choice<std::string>({{"palm", "palm"}, {"6N", "6N"}, {"none", "none"}});
-  read.statistic  = figure.at("statistic")
+  const std::string& counted = info(read.metric).convention;
+  read.convention            = figure.at("convention").choice<std::string>({{counted, counted}});
+  read.statistic             = figure.at("statistic")
                        .choice<std::string>({{"best", "best"},
                                              {"median", "median"},
                                              {"average", "average"},
@@ -251,7 +257,7 @@ ScenarioIdentity identify(Document& document)
   return {top.at("name").text(), content_hash(document)};
 }
 
-Scenario read_scenario(Document document)
+Scenario read_scenario(Document&& document)
 {
   const ScenarioIdentity identity = identify(document);
   Reader top(document);

@@ -46,7 +46,8 @@ struct Scenario {
 };
 
 // Throws InputError for what is wrong and CannotRun for a sound mesh that does not fit the slice.
-Scenario read_scenario(Document document);
+// The document is taken only when nothing is wrong with it.
+Scenario read_scenario(Document&& document);
 
 // Reads only what a report on a scenario that cannot run must say: its name and hash.
 struct ScenarioIdentity {

@@ -120,7 +120,7 @@ void check_engine(const Case& c, Granularity granularity, const Timeline& timeli
       simulate(c.program, c.machine, c.placement, c.multi_axis, {.granularity = granularity, .progress = {}});
   CAPTURE(static_cast<int>(granularity), trace.end.value(), to_seconds(static_cast<double>(timeline.end)).value());
   CHECK(agree(trace.end, timeline.end));
-  const Partition partition = fold(c.machine, c.placement);
+  const DeviceClasses partition = fold(c.machine, c.placement);
   REQUIRE(partition.classes.size() == trace.classes.size());
   REQUIRE(trace.records.size() == trace.classes.size() * timeline.ends.front().size());
   std::vector<std::vector<std::int64_t>> devices(trace.classes.size());

@@ -23,16 +23,21 @@ const std::vector<std::pair<std::string, Shelf>>& shelves()
 int list(const std::string& what)
 {
   const Catalogue catalogue = Catalogue::beside_program();
-  std::string text;
+  std::vector<std::pair<std::string, std::string>> rows;
+  std::size_t width = 0;
   for (const auto& [name, shelf] : shelves())
     if (name == what)
       for (const std::string& entry : catalogue.names(shelf)) {
         const std::string file = catalogue.file(shelf, entry);
         const Json json        = parse_json_file(file);
         const bool named       = json.is_object() && json.contains("name") && json["name"].is_string();
-        text += fmt::format("{:<44}{}\n", shelf == Shelf::scenarios ? catalogue.within(file) : entry,
-                            named ? printable(json["name"].get<std::string>()) : "");
+        rows.emplace_back(shelf == Shelf::scenarios ? catalogue.within(file) : entry,
+                          named ? printable(json["name"].get<std::string>()) : "");
+        width = std::max(width, rows.back().first.size());
       }
+  std::string text;
+  for (const auto& [entry, label] : rows)
+    text += fmt::format("{:<{}}  {}\n", entry, width, label);
   print(text);
   return exit_done;
 }

@@ -17,6 +17,18 @@ std::string mesh_text(const Scenario& scenario)
   return fmt::format("{}; sharding {}", text, scenario.sharding.name);
 }
 
+// The element-wise operations that a program has: how often they pass over HBM is an assumption like the constants of
+// the catalogue.
+std::vector<const PointwiseKind*> kinds_of(const Program& program)
+{
+  std::vector<const PointwiseKind*> kinds;
+  for (const Block& block : program.blocks)
+    for (const Operation& operation : block.operations)
+      if (operation.pointwise && std::find(kinds.begin(), kinds.end(), operation.pointwise) == kinds.end())
+        kinds.push_back(operation.pointwise);
+  return kinds;
+}
+
 // Changes that would make it fit, from the mildest: more remat, a smaller batch.
 std::string remedies(const Prepared& prepared)
 {
@@ -85,9 +97,10 @@ Result describe(const Prepared& prepared)
   Result result;
   result.scenario = s.name;
   result.hash     = s.hash;
-  result.model    = fmt::format("{}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}", s.model.name,
-                                prepared.program.model.parameters / 1e9, s.workload.batch, s.workload.sequence,
-                                s.workload.optimizer.name, s.workload.remat_name);
+  result.model =
+      fmt::format("{}, {}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}", s.model.name,
+                  s.model.encoder ? "encoder" : "decoder", prepared.program.model.parameters / 1e9, s.workload.batch,
+                  s.workload.sequence, s.workload.optimizer.name, s.workload.remat_name);
   result.machine =
       fmt::format("{} {} chips, {} pod{} of {}; {}", s.machine.devices(), s.machine.chip.name, s.machine.pods,
                   s.machine.pods == 1 ? "" : "s", fmt::join(s.machine.torus.shape, "x"), s.software.name);
@@ -96,7 +109,12 @@ Result describe(const Prepared& prepared)
   result.memory    = memory(prepared.sharded);
   result.published = s.published;
   result.constants = s.constants;
-  result.files     = s.files;
+  for (const PointwiseKind* kind : kinds_of(prepared.program))
+    result.constants.push_back({"program.pointwise." + kind->name,
+                                kind->describe(),
+                                "counted from the arithmetic, see sim/program/pointwise.hpp",
+                                {}});
+  result.files = s.files;
   if (result.memory->total() > result.capacity) {
     result.status = "memory";
     result.reason =

@@ -108,10 +108,12 @@ int run_scenario(const RunOptions& options)
     return write_reports(result, options);
   } catch (const CannotRun& reason) {
     Result result;
-    result.scenario = identity.name;
-    result.hash     = identity.hash;
-    result.status   = "mesh";
-    result.reason   = reason.what();
+    result.scenario  = identity.name;
+    result.hash      = identity.hash;
+    result.status    = "mesh";
+    result.reason    = reason.what();
+    result.constants = document.constants;
+    result.files     = document.files;
     return write_reports(result, options);
   }
 }

@@ -7,9 +7,12 @@ namespace podsim {
 const std::vector<MetricInfo>& metric_table()
 {
   static const std::vector<MetricInfo> table{
-      {Metric::mfu, "mfu", "%", 0.01},          {Metric::mfu_without_attention, "mfu_without_attention", "%", 0.01},
-      {Metric::hfu, "hfu", "%", 0.01},          {Metric::tokens_per_s, "tokens_per_s", "tokens/s", 1},
-      {Metric::step_time, "step_time", "s", 1}, {Metric::dcn_burst, "dcn_burst", "Tb/s", 1e12 / 8},
+      {Metric::mfu, "mfu", "%", 0.01, "palm"},
+      {Metric::mfu_without_attention, "mfu_without_attention", "%", 0.01, "6N"},
+      {Metric::hfu, "hfu", "%", 0.01, "palm"},
+      {Metric::tokens_per_s, "tokens_per_s", "tokens/s", 1, "none"},
+      {Metric::step_time, "step_time", "s", 1, "none"},
+      {Metric::dcn_burst, "dcn_burst", "Tb/s", 1e12 / 8, "none"},
   };
   return table;
 }

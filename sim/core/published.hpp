@@ -24,7 +24,8 @@ struct MetricInfo {
   Metric metric;
   std::string name;
   std::string unit;
-  double base_units; // one unit in base units
+  double base_units;      // one unit in base units
+  std::string convention; // the only way of counting FLOPs in which podsim's figure can stand beside a published one
 };
 const std::vector<MetricInfo>& metric_table();
 const MetricInfo& info(Metric metric);

@@ -141,11 +141,4 @@ std::string format(BytesPerSecond rate)
   return format_in(rate.value(), rows);
 }
 
-std::string format(FlopsPerSecond rate)
-{
-  static constexpr std::array<Shown, 4> rows{
-      {{1e9, "GFLOP/s"}, {1e12, "TFLOP/s"}, {1e15, "PFLOP/s"}, {1e18, "EFLOP/s"}}};
-  return format_in(rate.value(), rows);
-}
-
 } // namespace podsim

@@ -54,11 +54,6 @@ template <class Unit> constexpr Quantity<PerSecond<Unit>> operator/(Quantity<Uni
 {
   return Quantity<PerSecond<Unit>>(amount.value() / time.value());
 }
-template <class Unit> constexpr Quantity<Unit> operator*(Quantity<PerSecond<Unit>> rate, Seconds time)
-{
-  return Quantity<Unit>(rate.value() * time.value());
-}
-
 // "45 GB/s" -> 45e9 bytes a second. SI prefixes are powers of 1000, "Ki", "Mi"... powers of 1024; "B" is
 // a byte, "b" a bit. Throws std::invalid_argument, saying what is wrong, on anything else (a bare
 // number, an unknown unit, a unit of another kind). Defined for the quantities named above.
@@ -71,6 +66,5 @@ template <class Unit> std::string_view example();
 std::string format(Seconds time);
 std::string format(Bytes size);
 std::string format(BytesPerSecond rate);
-std::string format(FlopsPerSecond rate);
 
 } // namespace podsim

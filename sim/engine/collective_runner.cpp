@@ -5,7 +5,7 @@
 namespace podsim {
 
 CollectiveRunner::CollectiveRunner(SimgridEngine& engine, const std::vector<Processor>& processors,
-                                   const Machine& machine, const Placement& placement, const Partition& partition)
+                                   const Machine& machine, const Placement& placement, const DeviceClasses& partition)
     : engine_(engine), processors_(processors), machine_(machine), placement_(placement), partition_(partition),
       network_(engine, machine, placement, partition), active_(partition.classes.size())
 {

@@ -18,7 +18,7 @@ public:
   using Listener = std::function<void(int device_class, std::int32_t slot)>;
 
   CollectiveRunner(SimgridEngine& engine, const std::vector<Processor>& processors, const Machine& machine,
-                   const Placement& placement, const Partition& partition);
+                   const Placement& placement, const DeviceClasses& partition);
   void listen(Listener started, Listener ended);
 
   // A device class has reached the collective. `operation` must outlive the run.
@@ -55,7 +55,7 @@ private:
   const std::vector<Processor>& processors_;
   const Machine& machine_;
   const Placement& placement_;
-  const Partition& partition_;
+  const DeviceClasses& partition_;
   Network network_;
   Listener started_, ended_;
   std::map<AxisMask, Groups> whole_groups_;

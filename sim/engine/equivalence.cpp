@@ -34,9 +34,9 @@ template <class Key> std::vector<int> numbered(const std::vector<Key>& keys, int
   return colours;
 }
 
-Partition to_partition(std::vector<int> colours, int count)
+DeviceClasses to_device_classes(std::vector<int> colours, int count)
 {
-  Partition partition{std::move(colours), std::vector<DeviceClass>(static_cast<std::size_t>(count), {-1, 0})};
+  DeviceClasses partition{std::move(colours), std::vector<DeviceClass>(static_cast<std::size_t>(count), {-1, 0})};
   for (std::size_t device = 0; device < partition.class_of.size(); ++device) {
     DeviceClass& own = partition.classes[static_cast<std::size_t>(partition.class_of[device])];
     if (own.devices++ == 0)
@@ -105,7 +105,7 @@ Span span_of(AxisMask axes, const Placement& placement)
   return span;
 }
 
-Partition fold(const Machine& machine, const Placement& placement)
+DeviceClasses fold(const Machine& machine, const Placement& placement)
 {
   const auto devices = static_cast<std::size_t>(machine.devices());
   std::vector<std::vector<std::int64_t>> first(devices);
@@ -139,17 +139,17 @@ Partition fold(const Machine& machine, const Placement& placement)
     }
     colours = numbered(keys, count);
   }
-  return to_partition(std::move(colours), count);
+  return to_device_classes(std::move(colours), count);
 }
 
-Partition explicit_partition(const Machine& machine)
+DeviceClasses one_class_each(const Machine& machine)
 {
   std::vector<int> colours(static_cast<std::size_t>(machine.devices()));
   std::iota(colours.begin(), colours.end(), 0);
-  return to_partition(std::move(colours), static_cast<int>(machine.devices()));
+  return to_device_classes(std::move(colours), static_cast<int>(machine.devices()));
 }
 
-Groups groups(const Span& span, const Partition& partition, const Machine& machine)
+Groups groups(const Span& span, const DeviceClasses& partition, const Machine& machine)
 {
   Groups result;
   std::map<std::vector<int>, int> known;

@@ -31,23 +31,23 @@ struct DeviceClass {
   std::int64_t devices;
 };
 
-struct Partition {
+struct DeviceClasses {
   std::vector<int> class_of; // of each device
   std::vector<DeviceClass> classes;
 };
 
 // The coarsest partition that is safe for the collectives of this placement.
-Partition fold(const Machine& machine, const Placement& placement);
+DeviceClasses fold(const Machine& machine, const Placement& placement);
 
 // Every device for itself.
-Partition explicit_partition(const Machine& machine);
+DeviceClasses one_class_each(const Machine& machine);
 
 // The groups of a span as classes see them: a group is the set of classes found in it.
 struct Groups {
   std::vector<int> group_of;             // of each class
   std::vector<std::vector<int>> classes; // of each group, sorted
 };
-Groups groups(const Span& span, const Partition& partition, const Machine& machine);
+Groups groups(const Span& span, const DeviceClasses& partition, const Machine& machine);
 
 // The place of a chip in the ring or on the line of a factor.
 std::int64_t position(const TorusFactor& factor, std::int64_t device, const Machine& machine);

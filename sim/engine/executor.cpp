@@ -83,10 +83,8 @@ public:
   {
     for (Stream& stream : streams_)
       stream.ended.assign(static_cast<std::size_t>(slots_.end()), 0);
-    for (const int wanted : replay.recorded) {
-      recorded_[static_cast<std::size_t>(wanted)] = static_cast<int>(trace_.classes.size());
-      trace_.classes.push_back(replay.partition.classes[static_cast<std::size_t>(wanted)]);
-    }
+    for (std::size_t i = 0; i < replay.recorded.size(); ++i)
+      recorded_[static_cast<std::size_t>(replay.recorded[i])] = static_cast<int>(i);
     collectives_.listen([this](int c, std::int32_t slot) { pending(c, slot).record.start = now(); },
                         [this](int c, std::int32_t slot) { on_collective_ended(c, slot); });
   }

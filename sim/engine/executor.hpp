@@ -20,8 +20,8 @@ struct Replay {
   const TimedProgram& timed;
   const Machine& machine;
   const Placement& placement;
-  const Partition& partition;
-  std::vector<int> recorded; // classes whose records are wanted
+  const DeviceClasses& partition;
+  std::vector<int> recorded; // classes whose records are wanted; the trace numbers them in this order
   std::function<void(double fraction)> progress;
 };
 

@@ -4,7 +4,8 @@
 
 namespace podsim {
 
-Network::Network(SimgridEngine& engine, const Machine& machine, const Placement& placement, const Partition& partition)
+Network::Network(SimgridEngine& engine, const Machine& machine, const Placement& placement,
+                 const DeviceClasses& partition)
     : engine_(engine), machine_(machine), partition_(partition)
 {
   for (const AxisPlacement& axis : placement) {

@@ -14,7 +14,7 @@ namespace podsim {
 
 class Network {
 public:
-  Network(SimgridEngine& engine, const Machine& machine, const Placement& placement, const Partition& partition);
+  Network(SimgridEngine& engine, const Machine& machine, const Placement& placement, const DeviceClasses& partition);
 
   // Sends a chunk of `size` ticks; direction 0 is towards higher coordinates (or the next pod), 1 is back.
   // The token comes back `transfers(phase, c)` times: the chips of a host that are of one class send together.
@@ -49,7 +49,7 @@ private:
 
   SimgridEngine& engine_;
   const Machine& machine_;
-  const Partition& partition_;
+  const DeviceClasses& partition_;
   std::map<std::size_t, Ports> ports_; // by torus axis
   std::vector<Line> lines_;
   Dcn dcn_;

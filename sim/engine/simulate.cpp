@@ -19,7 +19,7 @@ namespace {
 
 // The trace as bytes for the pipe between two processes of one binary.
 struct Header {
-  std::size_t classes, records;
+  std::size_t records;
   Seconds end;
   std::int64_t simulated_classes, activities;
   bool chunked;
@@ -41,11 +41,9 @@ template <class T> void get(const std::string& bytes, std::size_t& at, T* values
 
 std::string to_bytes(const Trace& trace)
 {
-  const Header header{trace.classes.size(),    trace.records.size(), trace.end,
-                      trace.simulated_classes, trace.activities,     trace.chunked};
+  const Header header{trace.records.size(), trace.end, trace.simulated_classes, trace.activities, trace.chunked};
   std::string bytes;
   put(bytes, &header, 1);
-  put(bytes, trace.classes.data(), trace.classes.size());
   put(bytes, trace.records.data(), trace.records.size());
   return bytes;
 }
@@ -60,9 +58,7 @@ Trace from_bytes(const std::string& bytes)
   trace.simulated_classes = header.simulated_classes;
   trace.activities        = header.activities;
   trace.chunked           = header.chunked;
-  trace.classes.resize(header.classes);
   trace.records.resize(header.records);
-  get(bytes, at, trace.classes.data(), header.classes);
   get(bytes, at, trace.records.data(), header.records);
   return trace;
 }
@@ -162,9 +158,9 @@ template <class Work> std::string in_child(const Work& work)
 Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
                const SimulationOptions& options)
 {
-  const TimedProgram timed  = time_program(program, machine, placement, multi_axis, options.granularity);
-  const Partition classes   = fold(machine, placement);
-  const Partition partition = options.explicit_devices ? explicit_partition(machine) : classes;
+  const TimedProgram timed      = time_program(program, machine, placement, multi_axis, options.granularity);
+  const DeviceClasses classes   = fold(machine, placement);
+  const DeviceClasses partition = options.explicit_devices ? one_class_each(machine) : classes;
   std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold
   for (const DeviceClass& own : classes.classes)
     recorded.push_back(partition.class_of[static_cast<std::size_t>(own.representative)]);

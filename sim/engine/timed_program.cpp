@@ -6,13 +6,13 @@
 namespace podsim {
 namespace {
 
-std::uint32_t torus_axes(const Plan& plan)
+// The kinds of links that a plan uses: a bit for each torus axis and one for the DCN.
+std::uint32_t links_used(const Plan& plan)
 {
   std::uint32_t axes = 0;
   for (const PlanPart& part : plan.parts)
     for (const RingPhase& phase : part)
-      if (!phase.dcn)
-        axes |= 1U << phase.factor.axis;
+      axes |= phase.dcn ? 1U << 31U : 1U << phase.factor.axis;
   return axes;
 }
 
@@ -39,7 +39,7 @@ public:
       own.chunked         = own.chunked || shares_links_with_itself(own.plan, machine_);
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
-        if ((torus_axes(own.plan) & torus_axes(other.plan)) != 0 && may_meet(collectives[i], collectives[j]))
+        if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j]))
           own.chunked = other.chunked = true;
       }
     }

@@ -23,8 +23,8 @@ struct TraceRecord {
 };
 
 struct Trace {
-  std::vector<DeviceClass> classes; // those with records
-  std::vector<TraceRecord> records; // by class, then in the order in which they ended
+  std::vector<DeviceClass> classes; // those with records, as records number them
+  std::vector<TraceRecord> records; // in the order in which they ended
   Seconds end;
   std::int64_t simulated_classes = 0;
   std::int64_t activities        = 0;     // that SimGrid executed

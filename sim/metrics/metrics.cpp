@@ -6,6 +6,28 @@
 namespace podsim {
 namespace {
 
+AxisMask dcn_axes(AxisMask axes, const Placement& placement)
+{
+  AxisMask dcn = 0;
+  for (std::size_t axis = 0; axis < placement.size(); ++axis)
+    if (placement[axis].on_dcn)
+      dcn |= axes & (AxisMask{1} << axis);
+  return dcn;
+}
+
+// The share of a collective's time that its phases between pods take.
+double dcn_share(const Collective& collective, const Machine& machine, const Placement& placement)
+{
+  Ticks dcn = 0;
+  Ticks all = 0;
+  for (const PlanPart& part : plan(collective, machine, placement, MultiAxis::sequential).parts)
+    for (const RingPhase& phase : part) {
+      all += duration(phase);
+      dcn += phase.dcn ? duration(phase) : 0;
+    }
+  return all > 0 ? static_cast<double>(dcn) / static_cast<double>(all) : 0;
+}
+
 // Sums by name, kept in the order in which a report shows them.
 class Account {
 public:
@@ -62,16 +84,19 @@ private:
 
   std::string exposed(AxisMask axes) const
   {
-    bool dcn = false;
-    for (std::size_t axis = 0; axis < placement_.size(); ++axis)
-      dcn = dcn || ((axes >> axis & 1U) && placement_[axis].on_dcn);
-    return (dcn ? "exposed_dcn_" : "exposed_ici_") + program_.mesh.names(axes);
+    return (dcn_axes(axes, placement_) != 0 ? "exposed_dcn_" : "exposed_ici_") + program_.mesh.names(axes);
   }
 
   void spend(const DeviceOperation& operation, Seconds time)
   {
     if (operation.kind == DeviceOperation::Kind::collective) {
-      slot(exposed(operation.collective.axes)) += time;
+      const AxisMask dcn = dcn_axes(operation.collective.axes, placement_);
+      const AxisMask ici = operation.collective.axes & ~dcn;
+      const double share = dcn_share(operation.collective, machine_, placement_);
+      if (dcn != 0)
+        slot(exposed(dcn)) += time * share;
+      if (ici != 0)
+        slot(exposed(ici)) += time * (1 - share);
       return;
     }
     if (operation.pass == Pass::update) {
@@ -135,15 +160,11 @@ BytesPerSecond burst(const Trace& trace, const Account& account, const Machine& 
     const DeviceOperation& operation = account.operation_of(record);
     if (operation.kind != DeviceOperation::Kind::collective || record.device_class != 0)
       continue;
-    bool crosses = false;
     for (const PlanPart& part : plan(operation.collective, machine, placement, MultiAxis::sequential).parts)
       for (const RingPhase& phase : part)
-        if (phase.dcn) {
+        if (phase.dcn)
           sent += traffic(phase, machine).sent * static_cast<double>(machine.devices());
-          crosses = true;
-        }
-    if (crosses)
-      time += record.end - record.start;
+    time += (record.end - record.start) * dcn_share(operation.collective, machine, placement);
   }
   return time > Seconds(0) ? sent / time : BytesPerSecond(0);
 }

@@ -1,5 +1,31 @@
 #include "sim/program/pointwise.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace podsim {
+namespace {
+
+std::string passes_text(const char* what, const PointwisePasses& passes)
+{
+  return fmt::format("{} reads {}, writes {}, {} operations an element", what, fmt::join(passes.reads, " + "),
+                     passes.writes, passes.vector_ops);
+}
+
+} // namespace
+
+std::string PointwiseKind::describe() const
+{
+  std::string text = passes_text("forward", forward);
+  if (statistics_over)
+    text += "; " + passes_text("gradient's statistics", statistics);
+  if (backward)
+    text += "; " + passes_text("backward", *backward);
+  return text;
+}
+
+} // namespace podsim
+
 namespace podsim::pointwise {
 
 const PointwiseKind moments{.name = "moments", .forward = {.reads = {1}, .vector_ops = 2}};

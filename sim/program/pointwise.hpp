@@ -33,6 +33,9 @@ struct PointwiseKind {
   std::optional<Dim> statistics_over{};
   PointwisePasses statistics{};
   std::optional<PointwisePasses> backward{};
+
+  // "forward reads 1 + 1, writes 1, 8 operations an element; backward reads ..."
+  std::string describe() const;
 };
 
 namespace pointwise {

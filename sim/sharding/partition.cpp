@@ -172,6 +172,8 @@ private:
     if (first)
       all = {{lies, {index}, add_buffer(block_.tensor(output.tensor), lies, index)}};
     else {
+      if (all.size() > 1)
+        throw std::logic_error("a sum was read before it was complete: " + block_.tensor(output.tensor).name);
       all.back().producers.push_back(index);
       all.back().layout.partial |= lies.partial; // a whole summand is added by one member of the group
     }
@@ -214,7 +216,6 @@ private:
     };
 
     DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
-    device.attention = operation.attention;
     Bytes traffic;
     for (const Operand& input : operation.inputs) {
       needs(device, input, seen(input));
@@ -240,7 +241,7 @@ private:
     } else if (operation.kind == OperationKind::lookup) {
       traffic = written * 2.0; // the rows that are looked up, and the result
     } else {
-      traffic += traffic - written; // zeroes, then each row read and written
+      traffic = written + (traffic - written) * 3.0; // zeroes; each gradient, and its row read and written
     }
     device.work.hbm = traffic * operation.fraction;
     produce(output, result, place(std::move(device)), operation.accumulates);
@@ -266,7 +267,6 @@ private:
     for (const Operand& output : operation.outputs)
       measure(output, operation.passes->writes);
     device.work.vector = Ops(largest * operation.passes->vector_ops);
-    device.attention   = operation.attention;
     const int index    = place(std::move(device));
     for (const Operand& output : operation.outputs) {
       Layout result  = stored(block_.tensor(output.tensor));

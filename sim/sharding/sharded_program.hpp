@@ -17,9 +17,8 @@ struct DeviceOperation {
   enum class Kind : std::uint8_t { compute, collective };
 
   std::string name;
-  Kind kind      = Kind::compute;
-  Pass pass      = Pass::forward;
-  bool attention = false;
+  Kind kind = Kind::compute;
+  Pass pass = Pass::forward;
   Work work{};               // of a compute operation
   Collective collective{};   // of a collective
   bool asynchronous = false; // waits in the queue of its mesh axes instead of standing in the order
