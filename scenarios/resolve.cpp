@@ -205,8 +205,8 @@ private:
   {
     std::error_code error;
     if (name.ends_with(".json")) {
-      const auto folder      = folders_.find(document_.origins.of(place)); // none for --set: the working directory
-      const std::string file = ((folder == folders_.end() ? "" : folder->second) / name).lexically_normal().string();
+      const auto folder = folders_.find(document_.origins.of(place)); // none for --set: the working directory
+      std::string file  = ((folder == folders_.end() ? "" : folder->second) / name).lexically_normal().string();
       if (!fs::exists(file, error))
         fail(place, fmt::format("there is no file \"{}\"{}", file, nearest_file(file)));
       return file;

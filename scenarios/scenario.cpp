@@ -106,7 +106,7 @@ TorusFactor read_factor(Reader on, const Torus& torus)
   return factor;
 }
 
-AxisPlacement read_axis_placement(Reader on, const Torus& torus)
+AxisPlacement read_axis_placement(const Reader& on, const Torus& torus)
 {
   if (on.is_text() && on.text() == "dcn")
     return {true, {}};
@@ -229,9 +229,9 @@ PublishedFigure read_published(Reader figure)
   std::vector<std::pair<std::string, Metric>> names;
   for (const MetricInfo& row : metric_table())
     names.emplace_back(row.name, row.metric);
-  read.metric      = figure.at("metric").choice(names);
-  const double one = figure.at("unit").choice<double>({{info(read.metric).unit, info(read.metric).base_units}});
-  read.value       = figure.at("value").number() * one;
+  read.metric    = figure.at("metric").choice(names);
+  const auto one = figure.at("unit").choice<double>({{info(read.metric).unit, info(read.metric).base_units}});
+  read.value     = figure.at("value").number() * one;
   if (!(read.value > 0 && read.value < 1e30))
     figure.at("value").expected("a positive number below 1e30");
   const std::string& counted = info(read.metric).convention;

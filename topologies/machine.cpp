@@ -80,7 +80,7 @@ std::int64_t Torus::moved(std::int64_t chip, std::size_t axis, std::int64_t to) 
 
 std::string axis_name(std::size_t torus_axis)
 {
-  return std::string(1, static_cast<char>('x' + torus_axis));
+  return {static_cast<char>('x' + torus_axis)};
 }
 
 std::int64_t Machine::chips_per_host() const

@@ -186,9 +186,10 @@ namespace {
 
 // Beyond these sizes, in base units, a quantity of a machine is a slip.
 struct Range {
-  const char *least, *most;
+  const char* least = nullptr;
+  const char* most  = nullptr;
 };
-template <class Unit> constexpr Range machine_range;
+template <class Unit> constexpr Range machine_range{};
 template <> constexpr Range machine_range<SecondUnit>{"1 ps", "1 h"};
 template <> constexpr Range machine_range<ByteUnit>{"1 B", "1 EB"};
 template <> constexpr Range machine_range<PerSecond<ByteUnit>>{"1 kB/s", "1 EB/s"};

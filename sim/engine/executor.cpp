@@ -203,9 +203,10 @@ private:
     if (operation == 0 && block.waits_for_asynchronous && s.outstanding > 0)
       return false;
     const std::vector<int>& needs = block.operations[static_cast<std::size_t>(operation)].needs;
+    const auto first              = static_cast<std::size_t>(slot - operation);
     return std::all_of(needs.begin(), needs.end(), [&](int need) {
       return !block.operations[static_cast<std::size_t>(need)].asynchronous ||
-             s.ended[static_cast<std::size_t>(slot - operation + need)];
+             s.ended[first + static_cast<std::size_t>(need)];
     });
   }
 

@@ -183,7 +183,7 @@ private:
   {
     for (const int producer : require(input.tensor, wanted))
       operation.needs.push_back(producer);
-    used_.push_back({input.tensor, wanted});
+    used_.emplace_back(input.tensor, wanted);
   }
 
   int place(DeviceOperation operation)
