@@ -53,7 +53,9 @@ OperationTime operation_time(const Work& work, const Chip& chip)
 {
   const BytesPerSecond hbm = chip.hbm_bandwidth * chip.hbm_efficiency;
   OperationTime time;
-  time.matrix = padded_flops(work.matrix, chip) / (chip.matrix_peak * chip.matrix_efficiency);
+  time.matrix = work.matrix_efficiency > 0
+                    ? work.matrix.flops() / (chip.matrix_peak * work.matrix_efficiency)
+                    : padded_flops(work.matrix, chip) / (chip.matrix_peak * chip.matrix_efficiency);
   time.hbm    = work.hbm / hbm;
   time.vector = work.vector / chip.vector_rate;
   time.fixed  = chip.dispatch;
