@@ -57,7 +57,7 @@ public:
 
   Block embedding() const
   {
-    Block block{.name = "embedding", .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
+    Block block{.name = "embedding", .role = BlockRole::embedding, .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
     Builder add(block, precision_);
     const TensorId x = add.activation("x", {b_, s_, m_});
     add.lookup("embedding", add.weight("embedding", {{Dim::vocab, c_.vocab}, m_}), x);
@@ -69,7 +69,7 @@ public:
 
   Block layer() const
   {
-    Block block{.name = "layer", .count = c_.layers, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
+    Block block{.name = "layer", .role = BlockRole::layers, .count = c_.layers, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
     Builder add(block, precision_);
     const TensorId x      = add.activation("x", {b_, s_, m_});
     const TensorId branch = add.activation("attention branch", {b_, s_, m_});
@@ -95,7 +95,7 @@ public:
   // The logits' gradient is written over the logits' dimensions in the activations' precision.
   Block head() const
   {
-    Block block{.name = "loss", .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
+    Block block{.name = "loss", .role = BlockRole::loss, .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
     Builder add(block, precision_);
     const Extent v{Dim::vocab, c_.vocab};
     const TensorId x      = add.activation("x", {b_, s_, m_});
@@ -225,10 +225,13 @@ ForwardPass forward_pass(const TransformerConfig& config, std::int64_t batch, st
                    .embedding       = transformer.embedding(),
                    .layer           = transformer.layer(),
                    .head            = transformer.head(),
+                   .layers_in_block = 1,
                    .input           = 0,
+                   .head_input      = 0,
                    .logits          = 0,
                    .logits_gradient = 0};
   pass.input           = *pass.layer.find("x");
+  pass.head_input      = *pass.head.find("x");
   pass.logits          = *pass.head.find("logits");
   pass.logits_gradient = *pass.head.find("d(logits)");
   return pass;

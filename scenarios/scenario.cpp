@@ -1,10 +1,18 @@
 #include "scenarios/scenario.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <fmt/format.h>
+#include <numeric>
 
 namespace podsim {
 namespace {
+
+const std::vector<std::pair<std::string, Dtype>>& dtypes()
+{
+  static const std::vector<std::pair<std::string, Dtype>> names{{"bf16", Dtype::bf16}, {"f32", Dtype::f32}};
+  return names;
+}
 
 // Besides its name, which the workload keeps.
 Remat read_remat(Reader& remat)
@@ -38,26 +46,52 @@ Workload read_workload(Reader workload)
   read.remat      = read_remat(remat);
   remat.finish();
   read.optimizer = workload.at("optimizer").choice(optimizers());
+  workload.find("micro_batch"); // read once the mesh is known
   workload.finish();
   return read;
 }
 
-Software read_software(Reader software, const Mesh& mesh, const ShardingRules& sharding, AxisMask& deferred)
+// How gradients of several micro-batches are added up and reduced, and how activations go from stage to stage; absent in
+// software that knows neither.
+void read_accumulation(Reader& software, Software& read)
 {
-  const std::vector<std::pair<std::string, Dtype>> dtypes{{"bf16", Dtype::bf16}, {"f32", Dtype::f32}};
+  Gradients& gradients = read.compilation.gradients;
+  if (software.find("gradient_accumulation"))
+    gradients.accumulation = software.constant("gradient_accumulation")
+                                 .choice<Accumulation>({{"none", Accumulation::none},
+                                                        {"fused", Accumulation::fused},
+                                                        {"separate", Accumulation::separate}});
+  if (software.find("accumulation_dtype"))
+    gradients.accumulator = software.constant("accumulation_dtype").choice(dtypes());
+  if (software.find("parameters_dtype"))
+    read.precision.parameters = software.constant("parameters_dtype").choice(dtypes());
+  if (software.find("reduce_gradients"))
+    gradients.last_micro_batch_only = software.constant("reduce_gradients")
+                                          .choice<bool>({{"each micro-batch", false}, {"last micro-batch", true}});
+  if (software.find("blocking_transfers"))
+    read.compilation.transfers.blocking = software.constant("blocking_transfers").flag();
+  if (software.find("scattered_transfers"))
+    read.compilation.transfers.scattered = software.constant("scattered_transfers").flag();
+}
+
+Software read_software(Reader software, const Mesh& mesh, const ShardingRules& sharding)
+{
   Software read;
+  Overlap& overlap   = read.compilation.overlap;
+  AxisMask& deferred = read.compilation.gradients.after_backward;
   read.name           = software.at("name").text();
   Reader asynchronous = software.constant("asynchronous");
   for (const Reader& what : asynchronous.elements())
-    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}}) ? read.overlap.weight_gathers
-                                                                                   : read.overlap.gradient_reductions) =
+    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}}) ? overlap.weight_gathers : overlap.gradient_reductions) =
         true;
-  read.overlap.prefetch_layers = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
-  read.concurrent_axes =
-      software.constant("multi_axis_collectives").choice<bool>({{"sequential", false}, {"concurrent", true}});
-  read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes);
-  read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes);
-  read.precision.attention_logits = software.constant("attention_logits_dtype").choice(dtypes);
+  overlap.prefetch_layers = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
+  read.multi_axis = software.constant("multi_axis_collectives")
+                        .choice<MultiAxisUse>({{"sequential", MultiAxisUse::sequential},
+                                               {"concurrent", MultiAxisUse::concurrent},
+                                               {"pipelined", MultiAxisUse::pipelined}});
+  read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes());
+  read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes());
+  read.precision.attention_logits = software.constant("attention_logits_dtype").choice(dtypes());
   Reader late                     = software.constant("reduce_after_backward");
   for (const Reader& axis : late.elements()) {
     std::vector<std::string> known = usual_axis_names();
@@ -66,83 +100,81 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
     if (std::find(known.begin(), known.end(), axis.text()) == known.end())
       axis.expected("the name of a mesh axis", did_you_mean(axis.text(), known));
     const AxisMask found = mesh.find(axis.text());
-    for (const AxisMask split : sharding.weights)
+    for (const AxisMask split : sharding.gradients)
       if ((split & found) != 0)
         axis.fail(fmt::format("gradients are scattered over \"{}\" as its weights are: that cannot wait", axis.text()));
     deferred |= mesh.size(found) > 1 ? found : 0;
   }
+  read_accumulation(software, read);
   software.finish();
   return read;
 }
 
-std::size_t read_torus_axis(const Reader& on, const Torus& torus)
+std::size_t read_lattice_axis(const Reader& on, const Lattice& lattice)
 {
   std::vector<std::pair<std::string, std::size_t>> axes;
-  for (std::size_t axis = 0; axis < torus.shape.size(); ++axis)
-    axes.emplace_back(axis_name(axis), axis);
+  for (std::size_t axis = 0; axis < lattice.axes.size(); ++axis)
+    axes.emplace_back(lattice.axes[axis].name, axis);
   return on.choice(axes);
 }
 
 // "y", the whole axis, or {"axis": "y", "length": 4, "stride": 2}, a part of it.
-TorusFactor read_factor(Reader on, const Torus& torus)
+AxisFactor read_factor(Reader on, const Lattice& lattice)
 {
   if (on.is_text()) {
-    const std::size_t axis = read_torus_axis(on, torus);
-    return {axis, torus.shape[axis], 1, torus.closed[axis]};
+    const std::size_t axis = read_lattice_axis(on, lattice);
+    return {axis, lattice.axes[axis].size, 1, lattice.axes[axis].closed};
   }
-  TorusFactor factor{read_torus_axis(on.at("axis"), torus), 1, 1, false};
-  const std::int64_t size = torus.shape[factor.axis];
-  factor.length           = on.at("length").count(1, size);
+  AxisFactor factor{read_lattice_axis(on.at("axis"), lattice), 1, 1, false};
+  const LatticeAxis& axis = lattice.axes[factor.axis];
+  factor.length           = on.at("length").count(1, axis.size);
   if (const auto stride = on.find("stride"))
-    factor.stride = stride->count(1, size);
+    factor.stride = stride->count(1, axis.size);
   on.finish();
-  if (size % (factor.length * factor.stride) != 0)
-    on.fail(fmt::format("length {} with stride {} does not divide the axis of {} chips", factor.length, factor.stride,
-                        size));
-  const bool whole = factor.length * factor.stride == size;
-  factor.closed    = whole && torus.closed[factor.axis];
+  if (axis.size % (factor.length * factor.stride) != 0)
+    on.fail(fmt::format("length {} with stride {} does not divide the axis of {}", factor.length, factor.stride,
+                        axis.size));
+  const bool whole    = factor.length * factor.stride == axis.size;
+  const bool switched = axis.kind != AxisKind::ici;
+  factor.closed       = switched || (whole && axis.closed);
   if (factor.stride > 1 && !factor.closed)
     on.fail("a stride needs a ring: it must reach around a closed axis");
   return factor;
 }
 
-AxisPlacement read_axis_placement(const Reader& on, const Torus& torus)
+AxisPlacement read_axis_placement(const Reader& on, const Lattice& lattice)
 {
-  if (on.is_text() && on.text() == "dcn")
-    return {true, {}};
   AxisPlacement placement;
   if (on.is_array())
     for (const Reader& factor : on.elements())
-      placement.factors.push_back(read_factor(factor, torus));
+      placement.push_back(read_factor(factor, lattice));
   else
-    placement.factors.push_back(read_factor(on, torus));
+    placement.push_back(read_factor(on, lattice));
   return placement;
 }
 
-std::int64_t capacity(const AxisPlacement& placement, const Machine& machine)
+std::int64_t capacity(const AxisPlacement& placement)
 {
-  if (placement.on_dcn)
-    return machine.pods;
-  std::int64_t chips = 1;
-  for (const TorusFactor& factor : placement.factors)
-    chips *= factor.length;
-  return chips;
+  std::int64_t devices = 1;
+  for (const AxisFactor& factor : placement)
+    devices *= factor.length;
+  return devices;
 }
 
-// The parts of a torus axis together must name each of its chips once: each stride spans the parts before it.
-void check_interleaved(const Reader& mesh, std::size_t axis, const Placement& placement)
+// The parts of a lattice axis together must name each of its places once: each stride spans the parts before it.
+void check_interleaved(const Reader& mesh, std::size_t axis, const Placement& placement, const Lattice& lattice)
 {
-  std::vector<TorusFactor> parts;
+  std::vector<AxisFactor> parts;
   for (const AxisPlacement& place : placement)
-    for (const TorusFactor& factor : place.factors)
+    for (const AxisFactor& factor : place)
       if (factor.axis == axis && factor.length > 1)
         parts.push_back(factor);
   std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.stride < b.stride; });
   std::int64_t spanned = 1;
-  for (const TorusFactor& part : parts) {
+  for (const AxisFactor& part : parts) {
     if (part.stride != spanned)
-      mesh.fail(fmt::format("the parts of the torus axis {} overlap: the one of length {} needs the stride {}, not {}",
-                            axis_name(axis), part.length, spanned, part.stride));
+      mesh.fail(fmt::format("the parts of the axis {} overlap: the one of length {} needs the stride {}, not {}",
+                            lattice.axes[axis].name, part.length, spanned, part.stride));
     spanned *= part.length;
   }
 }
@@ -154,45 +186,105 @@ void read_mesh(Reader mesh, const Machine& machine, Scenario& scenario)
   for (const std::string& name : mesh.keys()) {
     Reader axis = mesh.at(name);
     scenario.mesh.axes.push_back({name, axis.at("size").count(1, 10'000'000)});
-    scenario.placement.push_back(read_axis_placement(axis.at("on"), machine.torus));
+    scenario.placement.push_back(read_axis_placement(axis.at("on"), machine.lattice));
     axis.finish();
     places.push_back(axis);
     devices *= static_cast<double>(scenario.mesh.axes.back().size);
   }
   if (scenario.mesh.axes.size() > 16)
     mesh.fail("more than 16 axes");
-  const auto chips = static_cast<double>(machine.devices());
-  if (devices < chips)
-    mesh.fail(fmt::format("its axes multiply to {:.0f}, but the machine has {:.0f} chips", devices, chips));
-  if (devices > chips)
-    throw CannotRun(fmt::format("mesh: its axes multiply to {:.0f}; the machine's {} pod(s) have {:.0f} chips", devices,
-                                machine.pods, chips));
+  const auto there   = static_cast<double>(machine.devices());
+  const char* called = machine.chip.devices > 1 ? "cores" : "chips";
+  if (devices < there)
+    mesh.fail(fmt::format("its axes multiply to {:.0f}, but the machine has {:.0f} {}", devices, there, called));
+  if (devices > there)
+    throw CannotRun(fmt::format("mesh: its axes multiply to {:.0f}; the machine, {}, has {:.0f} {}", devices,
+                                machine.shape(), there, called));
   for (std::size_t i = 0; i < places.size(); ++i) {
     const std::int64_t size = scenario.mesh.axes[i].size;
-    const std::int64_t room = capacity(scenario.placement[i], machine);
-    const std::string place = fmt::format("{}, which has {}", describe(scenario.placement[i]), room);
+    const std::int64_t room = capacity(scenario.placement[i]);
+    const std::string place = fmt::format("{}, which has {}", describe(scenario.placement[i], machine), room);
     if (size > room)
       throw CannotRun(fmt::format("{}: an axis of {} does not fit on {}", places[i].path(), size, place));
     if (size < room)
       places[i].fail(fmt::format("an axis of {} does not fill {}", size, place));
   }
-  for (std::size_t axis = 0; axis < machine.torus.shape.size(); ++axis) {
+  for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis) {
     std::int64_t used = 1;
     for (const AxisPlacement& placement : scenario.placement)
-      for (const TorusFactor& factor : placement.factors)
+      for (const AxisFactor& factor : placement)
         used *= factor.axis == axis ? factor.length : 1;
-    if (used != machine.torus.shape[axis])
-      mesh.fail(fmt::format("the torus axis {} has {} chips, but mesh axes on it multiply to {}", axis_name(axis),
-                            machine.torus.shape[axis], used));
-    check_interleaved(mesh, axis, scenario.placement);
+    if (used != machine.lattice.axes[axis].size)
+      mesh.fail(fmt::format("the machine's axis {} is {} long, but mesh axes on it multiply to {}",
+                            machine.lattice.axes[axis].name, machine.lattice.axes[axis].size, used));
+    check_interleaved(mesh, axis, scenario.placement, machine.lattice);
   }
+}
+
+// Micro-batches and pipeline stages.
+void read_pipeline(Reader& top, Scenario& scenario)
+{
+  Pipeline& pipeline   = scenario.pipeline;
+  const AxisMask split = scenario.sharding.compute[static_cast<std::size_t>(Dim::batch)];
+  Reader workload      = top.at("workload");
+  if (const auto micro = workload.find("micro_batch")) {
+    const std::int64_t together = micro->count(1, 100'000'000) * scenario.mesh.size(split);
+    if (scenario.workload.batch % together != 0)
+      micro->fail(fmt::format("{} sequences on each of {} replicas do not divide a batch of {}",
+                              together / scenario.mesh.size(split), scenario.mesh.size(split), scenario.workload.batch));
+    pipeline.micro_batches = scenario.workload.batch / together;
+  }
+  const AxisMask axis = scenario.mesh.find(pipeline_axis_name);
+  pipeline.stages     = axis != 0 ? scenario.mesh.size(axis) : 1;
+  std::vector<std::int64_t>& layers = pipeline.layers;
+  std::optional<Reader> own         = top.find("pipeline");
+  if (own) {
+    if (axis == 0)
+      own->fail(fmt::format("the mesh has no axis \"{}\" for its stages", pipeline_axis_name));
+    pipeline.schedule = own->at("schedule").choice(pipeline_schedules());
+    if (pipeline.schedule == PipelineSchedule::interleaved)
+      pipeline.chunks = own->at("chunks").count(2, 1000);
+    if (const auto list = own->find("layers"))
+      for (const Reader& count : list->elements())
+        layers.push_back(count.count(0, 10'000));
+    own->finish();
+  } else if (pipeline.stages > 1) {
+    top.fail("a mesh with the axis \"pipeline\" needs a \"pipeline\", like {\"schedule\": \"1f1b\"}");
+  }
+  const std::int64_t pieces = pipeline.stages * pipeline.chunks;
+  if (layers.empty()) {
+    if (scenario.model.layers % pieces != 0)
+      (own ? *own : top).fail(fmt::format("{} layers do not divide into {} equal pieces (stages x chunks); give "
+                                          "\"layers\", a list of how many each piece has",
+                                          scenario.model.layers, pieces));
+    layers.assign(static_cast<std::size_t>(pieces), scenario.model.layers / pieces);
+  }
+  if (static_cast<std::int64_t>(layers.size()) != pieces ||
+      std::accumulate(layers.begin(), layers.end(), std::int64_t{0}) != scenario.model.layers)
+    own->fail(fmt::format("\"layers\" must be {} numbers that add up to {}", pieces, scenario.model.layers));
+  if (pipeline.schedule == PipelineSchedule::interleaved && pipeline.micro_batches % pipeline.stages != 0)
+    own->fail(fmt::format("an interleaved schedule needs micro-batches in multiples of its {} stages; there are {}",
+                          pipeline.stages, pipeline.micro_batches));
+  if (axis == 0)
+    return;
+  const AxisPlacement& placement = scenario.placement[static_cast<std::size_t>(std::countr_zero(axis))];
+  std::int64_t longer            = 0;
+  for (const AxisFactor& factor : placement) {
+    const bool torus = scenario.machine.lattice.axes[factor.axis].kind == AxisKind::ici;
+    longer += factor.length > 1 ? 1 : 0;
+    if (torus && (factor.stride > 1 || (pipeline.chunks > 1 && !factor.closed)))
+      own->fail("stages on a torus axis must be neighbours, and on a ring where the schedule is interleaved");
+  }
+  if (longer > 1)
+    own->fail("stages must lie along one axis of the machine");
 }
 
 // What a mesh axis splits must have a part for each of its devices, and a whole number of sequences and heads.
 void check_divisions(Reader& top, const Scenario& scenario)
 {
   const auto check = [&](Dim dim, std::int64_t size, const char* part, const char* key, const char* what) {
-    for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations, scenario.sharding.weights}) {
+    for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations, scenario.sharding.weights,
+                                 scenario.sharding.gradients, scenario.sharding.optimizer}) {
       const AxisMask split = table[static_cast<std::size_t>(dim)];
       if (size % scenario.mesh.size(split) != 0)
         top.at(part).at(key).fail(fmt::format("{} {} cannot be divided over the {} devices of the mesh axis {}", size,
@@ -271,7 +363,8 @@ Scenario read_scenario(Document&& document)
   scenario.machine  = read_machine(top.at("machine"));
   read_mesh(top.at("mesh"), scenario.machine, scenario);
   scenario.sharding = read_sharding(top.at("sharding"), scenario.mesh);
-  scenario.software = read_software(top.at("software"), scenario.mesh, scenario.sharding, scenario.deferred);
+  scenario.software = read_software(top.at("software"), scenario.mesh, scenario.sharding);
+  read_pipeline(top, scenario);
   if (const auto published = top.find("published"))
     for (const Reader& figure : published->elements())
       scenario.published.push_back(read_published(figure));

@@ -20,12 +20,13 @@ struct Workload {
   Optimizer optimizer;
 };
 
-// What the compiler and the framework of the day did. The field `concurrent_axes` is MultiAxis in the engine's words.
+// What the compiler and the framework of the day did. The field `multi_axis` is MultiAxis in the engine's words.
+enum class MultiAxisUse : std::uint8_t { sequential, concurrent, pipelined };
 struct Software {
   std::string name;
-  Overlap overlap;
+  Compilation compilation;
   Precision precision;
-  bool concurrent_axes = false;
+  MultiAxisUse multi_axis = MultiAxisUse::sequential;
 };
 
 struct Scenario {
@@ -34,10 +35,10 @@ struct Scenario {
   TransformerConfig model;
   Machine machine;
   Workload workload;
+  Pipeline pipeline; // of one stage where there is none
   Mesh mesh;
   Placement placement; // of each mesh axis
   ShardingRules sharding;
-  AxisMask deferred = 0; // mesh axes over which gradients are reduced after the backward pass
   Software software;
   std::vector<PublishedFigure> published;
 

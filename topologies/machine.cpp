@@ -32,107 +32,174 @@ std::vector<std::int64_t> parse_shape(const Reader& slice, std::size_t dimension
   return shape;
 }
 
-// `cube`: the block that optical switches join. Slices are made of whole cubes, and then every axis closes,
-// or lie inside one cube, and then none does.
-Torus form_slice(const Reader& slice, std::size_t dimensions, std::int64_t cube, std::int64_t pod_chips)
+// How the pods of a machine form slices: of whole cubes that optical switches join, so that every axis closes, or
+// inside one cube, where none does; or cut from a fixed torus, where an axis closes if it spans the whole of it.
+struct SliceRule {
+  std::int64_t cube = 0, closed_axis = 0; // one of them
+  std::int64_t pod_chips = 0;
+};
+
+std::vector<bool> closed_axes(const Reader& slice, const std::vector<std::int64_t>& shape, const SliceRule& rule)
 {
-  Torus torus{parse_shape(slice, dimensions), {}};
-  const auto whole = [&](std::int64_t size) { return size % cube == 0; };
-  const bool cubes = std::all_of(torus.shape.begin(), torus.shape.end(), whole);
-  const bool inside =
-      std::all_of(torus.shape.begin(), torus.shape.end(), [&](std::int64_t size) { return size <= cube; });
-  if (!cubes && !inside)
-    slice.fail(fmt::format("{} cannot be formed: each size must be a multiple of {}, or all at most {}",
-                           fmt::join(torus.shape, "x"), cube, cube));
+  std::vector<bool> closed;
+  for (const std::int64_t size : shape)
+    closed.push_back(size % (rule.cube > 0 ? rule.cube : rule.closed_axis) == 0);
+  if (rule.cube > 0) {
+    const bool cubes = std::all_of(closed.begin(), closed.end(), [](bool one) { return one; });
+    const bool inside =
+        std::all_of(shape.begin(), shape.end(), [&](std::int64_t size) { return size <= rule.cube; });
+    if (!cubes && !inside)
+      slice.fail(fmt::format("{} cannot be formed: each size must be a multiple of {}, or all at most {}",
+                             fmt::join(shape, "x"), rule.cube, rule.cube));
+    closed.assign(shape.size(), cubes);
+  }
   double chips = 1;
-  for (const std::int64_t size : torus.shape)
+  for (const std::int64_t size : shape)
     chips *= static_cast<double>(size);
-  if (chips > static_cast<double>(pod_chips))
-    slice.fail(fmt::format("{} is {} chips; a pod has {}", fmt::join(torus.shape, "x"), chips, pod_chips));
-  torus.closed.assign(dimensions, cubes);
-  return torus;
+  if (chips > static_cast<double>(rule.pod_chips))
+    slice.fail(fmt::format("{} is {} chips; a pod has {}", fmt::join(shape, "x"), chips, rule.pod_chips));
+  return closed;
+}
+
+void read_torus(Reader& machine, Machine& read)
+{
+  Reader ici            = machine.at("ici");
+  const auto dimensions = static_cast<std::size_t>(ici.constant("dimensions").count(1, 3));
+  SliceRule rule;
+  if (ici.find("closed_axis"))
+    rule.closed_axis = ici.constant("closed_axis").count(1, 1024);
+  else
+    rule.cube = ici.constant("cube").count(1, 64);
+  rule.pod_chips     = ici.constant("pod_chips").count(1, 1'000'000);
+  read.ici.bandwidth = ici.constant("link_bandwidth").quantity<PerSecond<ByteUnit>>() /
+                       static_cast<double>(read.chip.devices); // the devices of a chip share its links
+  read.ici.efficiency = ici.constant("link_efficiency").fraction();
+  read.ici.latency    = ici.constant("hop_latency").quantity<SecondUnit>();
+  ici.finish();
+
+  if (read.chip.devices > 1) {
+    Reader cores         = machine.at("cores");
+    read.local.bandwidth = cores.constant("bandwidth").quantity<PerSecond<ByteUnit>>();
+    read.local.latency   = cores.constant("latency").quantity<SecondUnit>();
+    cores.finish();
+    read.lattice.axes.push_back({"core", AxisKind::local, read.chip.devices, true});
+    read.host.block.push_back(read.chip.devices);
+  }
+  const Reader slice                     = machine.at("slice");
+  const std::vector<std::int64_t> shape  = parse_shape(slice, dimensions);
+  const std::vector<bool> closed         = closed_axes(slice, shape, rule);
+  const std::vector<std::string> letters = {"x", "y", "z"};
+  for (std::size_t axis = 0; axis < dimensions; ++axis)
+    read.lattice.axes.push_back({letters[axis], AxisKind::ici, shape[axis], closed[axis]});
+
+  Reader host  = machine.at("host");
+  Reader block = host.constant("chips");
+  for (const Reader& size : block.elements())
+    read.host.block.push_back(size.count(1, 64));
+  if (read.host.block.size() != read.lattice.axes.size())
+    block.expected(fmt::format("{} sizes, one a torus axis", dimensions));
+  read.host.pcie_bandwidth = host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>();
+  read.host.nic_bandwidth  = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
+  host.finish();
+}
+
+void read_nodes(Reader& machine, Machine& read)
+{
+  Reader nvlink           = machine.at("nvlink");
+  const std::int64_t gpus = nvlink.constant("gpus").count(1, 1024);
+  read.local.bandwidth    = nvlink.constant("bandwidth").quantity<PerSecond<ByteUnit>>();
+  read.local.latency      = nvlink.constant("latency").quantity<SecondUnit>();
+  nvlink.finish();
+  read.lattice.axes.push_back({"nvlink", AxisKind::local, gpus, true});
+
+  Reader host             = machine.at("host");
+  const Reader nics       = host.constant("nics");
+  const std::int64_t each = nics.count(1, gpus);
+  if (gpus % each != 0)
+    nics.fail(fmt::format("must divide the {} GPUs of a node", gpus));
+  read.host.block          = {gpus / each};
+  read.host.pcie_bandwidth = host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>();
+  read.host.nic_bandwidth  = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
+  host.finish();
 }
 
 } // namespace
 
-std::int64_t Torus::chips() const
+std::int64_t Lattice::devices() const
 {
   std::int64_t product = 1;
-  for (const std::int64_t size : shape)
-    product *= size;
+  for (const LatticeAxis& axis : axes)
+    product *= axis.size;
   return product;
 }
 
-std::int64_t Torus::coordinate(std::int64_t chip, std::size_t axis) const
+std::int64_t Lattice::coordinate(std::int64_t device, std::size_t axis) const
 {
   for (std::size_t i = 0; i < axis; ++i)
-    chip /= shape[i];
-  return chip % shape[axis];
+    device /= axes[i].size;
+  return device % axes[axis].size;
 }
 
-std::int64_t Torus::moved(std::int64_t chip, std::size_t axis, std::int64_t to) const
+std::int64_t Lattice::moved(std::int64_t device, std::size_t axis, std::int64_t to) const
 {
   std::int64_t step = 1;
   for (std::size_t i = 0; i < axis; ++i)
-    step *= shape[i];
-  return chip + (to - coordinate(chip, axis)) * step;
+    step *= axes[i].size;
+  return device + (to - coordinate(device, axis)) * step;
 }
 
-std::string axis_name(std::size_t torus_axis)
-{
-  return {static_cast<char>('x' + torus_axis)};
-}
-
-std::int64_t Machine::chips_per_host() const
+std::int64_t Machine::devices_per_host() const
 {
   std::int64_t product = 1;
-  for (std::size_t axis = 0; axis < torus.shape.size(); ++axis)
-    product *= std::min(host.chips[axis], torus.shape[axis]);
+  for (std::size_t axis = 0; axis < lattice.axes.size(); ++axis)
+    product *= std::min(host.block[axis], lattice.axes[axis].size);
   return product;
 }
 
 std::int64_t Machine::host_of(std::int64_t device) const
 {
   std::int64_t index = 0;
-  for (std::size_t axis = torus.shape.size(); axis-- > 0;) {
-    const std::int64_t block = host.chips[axis];
-    const std::int64_t hosts = (torus.shape[axis] + block - 1) / block;
-    index                    = index * hosts + torus.coordinate(chip_of(device), axis) / block;
+  for (std::size_t axis = lattice.axes.size(); axis-- > 0;) {
+    const std::int64_t hosts = (lattice.axes[axis].size + host.block[axis] - 1) / host.block[axis];
+    index                    = index * hosts + lattice.coordinate(device, axis) / host.block[axis];
   }
-  return pod_of(device) * torus.chips() + index; // no pod has more hosts than chips
+  return index;
+}
+
+const Wire& Machine::wire(std::size_t axis) const
+{
+  return lattice.axes[axis].kind == AxisKind::local ? local : ici;
+}
+
+std::string Machine::shape() const
+{
+  std::vector<std::int64_t> torus;
+  for (const LatticeAxis& axis : lattice.axes)
+    if (axis.kind == AxisKind::ici)
+      torus.push_back(axis.size);
+  if (torus.empty())
+    return fmt::format("{} node{} of {}", pods(), pods() == 1 ? "" : "s", lattice.axes.front().size);
+  return fmt::format("{} pod{} of {}", pods(), pods() == 1 ? "" : "s", fmt::join(torus, "x"));
 }
 
 Machine read_machine(Reader machine)
 {
   Machine read;
-  read.name = machine.at("name").text();
-  read.chip = read_chip(machine.at("chip"));
-  read.pods = 1;
-  if (const auto pods = machine.find("pods"))
-    read.pods = pods->count(1, 4096);
-
-  Reader ici                   = machine.at("ici");
-  const auto dimensions        = static_cast<std::size_t>(ici.constant("dimensions").count(1, 3));
-  const std::int64_t cube      = ici.constant("cube").count(1, 64);
-  const std::int64_t pod_chips = ici.constant("pod_chips").count(1, 1'000'000);
-  read.ici.link_bandwidth      = ici.constant("link_bandwidth").quantity<PerSecond<ByteUnit>>();
-  read.ici.link_efficiency     = ici.constant("link_efficiency").fraction();
-  read.ici.hop_latency         = ici.constant("hop_latency").quantity<SecondUnit>();
-  ici.finish();
-  read.torus = form_slice(machine.at("slice"), dimensions, cube, pod_chips);
-  if (constexpr std::int64_t most = 16'000'000; read.devices() > most) // a run keeps some bytes for each
-    machine.at("pods").fail(
-        fmt::format("{} pods of {} chips are more than {} chips", read.pods, read.torus.chips(), most));
-
-  Reader host  = machine.at("host");
-  Reader block = host.constant("chips");
-  for (const Reader& size : block.elements())
-    read.host.chips.push_back(size.count(1, 64));
-  if (read.host.chips.size() != dimensions)
-    block.expected(fmt::format("{} sizes, one a torus axis", dimensions));
-  read.host.pcie_bandwidth = host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>();
-  read.host.nic_bandwidth  = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
-  host.finish();
+  read.name          = machine.at("name").text();
+  read.chip          = read_chip(machine.at("chip"));
+  const bool nodes   = machine.find("nvlink").has_value();
+  const char* copies = nodes ? "nodes" : "pods";
+  if (nodes)
+    read_nodes(machine, read);
+  else
+    read_torus(machine, read);
+  std::int64_t pods = 1;
+  if (const auto count = machine.find(copies))
+    pods = count->count(1, 65'536);
+  if (constexpr std::int64_t most = 16'000'000; pods * read.devices() > most) // a run keeps some bytes for each
+    machine.at(copies).fail(fmt::format("{} {} of {} are more than {} devices", pods, copies, read.devices(), most));
+  read.lattice.axes.push_back({"dcn", AxisKind::dcn, pods, true});
+  read.host.block.push_back(1);
   Reader dcn       = machine.at("dcn");
   read.dcn_latency = dcn.constant("latency").quantity<SecondUnit>();
   dcn.finish();
@@ -140,16 +207,32 @@ Machine read_machine(Reader machine)
   return read;
 }
 
-std::string describe(const AxisPlacement& placement)
+std::string describe(const AxisPlacement& placement, const Machine& machine)
 {
-  if (placement.on_dcn)
-    return "DCN";
   std::vector<std::string> parts;
-  for (const TorusFactor& factor : placement.factors)
-    parts.push_back(fmt::format("{}{}{}", axis_name(factor.axis),
-                                factor.stride > 1 ? fmt::format(", every {}th chip", factor.stride) : "",
-                                factor.closed ? "" : " (open)"));
+  for (const AxisFactor& factor : placement) {
+    const LatticeAxis& axis = machine.lattice.axes[factor.axis];
+    const bool whole        = factor.length == axis.size;
+    parts.push_back(fmt::format("{}{}{}", axis.kind == AxisKind::dcn ? "DCN" : axis.name,
+                                factor.stride > 1 ? fmt::format(", every {}th", factor.stride)
+                                : whole           ? ""
+                                                  : fmt::format(", {} in a row", factor.length),
+                                factor.closed || !whole ? "" : " (open)"));
+  }
   return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::int64_t position(const AxisFactor& factor, std::int64_t device, const Lattice& lattice)
+{
+  return (lattice.coordinate(device, factor.axis) / factor.stride) % factor.length;
+}
+
+std::int64_t position(const AxisPlacement& placement, std::int64_t device, const Lattice& lattice)
+{
+  std::int64_t index = 0;
+  for (std::size_t i = placement.size(); i-- > 0;)
+    index = index * placement[i].length + position(placement[i], device, lattice);
+  return index;
 }
 
 } // namespace podsim

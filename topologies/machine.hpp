@@ -1,78 +1,91 @@
 #pragma once
-// The machine of a job: a slice of chips joined by a torus (ICI), one or more such slices in pods of their own,
-// hosts that own a few chips each, and the data-center network (DCN) between pods.
-//
-// A torus is an implicit lattice: a chip is its coordinates, a link is a chip, an axis and a direction.
+// The machine of a job as a lattice of devices: what a device is coordinates, and what joins it to its
+// neighbours depends on the axis. From the fastest-varying axis to the slowest:
+//   local  the cores of a chip or the GPUs of a node, all joined to all through a switch
+//   ici    the axes of a slice's torus: a link to each neighbour, in both directions
+//   dcn    the pods (or GPU nodes), joined by a data-center network that hosts reach through their NICs
+// The lattice is implicit: a link is a device, an axis and a direction.
 
 #include "topologies/chip.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace podsim {
 
-// A lattice of chips; each axis is closed to a ring or open.
-struct Torus {
-  std::vector<std::int64_t> shape;
-  std::vector<bool> closed;
+enum class AxisKind : std::uint8_t { local, ici, dcn };
 
-  std::int64_t chips() const;
-  std::int64_t coordinate(std::int64_t chip, std::size_t axis) const;
-  std::int64_t moved(std::int64_t chip, std::size_t axis, std::int64_t to) const; // the chip with that coordinate
+struct LatticeAxis {
+  std::string name; // "core", "nvlink", "x", "y", "z", "dcn"
+  AxisKind kind;
+  std::int64_t size;
+  bool closed; // to a ring; local and DCN axes always are, by their switches
 };
 
-std::string axis_name(std::size_t torus_axis); // "x", "y", "z"
+struct Lattice {
+  std::vector<LatticeAxis> axes;
 
-struct Ici {
-  BytesPerSecond link_bandwidth; // one direction of one link
-  double link_efficiency = 1;
-  Seconds hop_latency;
-  BytesPerSecond effective() const { return link_bandwidth * link_efficiency; }
+  std::int64_t devices() const;
+  std::int64_t coordinate(std::int64_t device, std::size_t axis) const;
+  std::int64_t moved(std::int64_t device, std::size_t axis, std::int64_t to) const; // the device with that coordinate
+};
+
+// One direction of one device's way out along an axis.
+struct Wire {
+  BytesPerSecond bandwidth;
+  double efficiency = 1;
+  Seconds latency; // a hop, or a step of a ring
+  BytesPerSecond effective() const { return bandwidth * efficiency; }
 };
 
 struct Host {
-  std::vector<std::int64_t> chips; // the block of the torus that it owns
-  BytesPerSecond pcie_bandwidth;   // one chip to host memory, each direction
-  BytesPerSecond nic_bandwidth;    // host to DCN, each direction
+  std::vector<std::int64_t> block; // of the lattice: the devices that share a NIC; 1 on the DCN axis
+  BytesPerSecond pcie_bandwidth;   // one device to host memory, each direction
+  BytesPerSecond nic_bandwidth;    // each direction
 };
 
 struct Machine {
   std::string name;
-  Chip chip;
-  Torus torus; // of one slice
-  std::int64_t pods = 1;
-  Ici ici;
+  Chip chip; // one device of it
+  Lattice lattice;
+  Wire local; // of the axis of that kind, if there is one
+  Wire ici;   // a device's share of its chip's link
   Host host;
   Seconds dcn_latency;
 
-  std::int64_t devices() const { return pods * torus.chips(); }
-  std::int64_t pod_of(std::int64_t device) const { return device / torus.chips(); }
-  std::int64_t chip_of(std::int64_t device) const { return device % torus.chips(); }
-  std::int64_t host_of(std::int64_t device) const;
-  std::int64_t chips_per_host() const; // of a slice smaller than a host's block, what there is
+  std::int64_t devices() const { return lattice.devices(); }
+  std::int64_t chips() const { return devices() / chip.devices; }
+  std::size_t dcn_axis() const { return lattice.axes.size() - 1; } // there always is one, if only of one pod
+  std::int64_t pods() const { return lattice.axes.back().size; }
+  std::int64_t devices_per_pod() const { return devices() / pods(); }
+  std::int64_t host_of(std::int64_t device) const; // equal for devices that share a NIC
+  std::int64_t devices_per_host() const;           // of a slice smaller than a host's block, what there is
+  const Wire& wire(std::size_t axis) const;        // of a local or ICI axis
+  std::string shape() const;                       // "2 pods of 12x16x16", "280 nodes of 8"
 };
 
 // Complains of a slice that the machine's pods cannot form.
 Machine read_machine(Reader machine);
 
-// A part of a torus axis on which (a factor of) a mesh axis lies: `length` chips, `stride` apart.
-struct TorusFactor {
+// A part of a lattice axis on which (a factor of) a mesh axis lies: `length` devices, `stride` apart.
+struct AxisFactor {
   std::size_t axis;
   std::int64_t length;
   std::int64_t stride;
   bool closed; // the last is as near to the first as any two neighbours
-  friend bool operator==(const TorusFactor&, const TorusFactor&) = default;
+  friend bool operator==(const AxisFactor&, const AxisFactor&) = default;
 };
 
-// Where a mesh axis lies: across pods on the DCN, or on factors of torus axes, the first varying fastest.
-struct AxisPlacement {
-  bool on_dcn = false;
-  std::vector<TorusFactor> factors;
-};
+// Where a mesh axis lies: on factors of lattice axes, the first varying fastest.
+using AxisPlacement = std::vector<AxisFactor>;
+using Placement     = std::vector<AxisPlacement>; // one entry a mesh axis
 
-using Placement = std::vector<AxisPlacement>; // one entry a mesh axis
+std::string describe(const AxisPlacement& placement, const Machine& machine);
 
-std::string describe(const AxisPlacement& placement);
+// The place of a device among the `length` of a factor; and among all of a mesh axis.
+std::int64_t position(const AxisFactor& factor, std::int64_t device, const Lattice& lattice);
+std::int64_t position(const AxisPlacement& placement, std::int64_t device, const Lattice& lattice);
 
 } // namespace podsim

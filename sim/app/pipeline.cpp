@@ -13,7 +13,7 @@ std::string mesh_text(const Scenario& scenario)
   std::string text;
   for (std::size_t i = 0; i < scenario.mesh.axes.size(); ++i)
     text += fmt::format("{}{} {} on {}", text.empty() ? "" : "; ", scenario.mesh.axes[i].name,
-                        scenario.mesh.axes[i].size, podsim::describe(scenario.placement[i]));
+                        scenario.mesh.axes[i].size, podsim::describe(scenario.placement[i], scenario.machine));
   return fmt::format("{}; sharding {}", text, scenario.sharding.name);
 }
 
@@ -22,10 +22,11 @@ std::string mesh_text(const Scenario& scenario)
 std::vector<const PointwiseKind*> kinds_of(const Program& program)
 {
   std::vector<const PointwiseKind*> kinds;
-  for (const Block& block : program.blocks)
-    for (const Operation& operation : block.operations)
-      if (operation.pointwise && std::find(kinds.begin(), kinds.end(), operation.pointwise) == kinds.end())
-        kinds.push_back(operation.pointwise);
+  for (const StageProgram& stage : program.programs)
+    for (const Block& block : stage.blocks)
+      for (const Operation& operation : block.operations)
+        if (operation.pointwise && std::find(kinds.begin(), kinds.end(), operation.pointwise) == kinds.end())
+          kinds.push_back(operation.pointwise);
   return kinds;
 }
 
@@ -45,7 +46,8 @@ std::string remedies(const Prepared& prepared)
   for (std::int64_t divisor = 2; divisor <= 8 && found.empty(); divisor *= 2) {
     const std::int64_t batch = prepared.scenario.workload.batch / divisor;
     const AxisMask split     = prepared.scenario.sharding.compute[static_cast<std::size_t>(Dim::batch)];
-    if (batch == 0 || batch % prepared.scenario.mesh.size(split) != 0)
+    const std::int64_t parts = prepared.scenario.mesh.size(split) * prepared.scenario.pipeline.micro_batches;
+    if (batch == 0 || batch % parts != 0)
       break;
     Scenario smaller       = prepared.scenario;
     smaller.workload.batch = batch;
@@ -60,35 +62,55 @@ std::string remedies(const Prepared& prepared)
 
 MultiAxis multi_axis(const Scenario& scenario)
 {
-  return scenario.software.concurrent_axes ? MultiAxis::concurrent : MultiAxis::sequential;
+  switch (scenario.software.multi_axis) {
+  case MultiAxisUse::sequential:
+    return MultiAxis::sequential;
+  case MultiAxisUse::concurrent:
+    return MultiAxis::concurrent;
+  case MultiAxisUse::pipelined:
+    return MultiAxis::pipelined;
+  }
+  return MultiAxis::sequential;
 }
 
 Prepared prepare(Scenario scenario)
 {
   const Workload& work = scenario.workload;
   const double tokens  = static_cast<double>(work.batch) * static_cast<double>(work.sequence);
-  Program program = training_step(forward_pass(scenario.model, work.batch, work.sequence, scenario.software.precision),
-                                  work.remat, work.optimizer, scenario.software.precision, tokens);
-  ShardedProgram sharded =
-      partition(program, scenario.mesh, scenario.sharding, scenario.deferred, scenario.software.overlap);
+  Program program      = training_step(forward_pass(scenario.model, work.batch / scenario.pipeline.micro_batches,
+                                                    work.sequence, scenario.software.precision),
+                                       work.remat, work.optimizer, scenario.software.precision, scenario.pipeline, tokens);
+  ShardedProgram sharded = partition(program, scenario.mesh, scenario.sharding, scenario.software.compilation);
   return {std::move(scenario), std::move(program), std::move(sharded)};
+}
+
+TimedProgram timed_program(const Prepared& prepared, Granularity granularity)
+{
+  const Scenario& s = prepared.scenario;
+  return time_program(prepared.sharded, s.machine, s.placement, multi_axis(s), granularity);
 }
 
 Seconds serial_time(const Prepared& prepared)
 {
   const Machine& machine = prepared.scenario.machine;
-  Seconds sum;
-  for (const DeviceBlock& block : prepared.sharded.programs.front().blocks)
-    for (const DeviceOperation& op : block.operations) {
-      BytesPerSecond link = machine.ici.effective();
-      for (std::size_t axis = 0; axis < prepared.scenario.placement.size(); ++axis)
-        if ((op.collective.axes >> axis & 1U) && prepared.scenario.placement[axis].on_dcn)
-          link = std::min(link, machine.host.nic_bandwidth / static_cast<double>(machine.chips_per_host()));
-      const bool collective = op.kind == DeviceOperation::Kind::collective;
-      const Seconds once    = collective ? op.collective.full / link : operation_time(op.work, machine.chip).total();
-      sum += once * static_cast<double>(block.count);
-    }
-  return sum;
+  BytesPerSecond slowest = machine.host.nic_bandwidth / static_cast<double>(machine.devices_per_host());
+  for (const LatticeAxis& axis : machine.lattice.axes)
+    if (axis.kind != AxisKind::dcn)
+      slowest = std::min(slowest, machine.wire(static_cast<std::size_t>(&axis - machine.lattice.axes.data())).effective());
+  Seconds longest;
+  for (std::size_t stage = 0; stage < prepared.sharded.stages.size(); ++stage) {
+    Seconds sum;
+    for (const Step& step : prepared.sharded.stages[stage].steps)
+      for (const DeviceOperation& op :
+           prepared.sharded.program_of(stage).blocks[static_cast<std::size_t>(step.block)].operations) {
+        const bool compute = op.kind == DeviceOperation::Kind::compute;
+        const Seconds once =
+            compute ? operation_time(op.work, machine.chip).total() : (op.collective.full + op.transfer) / slowest;
+        sum += once * static_cast<double>(step.count);
+      }
+    longest = std::max(longest, sum);
+  }
+  return longest;
 }
 
 Result describe(const Prepared& prepared)
@@ -102,8 +124,7 @@ Result describe(const Prepared& prepared)
                   s.model.encoder ? "encoder" : "decoder", prepared.program.model.parameters / 1e9, s.workload.batch,
                   s.workload.sequence, s.workload.optimizer.name, s.workload.remat_name);
   result.machine =
-      fmt::format("{} {} chips, {} pod{} of {}; {}", s.machine.devices(), s.machine.chip.name, s.machine.pods,
-                  s.machine.pods == 1 ? "" : "s", fmt::join(s.machine.torus.shape, "x"), s.software.name);
+      fmt::format("{} {} chips, {}; {}", s.machine.chips(), s.machine.chip.name, s.machine.shape(), s.software.name);
   result.mesh      = mesh_text(s);
   result.capacity  = s.machine.chip.hbm_capacity;
   result.memory    = memory(prepared.sharded);
@@ -136,8 +157,9 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
     return result;
   const Scenario& s  = prepared.scenario;
   const auto started = std::chrono::steady_clock::now();
-  const Trace trace  = simulate(prepared.sharded, s.machine, s.placement, multi_axis(s), options);
-  result.metrics     = measure(prepared.program, prepared.sharded, s.machine, s.placement, multi_axis(s), trace);
+  const TimedProgram timed = timed_program(prepared, options.granularity);
+  const Trace trace        = simulate(prepared.sharded, timed, s.machine, s.placement, options);
+  result.metrics           = measure(prepared.program, prepared.sharded, timed, s.machine, s.placement, trace);
   result.simulation  = {.devices     = s.machine.devices(),
                         .classes     = trace.simulated_classes,
                         .activities  = trace.activities,

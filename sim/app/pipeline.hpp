@@ -15,6 +15,7 @@ struct Prepared {
 
 Prepared prepare(Scenario scenario);
 MultiAxis multi_axis(const Scenario& scenario);
+TimedProgram timed_program(const Prepared& prepared, Granularity granularity);
 
 // About the time of a step in which nothing overlaps; and what the simulator's clock can hold of it (2^53 ticks,
 // sim/engine/ticks.hpp). A step beyond that is the work of a slip in the input.

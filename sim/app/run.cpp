@@ -61,11 +61,10 @@ void announce_if_long(const Prepared& prepared, const SimulationOptions& options
 {
   const Scenario& s      = prepared.scenario;
   const Seconds estimate = explicit_estimate(
-      prepared.sharded, time_program(prepared.sharded, s.machine, s.placement, multi_axis(s), options.granularity),
-      s.machine);
+      prepared.sharded, timed_program(prepared, options.granularity), s.machine);
   const double minutes = estimate.value() / 60;
   if (estimate > Seconds(5))
-    complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.devices(),
+    complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.chips(),
                          minutes < 2      ? fmt::format("{:.0f} s", estimate.value())
                          : minutes < 180  ? fmt::format("{:.0f} min", minutes)
                          : minutes < 2880 ? fmt::format("{:.0f} h", minutes / 60)

@@ -40,12 +40,12 @@ Overview overview(const Prepared& prepared)
   Overview result{describe(prepared),
                   prepared.program.model,
                   flops_per_token(prepared.program),
-                  fold(s.machine, s.placement).classes,
+                  fold(s.machine, s.placement, prepared.sharded.pipeline).classes,
                   {},
                   {}};
   if (serial_time(prepared) > longest_step) // beyond the clock that collectives are timed with
     return result;
-  for (const DeviceBlock& block : prepared.sharded.programs.front().blocks) {
+  for (const DeviceBlock& block : prepared.sharded.program_of(0).blocks) {
     BlockRow& row = result.blocks.emplace_back(BlockRow{block.name, block.count, {}});
     for (const DeviceOperation& op : block.operations)
       if (op.kind == DeviceOperation::Kind::collective) {

@@ -7,7 +7,9 @@
 // step takes the hop latency plus chunk over link bandwidth:
 //     ring  T = floor(n/2) hop + (n-1)/2 c/B          line  T = (n-1) (hop + c/B)
 // Over several torus axes it goes axis by axis, with the shards that the axes before have gathered. An
-// all-reduce is a reduce-scatter, then an all-gather. Across pods it is a one-way ring over the hosts' NICs.
+// all-reduce is a reduce-scatter, then an all-gather. Behind a switch (cores, NVLink) and across pods, over the
+// hosts' NICs, it is a one-way ring of n-1 steps:
+//     T = (n-1) (latency + c/B)
 
 #include "sim/engine/ticks.hpp"
 #include "sim/sharding/collective.hpp"
@@ -17,26 +19,30 @@
 
 namespace podsim {
 
-// What a collective over several torus axes does with their links: one axis after the other, or the data in
-// as many parts as there are axes, each part starting on another axis.
-enum class MultiAxis : std::uint8_t { sequential, concurrent };
+// What a collective over several axes does with their links: one axis after the other; the data in as many parts as
+// there are torus axes, each part starting on another axis; or, as NCCL's rings through nodes, all axes at once, the
+// chunks of one following those of the other: then the slowest axis sets the pace, and the latencies add up.
+enum class MultiAxis : std::uint8_t { sequential, concurrent, pipelined };
 
 // One ring (or line) of one part of a collective.
 struct RingPhase {
   CollectiveKind kind = CollectiveKind::all_gather; // never all_reduce
-  bool dcn            = false;
-  TorusFactor factor{}; // of an ICI phase
+  AxisKind link       = AxisKind::ici;
+  AxisFactor factor{};
   std::int64_t length = 1;
   Bytes chunk;
   Ticks step         = 0; // transmission of a chunk at the full rate of its link
   Ticks last_step    = 0; // of the last chunk a device sends
   Ticks latency      = 0;
-  Ticks crowded_step = 0; // DCN: transmission when all chips of the host send at once
+  Ticks crowded_step = 0; // DCN: transmission when all devices of the host send at once
+
+  bool one_way() const { return link != AxisKind::ici; }
 };
 
 using PlanPart = std::vector<RingPhase>; // one after the other
 struct Plan {
   std::vector<PlanPart> parts; // at once
+  bool pipelined = false;      // the phases of the part overlap: one event, never chunk by chunk
 };
 
 Plan plan(const Collective& collective, const Machine& machine, const Placement& placement, MultiAxis multi_axis);
@@ -61,6 +67,9 @@ struct Traffic {
   Ticks busy = 0;
 };
 Traffic traffic(const RingPhase& phase, const Machine& machine);
+
+// How long a device's transmission to its neighbour on a factor takes, on a link of its own and without latency.
+Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor);
 
 bool shares_links_with_itself(const Plan& plan, const Machine& machine);
 

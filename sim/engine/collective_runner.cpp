@@ -5,9 +5,10 @@
 namespace podsim {
 
 CollectiveRunner::CollectiveRunner(SimgridEngine& engine, const std::vector<Processor>& processors,
-                                   const Machine& machine, const Placement& placement, const DeviceClasses& partition)
+                                   const Machine& machine, const Placement& placement, const DeviceClasses& partition,
+                                   Network& network)
     : engine_(engine), processors_(processors), machine_(machine), placement_(placement), partition_(partition),
-      network_(engine, machine, placement, partition), active_(partition.classes.size())
+      network_(network), active_(partition.classes.size())
 {
 }
 
@@ -38,6 +39,12 @@ void CollectiveRunner::arrive(int device_class, std::int32_t slot, const TimedOp
                   {event_token, classes.front(), slot, static_cast<std::int32_t>(axes), 0});
 }
 
+bool CollectiveRunner::is_alone(int device_class, AxisMask axes)
+{
+  const Groups& all = whole_groups(axes);
+  return all.classes[static_cast<std::size_t>(all.group_of[static_cast<std::size_t>(device_class)])].size() == 1;
+}
+
 void CollectiveRunner::on_end(const Token& token)
 {
   if (token.kind == event_token) {
@@ -53,7 +60,7 @@ void CollectiveRunner::on_end(const Token& token)
   if (--sender.parts[part].in_flight[direction] > 0)
     return;
   ++sender.parts[part].sent[direction];
-  const std::vector<int>& receivers = network_.receivers(phase(sender, part), token.device_class, token.direction);
+  const std::vector<int>& receivers = network_.receivers(phase(sender, part).factor, token.device_class, token.direction);
   for (const int receiver : receivers)
     ++active(receiver, token.slot).parts[part].received[direction];
   send_next(sender, part, token.direction);
@@ -103,7 +110,7 @@ void CollectiveRunner::arrive_at_phase(int device_class, std::int32_t slot, std:
   constexpr std::size_t most_phases = 64;
   const Active& own                 = active(device_class, slot);
   const std::size_t index           = own.parts[part].phase;
-  const Groups& rings               = network_.rings(phase(own, part));
+  const Groups& rings               = network_.rings(phase(own, part).factor);
   const int ring                    = rings.group_of[static_cast<std::size_t>(device_class)];
   if (!last_to_arrive(1 + part * most_phases + index, rings, ring, slot))
     return;
@@ -123,7 +130,7 @@ void CollectiveRunner::send_next(Active& on, std::size_t part, int direction)
   Part& state             = on.parts[part];
   const RingPhase& ring   = phase(on, part);
   const auto d            = static_cast<std::size_t>(direction);
-  const std::int64_t at   = network_.position(ring, on.device_class);
+  const std::int64_t at   = network_.position(ring.factor, on.device_class);
   const int sign          = direction == 0 ? 1 : -1;
   const std::int64_t send = state.sent[d];
   const std::int64_t all  = sends(ring, at, sign);
@@ -131,9 +138,9 @@ void CollectiveRunner::send_next(Active& on, std::size_t part, int direction)
       state.received[d] < receives_before(ring, at, sign, send))
     return;
   ++state.started[d];
-  state.in_flight[d] = network_.transfers(ring, on.device_class);
-  const bool last    = send >= all - (ring.dcn ? 1 : ring.factor.stride);
-  network_.send(ring, on.device_class, direction, last ? ring.last_step : ring.step,
+  state.in_flight[d] = network_.transfers(ring.factor, on.device_class);
+  const bool last    = send >= all - (ring.one_way() ? 1 : ring.factor.stride);
+  network_.send(ring.factor, on.device_class, direction, last ? ring.last_step : ring.step,
                 {chunk_token, on.device_class, on.slot, static_cast<std::int32_t>(part), direction});
 }
 
@@ -143,7 +150,7 @@ void CollectiveRunner::finish_phase(int device_class, std::int32_t slot, std::si
   Active& on            = active(device_class, slot);
   Part& state           = on.parts[part];
   const RingPhase& ring = phase(on, part);
-  const std::int64_t at = network_.position(ring, device_class);
+  const std::int64_t at = network_.position(ring.factor, device_class);
   for (std::size_t d = 0; d < 2; ++d) {
     const int sign = d == 0 ? 1 : -1;
     if (state.sent[d] < sends(ring, at, sign) || state.received[d] < receives(ring, at, sign))

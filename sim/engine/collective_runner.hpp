@@ -18,11 +18,14 @@ public:
   using Listener = std::function<void(int device_class, std::int32_t slot)>;
 
   CollectiveRunner(SimgridEngine& engine, const std::vector<Processor>& processors, const Machine& machine,
-                   const Placement& placement, const DeviceClasses& partition);
+                   const Placement& placement, const DeviceClasses& partition, Network& network);
   void listen(Listener started, Listener ended);
 
   // A device class has reached the collective. `operation` must outlive the run.
   void arrive(int device_class, std::int32_t slot, const TimedOperation& operation, AxisMask axes);
+
+  // The groups over these axes that the class belongs to have no member of another class.
+  bool is_alone(int device_class, AxisMask axes);
 
   // Activities that ended: their tokens are of these kinds.
   static constexpr std::int32_t event_token = 1, chunk_token = 2;
@@ -56,7 +59,7 @@ private:
   const Machine& machine_;
   const Placement& placement_;
   const DeviceClasses& partition_;
-  Network network_;
+  Network& network_;
   Listener started_, ended_;
   std::map<AxisMask, Groups> whole_groups_;
   std::map<std::array<std::int64_t, 3>, std::size_t> arrived_; // barrier, group, slot -> members

@@ -9,17 +9,15 @@ namespace podsim {
 namespace {
 
 // First coordinate and number of coordinates of the line or segment through a device.
-std::pair<std::int64_t, std::int64_t> line(const TorusFactor& factor, std::int64_t device, const Machine& machine)
+std::pair<std::int64_t, std::int64_t> line(const AxisFactor& factor, std::int64_t device, const Machine& machine)
 {
   const std::int64_t extent = factor.length * factor.stride;
-  const std::int64_t at     = machine.torus.coordinate(machine.chip_of(device), factor.axis);
-  return {at / extent * extent, extent};
+  return {machine.lattice.coordinate(device, factor.axis) / extent * extent, extent};
 }
 
-std::int64_t device_at(std::int64_t device, std::size_t axis, std::int64_t coordinate, const Machine& machine)
+bool relays(const AxisFactor& factor, const Machine& machine)
 {
-  return machine.pod_of(device) * machine.torus.chips() +
-         machine.torus.moved(machine.chip_of(device), axis, coordinate);
+  return machine.lattice.axes[factor.axis].kind == AxisKind::ici;
 }
 
 // Colours made dense, in order of first appearance, so that they do not depend on anything else.
@@ -47,45 +45,51 @@ DeviceClasses to_device_classes(std::vector<int> colours, int count)
 
 } // namespace
 
-std::int64_t position(const TorusFactor& factor, std::int64_t device, const Machine& machine)
-{
-  return (machine.torus.coordinate(machine.chip_of(device), factor.axis) / factor.stride) % factor.length;
-}
-
-std::int64_t neighbour(const TorusFactor& factor, std::int64_t device, int direction, const Machine& machine)
+std::int64_t neighbour(const AxisFactor& factor, std::int64_t device, int direction, const Machine& machine)
 {
   const auto [first, extent] = line(factor, device, machine);
-  std::int64_t to            = machine.torus.coordinate(machine.chip_of(device), factor.axis) - first + direction;
+  const std::int64_t step    = relays(factor, machine) ? 1 : factor.stride;
+  std::int64_t to            = machine.lattice.coordinate(device, factor.axis) - first + direction * step;
   if (factor.closed)
     to = (to + extent) % extent;
-  return to < 0 || to >= extent ? -1 : device_at(device, factor.axis, first + to, machine);
+  return to < 0 || to >= extent ? -1 : machine.lattice.moved(device, factor.axis, first + to);
+}
+
+std::int64_t neighbour(const AxisPlacement& placement, std::int64_t device, int direction, const Machine& machine)
+{
+  for (const AxisFactor& factor : placement) {
+    const std::int64_t at   = position(factor, device, machine.lattice);
+    const std::int64_t to   = (at + direction + factor.length) % factor.length;
+    const std::int64_t from = machine.lattice.coordinate(device, factor.axis);
+    device                  = machine.lattice.moved(device, factor.axis, from + (to - at) * factor.stride);
+    if (to == at + direction)
+      break; // no carry to the next factor
+  }
+  return device;
 }
 
 std::vector<std::int64_t> members(const Span& span, std::int64_t device, const Machine& machine)
 {
   std::vector<std::int64_t> all{device};
   if (span.host) {
+    const std::int64_t pods = machine.devices_per_pod();
     all.clear();
-    const std::int64_t pod = machine.pod_of(device) * machine.torus.chips();
-    for (std::int64_t chip = 0; chip < machine.torus.chips(); ++chip)
-      if (machine.host_of(pod + chip) == machine.host_of(device))
-        all.push_back(pod + chip);
+    for (std::int64_t other = device / pods * pods; other < (device / pods + 1) * pods; ++other)
+      if (machine.host_of(other) == machine.host_of(device))
+        all.push_back(other);
     return all;
   }
-  for (const TorusFactor& factor : span.factors) {
+  for (const AxisFactor& factor : span.factors) {
     std::vector<std::int64_t> more;
     for (const std::int64_t from : all) {
       const auto [first, extent] = line(factor, from, machine);
-      for (std::int64_t i = 0; i < extent; ++i)
-        more.push_back(device_at(from, factor.axis, first + i, machine));
+      const std::int64_t step    = relays(factor, machine) ? 1 : factor.stride;
+      const std::int64_t offset  = relays(factor, machine)
+                                       ? 0
+                                       : (machine.lattice.coordinate(from, factor.axis) - first) % factor.stride;
+      for (std::int64_t i = offset; i < extent; i += step)
+        more.push_back(machine.lattice.moved(from, factor.axis, first + i));
     }
-    all = std::move(more);
-  }
-  if (span.pods) {
-    std::vector<std::int64_t> more;
-    for (const std::int64_t from : all)
-      for (std::int64_t pod = 0; pod < machine.pods; ++pod)
-        more.push_back(pod * machine.torus.chips() + machine.chip_of(from));
     all = std::move(more);
   }
   std::sort(all.begin(), all.end());
@@ -96,32 +100,33 @@ std::vector<std::int64_t> members(const Span& span, std::int64_t device, const M
 Span span_of(AxisMask axes, const Placement& placement)
 {
   Span span;
-  for (std::size_t i = 0; i < placement.size(); ++i) {
-    if (!(axes >> i & 1U))
-      continue;
-    span.pods = span.pods || placement[i].on_dcn;
-    span.factors.insert(span.factors.end(), placement[i].factors.begin(), placement[i].factors.end());
-  }
+  for (std::size_t i = 0; i < placement.size(); ++i)
+    if (axes >> i & 1U)
+      span.factors.insert(span.factors.end(), placement[i].begin(), placement[i].end());
   return span;
 }
 
-DeviceClasses fold(const Machine& machine, const Placement& placement)
+DeviceClasses fold(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline)
 {
   const auto devices = static_cast<std::size_t>(machine.devices());
   std::vector<std::vector<std::int64_t>> first(devices);
   std::vector<Span> spans;
-  for (const AxisPlacement& axis : placement) {
-    if (axis.on_dcn) {
-      spans.push_back({{}, true, false});
-      spans.push_back({{}, false, true});
-    }
-    for (const TorusFactor& factor : axis.factors) {
-      spans.push_back({{factor}, false, false});
+  const auto tell_apart = [&](const auto& place) {
+    for (std::size_t device = 0; device < devices; ++device)
+      first[device].push_back(position(place, static_cast<std::int64_t>(device), machine.lattice));
+  };
+  bool dcn = false;
+  for (const AxisPlacement& axis : placement)
+    for (const AxisFactor& factor : axis) {
+      spans.push_back({{factor}, false});
+      dcn = dcn || machine.lattice.axes[factor.axis].kind == AxisKind::dcn;
       if (!factor.closed)
-        for (std::size_t device = 0; device < devices; ++device)
-          first[device].push_back(position(factor, static_cast<std::int64_t>(device), machine));
+        tell_apart(factor);
     }
-  }
+  if (dcn && machine.devices_per_host() > 1)
+    spans.push_back({{}, true});
+  if (pipeline)
+    tell_apart(placement[*pipeline]);
   int count                = 0;
   std::vector<int> colours = numbered(first, count);
   for (int before = 0; count > 1 && before != count;) { // one colour cannot be refined

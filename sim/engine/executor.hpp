@@ -6,6 +6,9 @@
 // operands (a gather of stored weights) enters the queue when the stream begins the iteration
 // `prefetch_iterations` before its own. An operation waits for the asynchronous collectives it needs; the block
 // that updates the weights waits for all of them.
+//
+// A send hands its data to the network and holds the stream only where transfers block; a receive waits for the data.
+// Consecutive operations between which nothing can happen are one activity and one record.
 
 #include "sim/engine/equivalence.hpp"
 #include "sim/engine/timed_program.hpp"

@@ -155,11 +155,10 @@ template <class Work> std::string in_child(const Work& work)
 
 } // namespace
 
-Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
-               const SimulationOptions& options)
+Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
+               const Placement& placement, const SimulationOptions& options)
 {
-  const TimedProgram timed      = time_program(program, machine, placement, multi_axis, options.granularity);
-  const DeviceClasses classes   = fold(machine, placement);
+  const DeviceClasses classes   = fold(machine, placement, program.pipeline);
   const DeviceClasses partition = options.explicit_devices ? one_class_each(machine) : classes;
   std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold
   for (const DeviceClass& own : classes.classes)
@@ -168,6 +167,10 @@ Trace simulate(const ShardedProgram& program, const Machine& machine, const Plac
     return to_bytes(execute({program, timed, machine, placement, partition, recorded, options.progress}));
   }));
   trace.classes = classes.classes;
+  for (const DeviceClass& own : classes.classes)
+    trace.stages.push_back(program.pipeline ? static_cast<std::size_t>(position(placement[*program.pipeline],
+                                                                                own.representative, machine.lattice))
+                                            : 0);
   return trace;
 }
 

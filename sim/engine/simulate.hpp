@@ -17,8 +17,8 @@ struct SimulationOptions {
 };
 
 // Throws Interrupted if a SIGINT ended the child, std::logic_error if it failed.
-Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
-               const SimulationOptions& options);
+Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
+               const Placement& placement, const SimulationOptions& options);
 
 struct Interrupted {};
 

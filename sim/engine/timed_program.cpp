@@ -6,13 +6,13 @@
 namespace podsim {
 namespace {
 
-// The kinds of links that a plan uses: a bit for each torus axis and one for the DCN.
+// The links that a plan uses: a bit for each axis of the lattice.
 std::uint32_t links_used(const Plan& plan)
 {
   std::uint32_t axes = 0;
   for (const PlanPart& part : plan.parts)
     for (const RingPhase& phase : part)
-      axes |= phase.dcn ? 1U << 31U : 1U << phase.factor.axis;
+      axes |= 1U << phase.factor.axis;
   return axes;
 }
 
@@ -22,8 +22,8 @@ struct Place {
 
 class Granulation {
 public:
-  Granulation(const ShardedProgram& program, TimedProgram& timed, const Machine& machine)
-      : program_(program), blocks_(program.programs.front().blocks), timed_(timed), machine_(machine)
+  Granulation(const ShardedProgram& whole, const DeviceProgram& program, TimedBlocks& timed, const Machine& machine)
+      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine)
   {
   }
 
@@ -39,8 +39,10 @@ public:
       own.chunked         = own.chunked || shares_links_with_itself(own.plan, machine_);
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
-        if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j]))
-          own.chunked = other.chunked = true;
+        if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j])) {
+          own.chunked   = !own.plan.pipelined;
+          other.chunked = !other.plan.pipelined;
+        }
       }
     }
   }
@@ -55,7 +57,7 @@ private:
   // One that runs beyond its own iteration: gathered ahead, or read by later blocks only.
   bool roams(const DeviceOperation& op) const
   {
-    return op.asynchronous && (!op.needs.empty() || program_.prefetch_iterations > 0);
+    return op.asynchronous && (!op.needs.empty() || whole_.prefetch_iterations > 0);
   }
 
   bool may_meet(const Place& a, const Place& b) const
@@ -75,9 +77,9 @@ private:
     return !edge(a.operation, b.operation, reachable).second && !edge(b.operation, a.operation, reachable).second;
   }
 
-  const ShardedProgram& program_;
+  const ShardedProgram& whole_;
   const std::vector<DeviceBlock>& blocks_;
-  TimedProgram& timed_;
+  TimedBlocks& timed_;
   const Machine& machine_;
 };
 
@@ -97,32 +99,72 @@ TimedProgram time_program(const ShardedProgram& program, const Machine& machine,
                           MultiAxis multi_axis, Granularity granularity)
 {
   TimedProgram timed;
-  for (const DeviceBlock& block : program.programs.front().blocks) {
-    std::vector<TimedOperation>& operations = timed.emplace_back();
-    for (const DeviceOperation& op : block.operations) {
-      TimedOperation& own = operations.emplace_back();
-      if (op.kind == DeviceOperation::Kind::compute) {
-        own.duration = to_ticks(operation_time(op.work, machine.chip).total());
-        continue;
+  for (const DeviceProgram& device : program.programs) {
+    TimedBlocks& blocks = timed.emplace_back();
+    for (const DeviceBlock& block : device.blocks) {
+      std::vector<TimedOperation>& operations = blocks.emplace_back();
+      for (const DeviceOperation& op : block.operations) {
+        TimedOperation& own = operations.emplace_back();
+        if (op.kind == DeviceOperation::Kind::compute) {
+          const Seconds time = operation_time(op.work, machine.chip).total();
+          own.duration       = time > Seconds(0) ? to_ticks(time) : 0; // one that was fused into its neighbour takes none
+        } else if (op.kind == DeviceOperation::Kind::collective) {
+          own.plan     = plan(op.collective, machine, placement, multi_axis);
+          own.duration = std::max<Ticks>(duration(own.plan), 1);
+          own.chunked  = granularity == Granularity::chunk && !own.plan.pipelined;
+        } else {
+          own.duration = transfer_time(op.transfer, machine, stage_factor(program, placement));
+        }
       }
-      own.plan     = plan(op.collective, machine, placement, multi_axis);
-      own.duration = std::max<Ticks>(duration(own.plan), 1);
-      own.chunked  = granularity == Granularity::chunk;
     }
+    if (granularity == Granularity::automatic)
+      Granulation(program, device, blocks, machine).decide();
   }
-  if (granularity == Granularity::automatic)
-    Granulation(program, timed, machine).decide();
   return timed;
+}
+
+AxisFactor stage_factor(const ShardedProgram& program, const Placement& placement)
+{
+  const AxisPlacement& stages = placement[program.pipeline.value()];
+  return *std::max_element(stages.begin(), stages.end(),
+                           [](const AxisFactor& a, const AxisFactor& b) { return a.length < b.length; });
+}
+
+std::vector<TraceRecord> split(const TraceRecord& record, const DeviceProgram& program, const Stage& stage,
+                               const TimedBlocks& timed)
+{
+  if (record.operations == 1)
+    return {record};
+  std::vector<TraceRecord> all;
+  const auto block = static_cast<std::size_t>(stage.steps[static_cast<std::size_t>(record.step)].block);
+  const auto size  = static_cast<std::int32_t>(program.blocks[block].operations.size());
+  TraceRecord one  = record;
+  one.operations   = 1;
+  double at        = record.start.value() * ticks_per_second;
+  for (std::int32_t i = 0; i < record.operations; ++i) {
+    const std::int32_t place = record.operation + i;
+    one.iteration            = record.iteration + place / size;
+    one.operation            = place % size;
+    one.start                = to_seconds(at);
+    at += static_cast<double>(timed[block][static_cast<std::size_t>(one.operation)].duration);
+    one.end = to_seconds(at);
+    if (i > 0) {
+      one.ready      = one.start;
+      one.waited_for = 0;
+    }
+    all.push_back(one);
+  }
+  return all;
 }
 
 double activities_per_device(const ShardedProgram& program, const TimedProgram& timed)
 {
-  double sum         = 0;
-  const auto& blocks = program.programs.front().blocks;
-  for (std::size_t b = 0; b < blocks.size(); ++b)
-    for (const TimedOperation& operation : timed[b])
-      sum += static_cast<double>(blocks[b].count) * (operation.chunked ? activities(operation.plan) : 1);
-  return sum;
+  double sum = 0;
+  for (const Stage& stage : program.stages)
+    for (const Step& step : stage.steps)
+      for (const TimedOperation& operation : timed[stage.program][static_cast<std::size_t>(step.block)])
+        sum += step.count * (operation.chunked ? activities(operation.plan) : 1);
+  return sum / static_cast<double>(program.stages.size());
 }
 
 } // namespace podsim

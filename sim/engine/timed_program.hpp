@@ -15,12 +15,20 @@ struct TimedOperation {
   Plan plan;          // of a collective
   bool chunked = false;
 };
-using TimedProgram = std::vector<std::vector<TimedOperation>>; // by block and operation
+using TimedBlocks  = std::vector<std::vector<TimedOperation>>; // by block and operation
+using TimedProgram = std::vector<TimedBlocks>;                 // of each program
 
 // With Granularity::automatic a collective goes by chunks if it may meet another on a link: both use the same torus
-// axis and neither must precede the other, or it shares links with itself.
+// axis and neither must precede the other, or it shares links with itself. One whose phases are pipelined never does.
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
                           MultiAxis multi_axis, Granularity granularity);
+
+// The factor along which pipeline stages send to each other: the only one of their mesh axis that is longer than 1.
+AxisFactor stage_factor(const ShardedProgram& program, const Placement& placement);
+
+// The record of a run of operations as one of each, in their order.
+std::vector<TraceRecord> split(const TraceRecord& record, const DeviceProgram& program, const Stage& stage,
+                               const TimedBlocks& timed);
 
 // How many activities one device takes in a step, for an estimate of the time that a simulation will need.
 double activities_per_device(const ShardedProgram& program, const TimedProgram& timed);

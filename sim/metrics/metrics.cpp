@@ -2,119 +2,195 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace podsim {
 namespace {
 
-AxisMask dcn_axes(AxisMask axes, const Placement& placement)
+std::string link_name(const LatticeAxis& axis)
 {
-  AxisMask dcn = 0;
-  for (std::size_t axis = 0; axis < placement.size(); ++axis)
-    if (placement[axis].on_dcn)
-      dcn |= axes & (AxisMask{1} << axis);
-  return dcn;
+  return axis.kind == AxisKind::ici ? "ici" : axis.name;
 }
 
-// The share of a collective's time that its phases between pods take.
-double dcn_share(const Collective& collective, const Machine& machine, const Placement& placement)
+// The mesh axes among `axes` that lie, in part at least, on links of this name.
+AxisMask axes_on(const std::string& link, AxisMask axes, const Placement& placement, const Machine& machine)
 {
-  Ticks dcn = 0;
-  Ticks all = 0;
-  for (const PlanPart& part : plan(collective, machine, placement, MultiAxis::sequential).parts)
+  AxisMask found = 0;
+  for (std::size_t axis = 0; axis < placement.size(); ++axis)
+    for (const AxisFactor& factor : placement[axis])
+      if ((axes >> axis & 1U) && factor.length > 1 && link_name(machine.lattice.axes[factor.axis]) == link)
+        found |= AxisMask{1} << axis;
+  return found;
+}
+
+// The share of a collective's time that its phases on each kind of link take.
+std::vector<std::pair<std::string, double>> link_shares(const Plan& plan, const Machine& machine)
+{
+  std::vector<std::pair<std::string, double>> shares;
+  double all = 0;
+  for (const PlanPart& part : plan.parts)
     for (const RingPhase& phase : part) {
-      all += duration(phase);
-      dcn += phase.dcn ? duration(phase) : 0;
+      const std::string link = link_name(machine.lattice.axes[phase.factor.axis]);
+      const auto own         = static_cast<double>(duration(phase));
+      auto known = std::find_if(shares.begin(), shares.end(), [&](const auto& row) { return row.first == link; });
+      if (known == shares.end())
+        known = shares.insert(shares.end(), {link, 0.0});
+      known->second += own;
+      all += own;
     }
-  return all > 0 ? static_cast<double>(dcn) / static_cast<double>(all) : 0;
+  for (auto& [link, share] : shares)
+    share /= all;
+  return shares;
 }
 
 // Sums by name, kept in the order in which a report shows them.
 class Account {
 public:
-  Account(const ShardedProgram& program, const Machine& machine, const Placement& placement)
-      : program_(program), machine_(machine), placement_(placement)
+  Account(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine, const Placement& placement)
+      : program_(program), timed_(timed), machine_(machine), placement_(placement)
   {
-  }
-
-  Breakdown of(const Trace& trace, int device_class)
-  {
-    sums_.clear();
     for (const char* name : {"matrix_unit", "hbm", "vector_unit", "overhead"})
       slot(name);
     for (std::size_t axis = 0; axis < placement_.size(); ++axis)
       slot(exposed(AxisMask{1} << axis));
-    Seconds last;
-    for (const TraceRecord& record : trace.records) {
-      const DeviceOperation& operation = operation_of(record);
-      if (record.device_class != device_class || operation.asynchronous)
-        continue;
-      if (record.start > record.ready)
-        slot(record.waited_for != 0 ? exposed(record.waited_for) : "idle") += record.start - record.ready;
-      spend(operation, record.end - record.start);
-      last = record.end;
+    for (const TimedBlocks& blocks : timed) {
+      std::vector<std::vector<Spending>>& program_spending = spending_.emplace_back();
+      const DeviceProgram& device                          = program.programs[spending_.size() - 1];
+      for (std::size_t b = 0; b < blocks.size(); ++b) {
+        std::vector<Spending>& row = program_spending.emplace_back();
+        for (std::size_t o = 0; o < blocks[b].size(); ++o)
+          row.push_back(spending(device.blocks[b].operations[o], blocks[b][o]));
+      }
     }
-    slot("optimizer");
-    slot("idle") += trace.end - last;
-    Breakdown ordered = sums_;
-    std::stable_sort(ordered.begin(), ordered.end(),
-                     [](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
-    return ordered;
   }
 
-  const DeviceOperation& operation_of(const TraceRecord& record) const
+  // Of all classes of the trace.
+  std::vector<Breakdown> breakdowns(const Trace& trace)
   {
-    return program_.programs.front()
-        .blocks[static_cast<std::size_t>(record.block)]
-        .operations[static_cast<std::size_t>(record.operation)];
+    struct Sums {
+      std::vector<double> by_slot;
+      Seconds last;
+    };
+    std::vector<Sums> all(trace.classes.size());
+    for (const TraceRecord& record : trace.records) {
+      Sums& own                = all[static_cast<std::size_t>(record.device_class)];
+      const Stage& stage       = program_.stages[trace.stages[static_cast<std::size_t>(record.device_class)]];
+      const auto block         = static_cast<std::size_t>(stage.steps[static_cast<std::size_t>(record.step)].block);
+      const auto& operations   = program_.programs[stage.program].blocks[block].operations;
+      const DeviceOperation& first = operations[static_cast<std::size_t>(record.operation)];
+      const auto add           = [&](std::size_t name, Seconds time) {
+        if (own.by_slot.size() <= name)
+          own.by_slot.resize(name + 1);
+        own.by_slot[name] += time.value();
+      };
+      if (first.asynchronous)
+        continue;
+      if (record.start > record.ready)
+        add(record.waited_for != 0 ? slot(exposed(record.waited_for)) : slot("idle"), record.start - record.ready);
+      own.last = record.end;
+      if (record.operations == 1) {
+        const Spending& each = spending_[stage.program][block][static_cast<std::size_t>(record.operation)];
+        for (const auto& [name, share] : each.shares)
+          add(name, (record.end - record.start) * share);
+        continue;
+      }
+      const std::vector<Spending>& row = spending_[stage.program][block];
+      for (std::size_t o = 0; o < row.size(); ++o) {
+        const auto times = static_cast<double>(repetitions(record, static_cast<std::int32_t>(o), row.size()));
+        for (const auto& [name, share] : row[o].shares)
+          add(name, row[o].alone * (share * times));
+      }
+    }
+    std::vector<Breakdown> result;
+    slot("optimizer");
+    slot("idle");
+    for (Sums& own : all) {
+      own.by_slot.resize(names_.size());
+      own.by_slot[slot("idle")] += (trace.end - own.last).value();
+      Breakdown breakdown;
+      for (std::size_t name = 0; name < names_.size(); ++name)
+        breakdown.emplace_back(names_[name], Seconds(own.by_slot[name]));
+      std::stable_sort(breakdown.begin(), breakdown.end(),
+                       [](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
+      result.push_back(std::move(breakdown));
+    }
+    return result;
   }
 
 private:
+  struct Spending { // what an operation's time is spent on; shares sum to 1
+    Seconds alone;
+    std::vector<std::pair<std::size_t, double>> shares;
+  };
+
+  // How often an operation of a row of `size` occurs in a record of several.
+  static std::int32_t repetitions(const TraceRecord& record, std::int32_t operation, std::size_t size)
+  {
+    const auto row  = static_cast<std::int32_t>(size);
+    const auto upto = [&](std::int32_t places) { return places / row + (places % row > operation ? 1 : 0); };
+    return upto(record.operation + record.operations) - upto(record.operation);
+  }
+
   static int rank(const std::string& name)
   {
     return name == "optimizer" ? 2 : name == "idle" ? 3 : name.starts_with("exposed") ? 1 : 0;
   }
 
-  Seconds& slot(const std::string& name)
+  std::size_t slot(const std::string& name)
   {
-    for (auto& [known, sum] : sums_)
-      if (known == name)
-        return sum;
-    return sums_.emplace_back(name, Seconds(0)).second;
+    const auto known = std::find(names_.begin(), names_.end(), name);
+    if (known != names_.end())
+      return static_cast<std::size_t>(known - names_.begin());
+    names_.push_back(name);
+    return names_.size() - 1;
   }
 
+  // Of mesh axes on links of several kinds, the slowest: the DCN, then the torus or the node.
   std::string exposed(AxisMask axes) const
   {
-    return (dcn_axes(axes, placement_) != 0 ? "exposed_dcn_" : "exposed_ici_") + program_.mesh.names(axes);
+    std::string link = "ici";
+    for (std::size_t axis = 0; axis < machine_.lattice.axes.size(); ++axis)
+      if (axes_on(link_name(machine_.lattice.axes[axis]), axes, placement_, machine_) != 0)
+        link = link_name(machine_.lattice.axes[axis]);
+    return "exposed_" + link + "_" + program_.mesh.names(axes);
   }
 
-  void spend(const DeviceOperation& operation, Seconds time)
+  Spending spending(const DeviceOperation& operation, const TimedOperation& timed)
   {
+    Spending result{to_seconds(static_cast<double>(timed.duration)), {}};
     if (operation.kind == DeviceOperation::Kind::collective) {
-      const AxisMask dcn = dcn_axes(operation.collective.axes, placement_);
-      const AxisMask ici = operation.collective.axes & ~dcn;
-      const double share = dcn_share(operation.collective, machine_, placement_);
-      if (dcn != 0)
-        slot(exposed(dcn)) += time * share;
-      if (ici != 0)
-        slot(exposed(ici)) += time * (1 - share);
-      return;
+      for (const auto& [link, share] : link_shares(timed.plan, machine_)) {
+        const AxisMask axes = axes_on(link, operation.collective.axes, placement_, machine_);
+        result.shares.emplace_back(slot("exposed_" + link + "_" + program_.mesh.names(axes)), share);
+      }
+      return result;
+    }
+    if (operation.kind != DeviceOperation::Kind::compute) {
+      result.shares.emplace_back(slot(exposed(AxisMask{1} << program_.pipeline.value())), 1.0);
+      return result;
     }
     if (operation.pass == Pass::update) {
-      slot("optimizer") += time;
-      return;
+      result.shares.emplace_back(slot("optimizer"), 1.0);
+      return result;
     }
+    if (timed.duration == 0)
+      return result;
     const OperationTime units = operation_time(operation.work, machine_.chip);
-    const Seconds fixed =
-        std::min(time, to_seconds(static_cast<double>(to_ticks(units.fixed)))); // whole ticks add up exactly
-    slot("overhead") += fixed;
+    const double fixed        = // whole ticks add up exactly
+        std::min(1.0, static_cast<double>(to_ticks(units.fixed)) / static_cast<double>(timed.duration));
+    result.shares.emplace_back(slot("overhead"), fixed);
     const bool matrix = units.matrix >= units.hbm && units.matrix >= units.vector;
-    slot(matrix ? "matrix_unit" : units.hbm >= units.vector ? "hbm" : "vector_unit") += time - fixed;
+    result.shares.emplace_back(slot(matrix ? "matrix_unit" : units.hbm >= units.vector ? "hbm" : "vector_unit"),
+                               1 - fixed);
+    return result;
   }
 
   const ShardedProgram& program_;
+  const TimedProgram& timed_;
   const Machine& machine_;
   const Placement& placement_;
-  Breakdown sums_;
+  std::vector<std::string> names_;
+  std::vector<std::vector<std::vector<Spending>>> spending_; // by program, block and operation
 };
 
 Seconds sum_named(const Breakdown& breakdown, const std::string& name)
@@ -125,46 +201,82 @@ Seconds sum_named(const Breakdown& breakdown, const std::string& name)
   return Seconds(0);
 }
 
-std::vector<LinkUse> link_use(const ShardedProgram& program, const Machine& machine, const Placement& placement,
-                              MultiAxis multi_axis, Seconds step)
+// Calls f(operation, timed, times) for each operation of a stage with how often the step runs it.
+template <class F> void each_operation(const ShardedProgram& program, const TimedProgram& timed, std::size_t stage, const F& f)
 {
-  std::map<std::string, Traffic> by_name;
-  for (const DeviceBlock& block : program.programs.front().blocks)
-    for (const DeviceOperation& operation : block.operations) {
-      if (operation.kind != DeviceOperation::Kind::collective)
-        continue;
-      for (const PlanPart& part : plan(operation.collective, machine, placement, multi_axis).parts)
+  const DeviceProgram& device = program.program_of(stage);
+  std::vector<double> times(device.blocks.size());
+  for (const Step& step : program.stages[stage].steps)
+    times[static_cast<std::size_t>(step.block)] += step.count;
+  for (std::size_t b = 0; b < device.blocks.size(); ++b)
+    for (std::size_t o = 0; o < device.blocks[b].operations.size(); ++o)
+      f(device.blocks[b].operations[o], timed[program.stages[stage].program][b][o], times[b]);
+}
+
+// Of the stage that sends most over each.
+std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
+                              const Placement& placement, Seconds step)
+{
+  std::map<std::string, Traffic> most;
+  const auto name_of = [&](std::size_t axis) {
+    const LatticeAxis& own = machine.lattice.axes[axis];
+    return own.kind == AxisKind::ici ? "ici_" + own.name : own.name;
+  };
+  for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis)
+    if (machine.lattice.axes[axis].kind == AxisKind::ici || machine.lattice.axes[axis].size > 1)
+      most.try_emplace(name_of(axis));
+  std::set<std::size_t> seen; // stages of one program send the same, but for their place in the pipeline
+  for (std::size_t stage = 0; stage < program.stages.size(); ++stage) {
+    if (!seen.insert(program.stages[stage].program).second)
+      continue;
+    std::map<std::string, Traffic> by_name;
+    each_operation(program, timed, stage, [&](const DeviceOperation& op, const TimedOperation& own, double times) {
+      const auto count = static_cast<Ticks>(times);
+      for (const PlanPart& part : own.plan.parts)
         for (const RingPhase& phase : part) {
-          Traffic& sum      = by_name[phase.dcn ? "dcn" : "ici_" + axis_name(phase.factor.axis)];
-          const Traffic own = traffic(phase, machine);
-          sum.sent += own.sent * static_cast<double>(block.count);
-          sum.busy += own.busy * block.count;
+          const Traffic each = traffic(phase, machine);
+          Traffic& sum       = by_name[name_of(phase.factor.axis)];
+          sum.sent += each.sent * times;
+          sum.busy += each.busy * count;
         }
-    }
+      if (op.kind == DeviceOperation::Kind::send) {
+        const AxisFactor factor = stage_factor(program, placement);
+        const bool dcn          = factor.axis == machine.dcn_axis();
+        Traffic& sum            = by_name[name_of(factor.axis)];
+        sum.sent += op.transfer * times;
+        sum.busy += own.duration * count * (dcn ? machine.devices_per_host() : 1);
+      }
+    });
+    for (const auto& [name, sum] : by_name)
+      if (sum.busy > most[name].busy)
+        most[name] = sum;
+  }
   std::vector<LinkUse> links;
-  for (std::size_t axis = 0; axis < machine.torus.shape.size(); ++axis)
-    by_name.try_emplace("ici_" + axis_name(axis));
-  if (machine.pods > 1)
-    by_name.try_emplace("dcn");
-  for (const auto& [name, sum] : by_name)
+  for (const auto& [name, sum] : most)
     links.push_back({name, sum.sent, to_seconds(static_cast<double>(sum.busy)) / step});
   return links;
 }
 
-// What all devices send across pods, over the time that the exchanges take.
-BytesPerSecond burst(const Trace& trace, const Account& account, const Machine& machine, const Placement& placement)
+// What all devices send across pods in collectives, over the time that these take; of the first class.
+BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, const Trace& trace, const Machine& machine)
 {
   Bytes sent;
   Seconds time;
+  const std::size_t own = program.stages[trace.stages.front()].program;
   for (const TraceRecord& record : trace.records) {
-    const DeviceOperation& operation = account.operation_of(record);
-    if (operation.kind != DeviceOperation::Kind::collective || record.device_class != 0)
+    if (record.device_class != 0)
       continue;
-    for (const PlanPart& part : plan(operation.collective, machine, placement, MultiAxis::sequential).parts)
-      for (const RingPhase& phase : part)
-        if (phase.dcn)
-          sent += traffic(phase, machine).sent * static_cast<double>(machine.devices());
-    time += (record.end - record.start) * dcn_share(operation.collective, machine, placement);
+    const Step& step = program.stages[trace.stages.front()].steps[static_cast<std::size_t>(record.step)];
+    for (const TraceRecord& one :
+         split(record, program.programs[own], program.stages[trace.stages.front()], timed[own])) {
+      const Plan& plan = timed[own][static_cast<std::size_t>(step.block)][static_cast<std::size_t>(one.operation)].plan;
+      for (const PlanPart& part : plan.parts)
+        for (const RingPhase& phase : part)
+          if (phase.link == AxisKind::dcn)
+            sent += traffic(phase, machine).sent * static_cast<double>(machine.devices());
+      for (const auto& [link, share] : link_shares(plan, machine))
+        time += (one.end - one.start) * (link == "dcn" ? share : 0);
+    }
   }
   return time > Seconds(0) ? sent / time : BytesPerSecond(0);
 }
@@ -177,15 +289,26 @@ FlopsPerToken flops_per_token(const Program& program)
   FlopsPerToken flops_of;
   flops_of.weights   = 6 * m.active_parameters;
   flops_of.attention = 12.0 * static_cast<double>(m.layers * m.heads * m.head_dim * m.sequence);
-  for (const Block& block : program.blocks)
+  // Each virtual stage repeats its own layers for each micro-batch, and the last the logits.
+  const Pipeline& pipeline = program.pipeline;
+  const auto add           = [&](const Block& block, std::int64_t times) {
     for (const Operation& operation : block.operations)
       if (operation.pass == Pass::recompute)
-        flops_of.repeated += flops(block, operation) * static_cast<double>(block.count) / program.tokens_per_step;
+        flops_of.repeated += flops(block, operation) * static_cast<double>(times * pipeline.micro_batches) /
+                             program.tokens_per_step;
+  };
+  for (std::size_t stage = 0; stage < program.program_of.size(); ++stage)
+    for (const Block& block : program.programs[program.program_of[stage]].blocks)
+      if (block.role != BlockRole::layers_backward)
+        add(block, 1);
+      else
+        for (std::size_t piece = stage; piece < pipeline.layers.size(); piece += program.program_of.size())
+          add(block, pipeline.layers[piece]);
   return flops_of;
 }
 
-Metrics measure(const Program& program, const ShardedProgram& sharded, const Machine& machine,
-                const Placement& placement, MultiAxis multi_axis, const Trace& trace)
+Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
+                const Machine& machine, const Placement& placement, const Trace& trace)
 {
   Metrics metrics;
   metrics.step_time             = trace.end;
@@ -198,14 +321,16 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Mac
   metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
   metrics.hfu                   = metrics.tokens_per_s * metrics.flops.hardware() / peak;
 
-  Account account(sharded, machine, placement);
-  for (std::size_t c = 0; c < trace.classes.size(); ++c)
-    metrics.breakdowns.push_back(account.of(trace, static_cast<int>(c)));
-  for (std::size_t c = 1; c < metrics.breakdowns.size(); ++c)
-    if (sum_named(metrics.breakdowns[c], "idle") < sum_named(metrics.breakdowns[metrics.critical], "idle"))
+  metrics.breakdowns = Account(sharded, timed, machine, placement).breakdowns(trace);
+  for (std::size_t c = 0; c < metrics.breakdowns.size(); ++c) {
+    const Seconds idle = sum_named(metrics.breakdowns[c], "idle");
+    if (idle < sum_named(metrics.breakdowns[metrics.critical], "idle"))
       metrics.critical = c;
-  metrics.dcn_burst = burst(trace, account, machine, placement);
-  metrics.links     = link_use(sharded, machine, placement, multi_axis, trace.end);
+    metrics.bubble += idle / trace.end * static_cast<double>(trace.classes[c].devices) /
+                      static_cast<double>(machine.devices());
+  }
+  metrics.dcn_burst = burst(sharded, timed, trace, machine);
+  metrics.links     = link_use(sharded, timed, machine, placement, trace.end);
   return metrics;
 }
 

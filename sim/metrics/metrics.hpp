@@ -25,11 +25,12 @@ struct FlopsPerToken {
 FlopsPerToken flops_per_token(const Program& program);
 
 // Where the time of one device went, by name: matrix_unit, hbm, vector_unit, overhead (dispatch and pipeline
-// fill), exposed_ici_<mesh axis>, exposed_dcn_<mesh axis>, optimizer, idle (waiting for others). Sums to the step.
+// fill), exposed_<link>_<mesh axis> (link: ici, dcn, nvlink, core), optimizer, idle (waiting for others: of a pipeline
+// stage, its bubble). Sums to the step.
 using Breakdown = std::vector<std::pair<std::string, Seconds>>;
 
 struct LinkUse {
-  std::string name;     // "ici_x", "dcn"
+  std::string name;     // "ici_x", "nvlink", "dcn"
   Bytes sent;           // by one device in a step
   double busy_fraction; // of the busiest link
 };
@@ -42,12 +43,13 @@ struct Metrics {
   FlopsPerToken flops;
   std::vector<Breakdown> breakdowns; // of each class of the trace
   std::size_t critical = 0;          // the class whose own work ends last and waits least
+  double bubble = 0;                 // share of the step in which a device waits for others, on average
   BytesPerSecond dcn_burst;          // all hosts together, while the cross-pod exchange runs; 0 without one
   std::vector<LinkUse> links;
 };
 
-Metrics measure(const Program& program, const ShardedProgram& sharded, const Machine& machine,
-                const Placement& placement, MultiAxis multi_axis, const Trace& trace);
+Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
+                const Machine& machine, const Placement& placement, const Trace& trace);
 
 // The figure of the metrics that a published one stands beside.
 double predicted(Metric metric, const Metrics& metrics);

@@ -1,5 +1,5 @@
 #pragma once
-// What one training step computes, for the whole batch and before any sharding: blocks of operations, a
+// What one training step computes, for a whole micro-batch and before any sharding: blocks of operations, a
 // block being repeated `count` times in a row (the layers). Blocks are never flattened here: later stages
 // need the repetition.
 //
@@ -7,6 +7,7 @@
 // other through tensors; a tensor that no operation of the block produces comes from an earlier block,
 // or from the iteration before.
 
+#include "sim/program/pipeline.hpp"
 #include "sim/program/pointwise.hpp"
 #include "sim/program/tensor.hpp"
 
@@ -45,8 +46,12 @@ struct Operation {
   double fraction                = 1;     // of its work that is done: remat may repeat a part
 };
 
+// What a block is for: a pipeline stage has some of them, and its schedule says when they run.
+enum class BlockRole : std::uint8_t { embedding, layers, loss, layers_backward, embedding_backward, update };
+
 struct Block {
   std::string name;
+  BlockRole role     = BlockRole::layers;
   std::int64_t count = 1;
   std::vector<Tensor> tensors;
   std::vector<Operation> operations;
@@ -74,6 +79,7 @@ struct Precision {
   Dtype weight_gather    = Dtype::bf16; // weights as matrix products read them and gathers carry them
   Dtype gradient         = Dtype::bf16; // gradients as reductions carry them
   Dtype attention_logits = Dtype::f32;
+  Dtype parameters       = Dtype::f32; // as stored; bf16: beside an f32 master copy in the optimizer's state
 };
 
 // What the formulas for utilisation need of the model.
@@ -83,10 +89,18 @@ struct ModelShape {
   std::int64_t layers, heads, head_dim, sequence;
 };
 
+// The blocks of a pipeline stage, in the order in which one micro-batch meets them, and the update. Tensors are those of one
+// micro-batch.
+struct StageProgram {
+  std::vector<Block> blocks;
+};
+
 struct Program {
   ModelShape model;
   double tokens_per_step;
-  std::vector<Block> blocks;
+  Pipeline pipeline;
+  std::vector<StageProgram> programs;  // of stages that differ
+  std::vector<std::size_t> program_of; // of each stage
 };
 
 } // namespace podsim

@@ -37,15 +37,19 @@ std::vector<Tensor> optimizer_states(const Tensor& weight, const Optimizer& opti
 
 Block update_block(const std::vector<Tensor>& weights, const Optimizer& optimizer, const Precision& precision)
 {
-  Block block{.name = "update", .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
+  Block block{.name = "update", .role = BlockRole::update, .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
   const TensorId norm = block.add({"global norm", TensorKind::activation, Dtype::f32, {}});
   std::vector<Operation> updates;
   for (Tensor weight : weights) {
+    Tensor copy      = weight; // as the layers read it, where that is not the master copy
+    copy.dtype       = precision.parameters;
     Tensor gradient  = weight;
     gradient.name    = "d(" + weight.name + ")";
     gradient.kind    = TensorKind::weight_gradient;
     gradient.dtype   = precision.gradient;
     weight.dtype     = Dtype::f32; // the master copy
+    if (precision.parameters != Dtype::f32)
+      weight.kind = TensorKind::optimizer_state;
     const TensorId g = block.add(gradient);
     const TensorId w = block.add(weight);
     block.operations.push_back({.name        = "square sum of " + gradient.name,
@@ -68,6 +72,8 @@ Block update_block(const std::vector<Tensor>& weights, const Optimizer& optimize
       update.inputs.push_back({id});
       update.outputs.push_back({id});
     }
+    if (precision.parameters != Dtype::f32)
+      block.outputs.push_back(update.outputs.emplace_back(Operand{block.add(std::move(copy))}).tensor);
     updates.push_back(std::move(update));
   }
   for (Operation& update : updates)
@@ -86,21 +92,31 @@ const std::vector<std::pair<std::string, Optimizer>>& optimizers()
   return table;
 }
 
-Program training_step(ForwardPass model, const Remat& remat, const Optimizer& optimizer, const Precision& precision,
-                      double tokens_per_step)
+namespace {
+
+struct StageShape {
+  std::int64_t iterations; // of the layer block
+  bool first, last;
+  friend bool operator==(const StageShape&, const StageShape&) = default;
+};
+
+StageProgram stage_program(ForwardPass model, const StageShape& shape, const Remat& remat, const Optimizer& optimizer,
+                           const Precision& precision)
 {
+  model.layer.count     = shape.iterations;
   const TensorId result = model.layer.outputs.at(0);
   mark_saved(model.layer, remat);
   Block backward = backward_block(model.layer, remat, result, model.input);
+  backward.role  = BlockRole::layers_backward;
 
   Block embedding_backward = backward_block(model.embedding, Remat{}, model.embedding.outputs.at(0), -1);
-  Block update = update_block(stacked_weights({&model.embedding, &model.layer, &model.head}), optimizer, precision);
+  embedding_backward.role  = BlockRole::embedding_backward;
 
   // The loss is not rematerialised, unless the published fraction counts the logits' FLOPs as well.
   Block& head                          = model.head;
   const std::vector<Operation> forward = head.operations;
   const auto gradients                 = append_gradients(head, {{model.logits, model.logits_gradient}});
-  head.outputs.push_back(gradients.at(model.input));
+  head.outputs.push_back(gradients.at(model.head_input));
   if (remat.repeats_logits)
     for (Operation product : forward)
       if (product.kind == OperationKind::einsum) {
@@ -112,14 +128,48 @@ Program training_step(ForwardPass model, const Remat& remat, const Optimizer& op
         head.operations.insert(first_gradient, std::move(product));
       }
 
-  for (Block* block : {&model.embedding, &model.layer, &model.head, &backward, &embedding_backward})
+  std::vector<Block*> blocks;
+  if (shape.first)
+    blocks.push_back(&model.embedding);
+  blocks.push_back(&model.layer);
+  if (shape.last)
+    blocks.push_back(&head);
+  Block update = update_block(stacked_weights({blocks.begin(), blocks.end()}), optimizer, precision);
+  blocks.push_back(&backward);
+  if (shape.first)
+    blocks.push_back(&embedding_backward);
+  blocks.push_back(&update);
+
+  StageProgram stage;
+  for (Block* block : blocks) {
     for (Tensor& tensor : block->tensors)
       if (tensor.kind == TensorKind::weight_gradient)
         tensor.dtype = precision.gradient;
+    stage.blocks.push_back(std::move(*block));
+  }
+  return stage;
+}
 
-  Program program{model.shape, tokens_per_step, {}};
-  for (Block* block : {&model.embedding, &model.layer, &model.head, &backward, &embedding_backward, &update})
-    program.blocks.push_back(std::move(*block));
+} // namespace
+
+Program training_step(const ForwardPass& model, const Remat& remat, const Optimizer& optimizer,
+                      const Precision& precision, const Pipeline& pipeline, double tokens_per_step)
+{
+  Program program{model.shape, tokens_per_step, pipeline, {}, {}};
+  for (std::int64_t& layers : program.pipeline.layers)
+    layers /= model.layers_in_block;
+  std::vector<StageShape> known;
+  for (std::int64_t stage = 0; stage < pipeline.stages; ++stage) {
+    StageShape shape{0, stage == 0, stage == pipeline.stages - 1};
+    for (std::int64_t chunk = 0; chunk < pipeline.chunks; ++chunk)
+      shape.iterations += program.pipeline.layers[static_cast<std::size_t>(chunk * pipeline.stages + stage)];
+    const auto found = std::find(known.begin(), known.end(), shape);
+    program.program_of.push_back(static_cast<std::size_t>(found - known.begin()));
+    if (found == known.end()) {
+      known.push_back(shape);
+      program.programs.push_back(stage_program(model, shape, remat, optimizer, precision));
+    }
+  }
   return program;
 }
 

@@ -13,7 +13,8 @@ namespace podsim {
 struct ForwardPass {
   ModelShape shape;
   Block embedding, layer, head;
-  TensorId input;
+  std::int64_t layers_in_block = 1; // that one iteration of `layer` computes
+  TensorId input, head_input;
   TensorId logits, logits_gradient;
 };
 
@@ -26,7 +27,8 @@ struct Optimizer {
 // "adamw", "adafactor" (unfactored with momentum, as PaLM's: the size of Adam's), "adafactor-factored".
 const std::vector<std::pair<std::string, Optimizer>>& optimizers();
 
-Program training_step(ForwardPass model, const Remat& remat, const Optimizer& optimizer, const Precision& precision,
-                      double tokens_per_step);
+// `model` is for one micro-batch and has any number of layers: `pipeline.layers` says how many each virtual stage runs.
+Program training_step(const ForwardPass& model, const Remat& remat, const Optimizer& optimizer,
+                      const Precision& precision, const Pipeline& pipeline, double tokens_per_step);
 
 } // namespace podsim

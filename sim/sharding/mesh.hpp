@@ -24,6 +24,9 @@ struct Mesh {
   AxisMask find(const std::string& name) const; // 0 if the mesh has no such axis
 };
 
+// The mesh axis of pipeline stages; it splits no tensor.
+inline const std::string pipeline_axis_name = "pipeline";
+
 // The names that sharding rules may use whether or not a mesh has the axis (then it counts as size 1).
 const std::vector<std::string>& usual_axis_names();
 

@@ -3,30 +3,42 @@
 #include "sim/sharding/combine.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace podsim {
 namespace {
 
-bool is_weight_like(TensorKind kind)
+const DimAxes& table(const ShardingRules& rules, TensorKind kind)
 {
-  return kind != TensorKind::activation;
+  switch (kind) {
+  case TensorKind::weight:
+    return rules.weights;
+  case TensorKind::weight_gradient:
+    return rules.gradients;
+  case TensorKind::optimizer_state:
+    return rules.optimizer;
+  case TensorKind::activation:
+    return rules.activations;
+  }
+  return rules.activations;
 }
 
 // One block while it is partitioned. Each tensor exists in versions: as it was produced, as it is stored,
 // as some product needs it.
 class BlockPartitioner {
 public:
-  BlockPartitioner(const Block& block, const Mesh& mesh, const ShardingRules& rules, AxisMask deferred,
-                   const Overlap& overlap)
-      : block_(block), mesh_(mesh), rules_(rules), deferred_(deferred), overlap_(overlap),
+  // `unreduced`: mesh axes over which gradients of weights stay summands when the block ends.
+  BlockPartitioner(const Block& block, const Mesh& mesh, const ShardingRules& rules, const Compilation& compilation,
+                   AxisMask unreduced)
+      : block_(block), mesh_(mesh), rules_(rules), compilation_(compilation), unreduced_(unreduced),
         versions_(block.tensors.size())
   {
     for (std::size_t i = 0; i < block.tensors.size(); ++i) {
       const Tensor& tensor = block.tensors[i];
       Layout stands        = stored(tensor);
       if (tensor.kind == TensorKind::weight_gradient)
-        stands.partial = deferred_; // as earlier blocks leave it
+        stands.partial = unreduced_ & ~stands.axes(); // as earlier blocks leave it
       versions_[i].push_back({stands, {}, -1});
     }
   }
@@ -41,7 +53,7 @@ public:
     for (const TensorId output : block_.outputs) {
       Layout wanted = stored(block_.tensor(output));
       if (block_.tensor(output).kind == TensorKind::weight_gradient)
-        wanted.partial = versions(output).back().layout.partial & deferred_;
+        wanted.partial = versions(output).back().layout.partial & unreduced_;
       require(output, wanted);
       keep_until(output, wanted, static_cast<int>(device_.operations.size()));
     }
@@ -64,7 +76,7 @@ private:
 
   Layout stored(const Tensor& tensor) const
   {
-    return layout(tensor.shape, is_weight_like(tensor.kind) ? rules_.weights : rules_.activations, mesh_);
+    return layout(tensor.shape, table(rules_, tensor.kind), mesh_);
   }
 
   Bytes local_bytes(const Tensor& tensor, const Layout& lies) const
@@ -105,7 +117,7 @@ private:
     operation.collective = {kind, axes, full};
     operation.needs      = from.producers;
     operation.asynchronous =
-        (weight && overlap_.weight_gathers) || (gradient && overlap_.gradient_reductions && !from.producers.empty());
+        (weight && compilation_.overlap.weight_gathers) || (gradient && compilation_.overlap.gradient_reductions && !from.producers.empty());
     const int index = add(std::move(operation));
     if (weight || gradient)
       of_weights_.insert(index);
@@ -244,7 +256,34 @@ private:
       traffic = written + (traffic - written) * 3.0; // zeroes; each gradient, and its row read and written
     }
     device.work.hbm = traffic * operation.fraction;
-    produce(output, result, place(std::move(device)), operation.accumulates);
+    int index       = place(std::move(device));
+    if (block_.tensor(output.tensor).kind == TensorKind::weight_gradient && operation.kind == OperationKind::einsum)
+      index = accumulate(output.tensor, result, index);
+    produce(output, result, index, operation.accumulates);
+  }
+
+  // Adds a product's gradient to the sum over micro-batches: in the product, which then reads and writes the sum instead of
+  // writing its own result, or by an operation that reads both and writes the sum.
+  int accumulate(TensorId gradient, const Layout& lies, int product)
+  {
+    const Gradients& how = compilation_.gradients;
+    if (how.accumulation == Accumulation::none)
+      return product;
+    const double elements = local_elements(block_.tensor(gradient).shape, lies, mesh_);
+    const Bytes own       = local_bytes(block_.tensor(gradient), lies);
+    const Bytes sum(elements * 2 * bytes_per_element(how.accumulator));
+    if (how.accumulation == Accumulation::fused) {
+      DeviceOperation& into = device_.operations[static_cast<std::size_t>(product)];
+      into.work.hbm         = into.work.hbm + sum - own;
+      return product;
+    }
+    DeviceOperation add_up{.name = "accumulate " + block_.tensor(gradient).name,
+                           .kind = DeviceOperation::Kind::compute,
+                           .pass = Pass::backward};
+    add_up.work.hbm    = own + sum;
+    add_up.work.vector = Ops(elements);
+    add_up.needs       = {product};
+    return add(std::move(add_up));
   }
 
   void partition_pointwise(const Operation& operation)
@@ -253,15 +292,22 @@ private:
     DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
     double largest     = 0;
     AxisMask all       = 0;
+    // Weights are updated where the optimizer's state lies.
+    const auto place_of = [&](const Operand& operand) {
+      const Tensor& tensor = block_.tensor(operand.tensor);
+      return operation.pass == Pass::update && tensor.kind != TensorKind::activation
+                 ? layout(tensor.shape, rules_.optimizer, mesh_)
+                 : stored(tensor);
+    };
     const auto measure = [&](const Operand& operand, double passes) {
       const Tensor& tensor = block_.tensor(operand.tensor);
-      const Layout lies    = stored(tensor);
+      const Layout lies    = place_of(operand);
       device.work.hbm += local_bytes(tensor, lies) * passes;
       largest = std::max(largest, local_elements(tensor.shape, lies, mesh_));
       all |= lies.axes();
     };
     for (std::size_t i = 0; i < operation.inputs.size(); ++i) {
-      needs(device, operation.inputs[i], stored(block_.tensor(operation.inputs[i].tensor)));
+      needs(device, operation.inputs[i], place_of(operation.inputs[i]));
       measure(operation.inputs[i], operation.passes->reads.at(i));
     }
     for (const Operand& output : operation.outputs)
@@ -269,19 +315,20 @@ private:
     device.work.vector = Ops(largest * operation.passes->vector_ops);
     const int index    = place(std::move(device));
     for (const Operand& output : operation.outputs) {
-      Layout result  = stored(block_.tensor(output.tensor));
-      result.partial = all & ~result.axes() & summed_axes(operation, output);
+      Layout result  = place_of(output);
+      result.partial = all & ~result.axes() & summed_axes(operation, output, place_of);
       produce(output, result, index, operation.accumulates);
     }
   }
 
   // Axes that split a dimension of an input which the output has not: the output is a sum over it.
-  AxisMask summed_axes(const Operation& operation, const Operand& output) const
+  template <class PlaceOf>
+  AxisMask summed_axes(const Operation& operation, const Operand& output, const PlaceOf& place_of) const
   {
     AxisMask axes = 0;
     for (const Operand& input : operation.inputs) {
       const Tensor& tensor = block_.tensor(input.tensor);
-      const Layout lies    = stored(tensor);
+      const Layout lies    = place_of(input);
       for (const Extent& extent : tensor.shape)
         if (block_.tensor(output.tensor).size(extent.dim) == 1)
           axes |= lies.dims[static_cast<std::size_t>(extent.dim)];
@@ -292,8 +339,8 @@ private:
   const Block& block_;
   const Mesh& mesh_;
   const ShardingRules& rules_;
-  AxisMask deferred_;
-  const Overlap& overlap_;
+  const Compilation& compilation_;
+  AxisMask unreduced_;
   std::vector<std::vector<Version>> versions_;
   DeviceBlock device_;
   Pass pass_ = Pass::forward;
@@ -305,8 +352,8 @@ ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRule
 {
   ResidentBytes bytes;
   for (const Tensor& tensor : update.tensors) {
-    const Bytes local(local_elements(tensor.shape, layout(tensor.shape, rules.weights, mesh), mesh) *
-                      bytes_per_element(tensor.dtype));
+    const Layout lies = layout(tensor.shape, table(rules, tensor.kind), mesh);
+    const Bytes local(local_elements(tensor.shape, lies, mesh) * bytes_per_element(tensor.dtype));
     if (tensor.kind == TensorKind::weight)
       bytes.parameters += local;
     else if (tensor.kind == TensorKind::weight_gradient)
@@ -317,11 +364,111 @@ ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRule
   return bytes;
 }
 
-bool reads_gradients_of_others(const Block& block)
-{
-  return std::any_of(block.operations.begin(), block.operations.end(),
-                     [](const Operation& op) { return op.pass == Pass::update; });
-}
+// The device program of a kind of stage, and where in it a schedule finds what it runs.
+class StagePartitioner {
+public:
+  StagePartitioner(const StageProgram& stage, const Mesh& mesh, const ShardingRules& rules,
+                   const Compilation& compilation, const Pipeline& pipeline)
+      : mesh_(mesh), rules_(rules), compilation_(compilation), pipeline_(pipeline)
+  {
+    const Gradients& gradients = compilation.gradients;
+    AxisMask until_last        = gradients.after_backward;
+    if (gradients.last_micro_batch_only && pipeline.micro_batches > 1)
+      until_last = ~AxisMask{0};
+    for (const Block& block : stage.blocks) {
+      const bool backward = block.role == BlockRole::layers_backward || block.role == BlockRole::embedding_backward ||
+                            block.role == BlockRole::loss;
+      reducing_[block.role] = add(block, gradients.after_backward);
+      plain_[block.role] =
+          backward && until_last != gradients.after_backward ? add(block, until_last) : reducing_[block.role];
+    }
+    device_.resident = resident(stage.blocks.back(), mesh, rules);
+    if (pipeline.stages > 1)
+      add_transfers(stage);
+  }
+
+  const DeviceProgram& program() const { return device_; }
+
+  std::vector<Step> steps(std::int64_t stage) const
+  {
+    std::vector<Step> all;
+    for (const ScheduledPass& pass : scheduled_passes(pipeline_, stage)) {
+      const std::int64_t piece = pass.chunk * pipeline_.stages + stage;
+      const bool first         = piece == 0;
+      const bool last          = piece == pipeline_.stages * pipeline_.chunks - 1;
+      const auto layers        = static_cast<std::int32_t>(pipeline_.layers[static_cast<std::size_t>(piece)]);
+      const bool sums          = pass.micro_batch < pipeline_.micro_batches - 1;
+      const auto run           = [&](std::int32_t block, std::int32_t count) {
+        if (count > 0)
+          all.push_back({block, count, pass.chunk, pass.micro_batch});
+      };
+      const auto block = [&](BlockRole role) { return (sums ? plain_ : reducing_).at(role); };
+      if (!pass.backward) {
+        run(first ? block(BlockRole::embedding) : receive_, 1);
+        run(block(BlockRole::layers), layers);
+        run(last ? block(BlockRole::loss) : send_, 1);
+      } else {
+        if (!last)
+          run(receive_gradient_, 1);
+        run(block(BlockRole::layers_backward), layers);
+        run(first ? block(BlockRole::embedding_backward) : send_gradient_, 1);
+      }
+    }
+    all.push_back({reducing_.at(BlockRole::update), 1, 0, static_cast<std::int32_t>(pipeline_.micro_batches) - 1});
+    return all;
+  }
+
+private:
+  std::int32_t add(const Block& block, AxisMask unreduced)
+  {
+    device_.blocks.push_back(BlockPartitioner(block, mesh_, rules_, compilation_, unreduced).partition());
+    device_.blocks.back().waits_for_asynchronous = block.role == BlockRole::update;
+    device_.blocks.back().role                   = block.role;
+    return static_cast<std::int32_t>(device_.blocks.size()) - 1;
+  }
+
+  void add_transfers(const StageProgram& stage)
+  {
+    const auto is_layers = [](const Block& block) { return block.role == BlockRole::layers; };
+    const Block& layers  = *std::find_if(stage.blocks.begin(), stage.blocks.end(), is_layers);
+    const Tensor& output = layers.tensor(layers.outputs.at(0));
+    const Layout lies    = layout(output.shape, rules_.activations, mesh_);
+    const Bytes whole(local_elements(output.shape, lies, mesh_) * bytes_per_element(output.dtype));
+    AxisMask copies = 0; // axes over which all devices hold the same, and split the layer's products
+    if (compilation_.transfers.scattered)
+      for (const Dim dim : {Dim::mlp, Dim::heads})
+        copies |= rules_.compute[static_cast<std::size_t>(dim)] & ~lies.axes();
+    const auto add_one = [&](const char* name, DeviceOperation::Kind kind, int towards) {
+      DeviceBlock block{.name = name, .count = 1, .operations = {}, .buffers = {}, .saved = {}};
+      const Pass pass = towards > 0 ? Pass::forward : Pass::backward;
+      block.role      = towards > 0 ? BlockRole::layers : BlockRole::layers_backward;
+      DeviceOperation move{.name = name, .kind = kind, .pass = pass};
+      move.transfer = whole / static_cast<double>(mesh_.size(copies));
+      move.towards  = towards;
+      block.operations.push_back(std::move(move));
+      if (kind == DeviceOperation::Kind::receive && mesh_.size(copies) > 1)
+        block.operations.push_back({.name       = std::string("all-gather after ") + name,
+                                    .kind       = DeviceOperation::Kind::collective,
+                                    .pass       = pass,
+                                    .collective = {CollectiveKind::all_gather, copies, whole},
+                                    .needs      = {0}});
+      device_.blocks.push_back(std::move(block));
+      return static_cast<std::int32_t>(device_.blocks.size()) - 1;
+    };
+    receive_          = add_one("receive activations", DeviceOperation::Kind::receive, 1);
+    send_             = add_one("send activations", DeviceOperation::Kind::send, 1);
+    receive_gradient_ = add_one("receive gradients", DeviceOperation::Kind::receive, -1);
+    send_gradient_    = add_one("send gradients", DeviceOperation::Kind::send, -1);
+  }
+
+  const Mesh& mesh_;
+  const ShardingRules& rules_;
+  const Compilation& compilation_;
+  const Pipeline& pipeline_;
+  DeviceProgram device_;
+  std::map<BlockRole, std::int32_t> reducing_, plain_; // plain: gradients stay summands until the last micro-batch
+  std::int32_t receive_ = -1, send_ = -1, receive_gradient_ = -1, send_gradient_ = -1;
+};
 
 } // namespace
 
@@ -354,18 +501,28 @@ PrecedenceGraph precedence(const DeviceBlock& block)
   return graph;
 }
 
-ShardedProgram partition(const Program& program, const Mesh& mesh, const ShardingRules& rules, AxisMask deferred,
-                         const Overlap& overlap)
+ShardedProgram partition(const Program& program, const Mesh& mesh, const ShardingRules& rules,
+                         const Compilation& compilation)
 {
-  DeviceProgram device;
-  for (const Block& block : program.blocks) {
-    BlockPartitioner partitioner(block, mesh, rules, deferred, overlap);
-    DeviceBlock partitioned            = partitioner.partition();
-    partitioned.waits_for_asynchronous = reads_gradients_of_others(block);
-    device.blocks.push_back(std::move(partitioned));
+  ShardedProgram sharded;
+  sharded.mesh                = mesh;
+  sharded.chunks              = static_cast<int>(program.pipeline.chunks);
+  sharded.blocking_transfers  = compilation.transfers.blocking;
+  sharded.prefetch_iterations = compilation.overlap.prefetch_layers;
+  std::vector<StagePartitioner> kinds;
+  kinds.reserve(program.programs.size());
+  for (const StageProgram& stage : program.programs) {
+    kinds.emplace_back(stage, mesh, rules, compilation, program.pipeline);
+    sharded.programs.push_back(kinds.back().program());
   }
-  device.resident = resident(program.blocks.back(), mesh, rules);
-  return {mesh, {std::move(device)}, overlap.prefetch_layers};
+  for (std::size_t stage = 0; stage < program.program_of.size(); ++stage) {
+    const std::size_t kind = program.program_of[stage];
+    sharded.stages.push_back({kind, kinds[kind].steps(static_cast<std::int64_t>(stage))});
+  }
+  for (std::size_t axis = 0; axis < mesh.axes.size(); ++axis)
+    if (mesh.axes[axis].name == pipeline_axis_name && program.pipeline.stages > 1)
+      sharded.pipeline = axis;
+  return sharded;
 }
 
 } // namespace podsim

@@ -15,15 +15,35 @@
 
 namespace podsim {
 
-// What the compiler does with the collectives of weights and gradients.
+// What the software does with the collectives of weights and gradients.
 struct Overlap {
   bool weight_gathers      = false; // asynchronous
   bool gradient_reductions = false; // asynchronous
   int prefetch_layers      = 0;     // how many layers ahead weights may be gathered
 };
 
-// `deferred`: mesh axes over which gradients are reduced only after the whole backward pass.
-ShardedProgram partition(const Program& program, const Mesh& mesh, const ShardingRules& rules, AxisMask deferred,
-                         const Overlap& overlap);
+// How gradients of several micro-batches become one.
+enum class Accumulation : std::uint8_t { none, fused, separate }; // in the product's output, or by a kernel of its own
+struct Gradients {
+  AxisMask after_backward    = 0;     // mesh axes over which they are reduced only after the whole backward pass
+  bool last_micro_batch_only = false; // else each micro-batch's are reduced
+  Accumulation accumulation  = Accumulation::none;
+  Dtype accumulator          = Dtype::f32;
+};
+
+// How activations go from stage to stage.
+struct Transfers {
+  bool blocking  = false; // the sender waits until the data has left
+  bool scattered = false; // each device of a tensor-parallel group sends its part, and the receivers gather
+};
+
+struct Compilation {
+  Overlap overlap;
+  Gradients gradients;
+  Transfers transfers;
+};
+
+ShardedProgram partition(const Program& program, const Mesh& mesh, const ShardingRules& rules,
+                         const Compilation& compilation);
 
 } // namespace podsim

@@ -8,13 +8,15 @@
 #include "sim/sharding/mesh.hpp"
 
 #include <boost/graph/adjacency_list.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace podsim {
 
 struct DeviceOperation {
-  enum class Kind : std::uint8_t { compute, collective };
+  // send and receive: with the next or the previous pipeline stage
+  enum class Kind : std::uint8_t { compute, collective, send, receive };
 
   std::string name;
   Kind kind = Kind::compute;
@@ -23,6 +25,8 @@ struct DeviceOperation {
   Collective collective{};   // of a collective
   bool asynchronous = false; // waits in the queue of its mesh axes instead of standing in the order
   std::vector<int> needs{};  // earlier operations of the block, besides the order itself
+  Bytes transfer{};          // of a send or receive: what this device sends or gets
+  int towards = 1;           // of a send or receive: 1 down the pipeline (activations), -1 up (their gradients)
 };
 
 // A tensor's place in HBM while a block runs: from the operation that makes it to the last that reads it.
@@ -36,7 +40,8 @@ struct Buffer {
 
 struct DeviceBlock {
   std::string name;
-  std::int64_t count = 1;
+  BlockRole role     = BlockRole::layers;
+  std::int64_t count = 1; // of its iterations in a row, unless a step says otherwise
   std::vector<DeviceOperation> operations; // in the order of execution
   std::vector<Buffer> buffers;
   Bytes saved;                         // kept from each iteration until the backward pass
@@ -53,12 +58,30 @@ struct DeviceProgram {
   ResidentBytes resident;
 };
 
-// Pipeline-free training has one program for all devices of the mesh; each pipeline stage will be an entry of its
-// own.
+// A block that a stage runs `count` times in a row.
+struct Step {
+  std::int32_t block;
+  std::int32_t count;
+  std::int32_t chunk = 0, micro_batch = 0; // virtual stage and micro-batch, for sends and receives to find each other
+};
+
+// What the devices of one pipeline stage do: the blocks of a program in the order of the schedule.
+struct Stage {
+  std::size_t program;
+  std::vector<Step> steps;
+};
+
+// Pipeline-free training is a pipeline of one stage.
 struct ShardedProgram {
   Mesh mesh;
   std::vector<DeviceProgram> programs;
-  int prefetch_iterations = 0; // how far ahead an asynchronous collective without operands may start
+  std::vector<Stage> stages;
+  std::optional<std::size_t> pipeline; // the mesh axis of the stages
+  int chunks               = 1;        // virtual stages of a stage
+  bool blocking_transfers  = false;    // a send holds its device until the data has left
+  int prefetch_iterations  = 0;        // how far ahead an asynchronous collective without operands may start
+
+  const DeviceProgram& program_of(std::size_t stage) const { return programs[stages[stage].program]; }
 };
 
 // Which operations of a block must precede which: edges from `needs` and, between the operations that are not

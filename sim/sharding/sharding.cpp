@@ -31,6 +31,12 @@ ShardingRules read_sharding(Reader rules, const Mesh& mesh)
   ShardingRules read;
   read.name        = rules.at("name").text();
   read.weights     = read_table(rules.at("weights"), mesh);
+  read.gradients   = read.weights;
+  if (const auto gradients = rules.find("gradients"))
+    read.gradients = read_table(*gradients, mesh);
+  read.optimizer = read.gradients;
+  if (const auto optimizer = rules.find("optimizer"))
+    read.optimizer = read_table(*optimizer, mesh);
   read.activations = read_table(rules.at("activations"), mesh);
   read.compute     = read_table(rules.at("compute"), mesh);
   rules.finish();
@@ -49,13 +55,15 @@ Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh
 {
   Layout result;
   AxisMask taken = 0;
-  for (const Extent& extent : shape) {
-    const AxisMask axes = table[static_cast<std::size_t>(extent.dim)] & ~taken;
-    if (axes == 0 || extent.size < mesh.size(axes))
-      continue;
-    result.dims[static_cast<std::size_t>(extent.dim)] = axes;
-    taken |= axes;
-  }
+  for (const bool positions : {false, true})
+    for (const Extent& extent : shape) {
+      const AxisMask axes = table[static_cast<std::size_t>(extent.dim)] & ~taken;
+      const bool is_position = extent.dim == Dim::sequence || extent.dim == Dim::key_sequence;
+      if (is_position != positions || axes == 0 || extent.size < mesh.size(axes))
+        continue;
+      result.dims[static_cast<std::size_t>(extent.dim)] = axes;
+      taken |= axes;
+    }
   return result;
 }
 

@@ -15,13 +15,15 @@ using DimAxes = std::array<AxisMask, dim_count>; // mesh axes a dimension is spl
 
 struct ShardingRules {
   std::string name;
-  DimAxes weights{};     // also their gradients and the optimizer's state
+  DimAxes weights{};
+  DimAxes gradients{};   // of weights, between micro-batches (ZeRO 2 splits them and not the weights)
+  DimAxes optimizer{};   // the optimizer's state, and where weights are updated (ZeRO 1 splits only this)
   DimAxes activations{}; // between operations
   DimAxes compute{};     // while a matrix product runs
 };
 
-// {"weights": {"embed": "data", ...}, "activations": {...}, "compute": {...}}; axes of the usual names that the
-// mesh lacks are passed over.
+// {"weights": {"embed": "data", ...}, "activations": {...}, "compute": {...}}, and "gradients" and "optimizer" where
+// they are not as the weights; axes of the usual names that the mesh lacks are passed over.
 ShardingRules read_sharding(Reader rules, const Mesh& mesh);
 
 // How a tensor lies on the mesh: what splits each dimension, and over which axes every member of a group
@@ -35,7 +37,7 @@ struct Layout {
 };
 
 // The layout of a tensor with these extents under a table. An axis splits one dimension only (the first
-// that wants it), and only one with an element for each of its devices: a single key head stays whole. A dimension
+// that wants it, positions of a sequence after all others: inside a layer heads and channels are split instead), and only one with an element for each of its devices: a single key head stays whole. A dimension
 // that does not divide is padded, as GSPMD does (256,000 words over 12 chips).
 Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh);
 
