@@ -6,9 +6,10 @@
 // NSDI 2024); where several displacements are equally short (the chip opposite on an even ring), it is split evenly
 // over them. The busiest link bounds the time from below:
 //     T = busiest link's blocks x block / link bandwidth + hops of the longest way x hop latency
-// On a closed lattice all chips look alike and the order of the axes does not matter. On an open one, this order
-// keeps the load of a line to n^2/4 blocks, the same as its middle cut; spreading a block over every order of hops
-// would crowd the middle of the machine.
+// A group of all chips of a closed lattice loads alike in every order of the axes. On an open lattice, one axis after
+// the other keeps a line's load to n^2/4 blocks, the same as its middle cut; spreading a block over every order of hops
+// would crowd the middle of the machine. Real tables, with one way for each pair, split ties less evenly: measured
+// gains of twisted tori stay 6 to 7% below these loads (tests/routing_test.cpp).
 
 #include "sim/core/units.hpp"
 
