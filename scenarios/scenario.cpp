@@ -51,23 +51,23 @@ Workload read_workload(Reader workload)
   return read;
 }
 
-// How gradients of several micro-batches are added up and reduced, and how activations go from stage to stage; absent in
-// software that knows neither.
+// How gradients of several micro-batches are added up and reduced, and how activations go from stage to stage; absent
+// in software that knows neither.
 void read_accumulation(Reader& software, Software& read)
 {
   Gradients& gradients = read.compilation.gradients;
   if (software.find("gradient_accumulation"))
-    gradients.accumulation = software.constant("gradient_accumulation")
-                                 .choice<Accumulation>({{"none", Accumulation::none},
-                                                        {"fused", Accumulation::fused},
-                                                        {"separate", Accumulation::separate}});
+    gradients.accumulation =
+        software.constant("gradient_accumulation")
+            .choice<Accumulation>(
+                {{"none", Accumulation::none}, {"fused", Accumulation::fused}, {"separate", Accumulation::separate}});
   if (software.find("accumulation_dtype"))
     gradients.accumulator = software.constant("accumulation_dtype").choice(dtypes());
   if (software.find("parameters_dtype"))
     read.precision.parameters = software.constant("parameters_dtype").choice(dtypes());
   if (software.find("reduce_gradients"))
-    gradients.last_micro_batch_only = software.constant("reduce_gradients")
-                                          .choice<bool>({{"each micro-batch", false}, {"last micro-batch", true}});
+    gradients.last_micro_batch_only =
+        software.constant("reduce_gradients").choice<bool>({{"each micro-batch", false}, {"last micro-batch", true}});
   if (software.find("blocking_transfers"))
     read.compilation.transfers.blocking = software.constant("blocking_transfers").flag();
   if (software.find("scattered_transfers"))
@@ -77,15 +77,16 @@ void read_accumulation(Reader& software, Software& read)
 Software read_software(Reader software, const Mesh& mesh, const ShardingRules& sharding)
 {
   Software read;
-  Overlap& overlap   = read.compilation.overlap;
-  AxisMask& deferred = read.compilation.gradients.after_backward;
+  Overlap& overlap    = read.compilation.overlap;
+  AxisMask& deferred  = read.compilation.gradients.after_backward;
   read.name           = software.at("name").text();
   Reader asynchronous = software.constant("asynchronous");
   for (const Reader& what : asynchronous.elements())
-    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}}) ? overlap.weight_gathers : overlap.gradient_reductions) =
+    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}}) ? overlap.weight_gathers
+                                                                                   : overlap.gradient_reductions) =
         true;
   overlap.prefetch_layers = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
-  read.multi_axis = software.constant("multi_axis_collectives")
+  read.multi_axis         = software.constant("multi_axis_collectives")
                         .choice<MultiAxisUse>({{"sequential", MultiAxisUse::sequential},
                                                {"concurrent", MultiAxisUse::concurrent},
                                                {"pipelined", MultiAxisUse::pipelined}});
@@ -231,11 +232,12 @@ void read_pipeline(Reader& top, Scenario& scenario)
     const std::int64_t together = micro->count(1, 100'000'000) * scenario.mesh.size(split);
     if (scenario.workload.batch % together != 0)
       micro->fail(fmt::format("{} sequences on each of {} replicas do not divide a batch of {}",
-                              together / scenario.mesh.size(split), scenario.mesh.size(split), scenario.workload.batch));
+                              together / scenario.mesh.size(split), scenario.mesh.size(split),
+                              scenario.workload.batch));
     pipeline.micro_batches = scenario.workload.batch / together;
   }
-  const AxisMask axis = scenario.mesh.find(pipeline_axis_name);
-  pipeline.stages     = axis != 0 ? scenario.mesh.size(axis) : 1;
+  const AxisMask axis               = scenario.mesh.find(pipeline_axis_name);
+  pipeline.stages                   = axis != 0 ? scenario.mesh.size(axis) : 1;
   std::vector<std::int64_t>& layers = pipeline.layers;
   std::optional<Reader> own         = top.find("pipeline");
   if (own) {
@@ -254,9 +256,10 @@ void read_pipeline(Reader& top, Scenario& scenario)
   const std::int64_t pieces = pipeline.stages * pipeline.chunks;
   if (layers.empty()) {
     if (scenario.model.layers % pieces != 0)
-      (own ? *own : top).fail(fmt::format("{} layers do not divide into {} equal pieces (stages x chunks); give "
-                                          "\"layers\", a list of how many each piece has",
-                                          scenario.model.layers, pieces));
+      (own ? *own : top)
+          .fail(fmt::format("{} layers do not divide into {} equal pieces (stages x chunks); give "
+                            "\"layers\", a list of how many each piece has",
+                            scenario.model.layers, pieces));
     layers.assign(static_cast<std::size_t>(pieces), scenario.model.layers / pieces);
   }
   if (static_cast<std::int64_t>(layers.size()) != pieces ||

@@ -25,7 +25,7 @@ struct Chip {
   double hbm_efficiency = 1;
   OpsPerSecond vector_rate;
   Seconds dispatch;
-  Bytes pipeline_fill; // bytes that move before and after the units overlap
+  Bytes pipeline_fill;      // bytes that move before and after the units overlap
   std::int64_t devices = 1; // of the mesh that the chip is: a device is a core on TPU v2 and v3
 };
 

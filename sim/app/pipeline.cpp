@@ -75,11 +75,11 @@ MultiAxis multi_axis(const Scenario& scenario)
 
 Prepared prepare(Scenario scenario)
 {
-  const Workload& work = scenario.workload;
-  const double tokens  = static_cast<double>(work.batch) * static_cast<double>(work.sequence);
-  Program program      = training_step(forward_pass(scenario.model, work.batch / scenario.pipeline.micro_batches,
-                                                    work.sequence, scenario.software.precision),
-                                       work.remat, work.optimizer, scenario.software.precision, scenario.pipeline, tokens);
+  const Workload& work   = scenario.workload;
+  const double tokens    = static_cast<double>(work.batch) * static_cast<double>(work.sequence);
+  Program program        = training_step(forward_pass(scenario.model, work.batch / scenario.pipeline.micro_batches,
+                                                      work.sequence, scenario.software.precision),
+                                         work.remat, work.optimizer, scenario.software.precision, scenario.pipeline, tokens);
   ShardedProgram sharded = partition(program, scenario.mesh, scenario.sharding, scenario.software.compilation);
   return {std::move(scenario), std::move(program), std::move(sharded)};
 }
@@ -96,7 +96,8 @@ Seconds serial_time(const Prepared& prepared)
   BytesPerSecond slowest = machine.host.nic_bandwidth / static_cast<double>(machine.devices_per_host());
   for (const LatticeAxis& axis : machine.lattice.axes)
     if (axis.kind != AxisKind::dcn)
-      slowest = std::min(slowest, machine.wire(static_cast<std::size_t>(&axis - machine.lattice.axes.data())).effective());
+      slowest =
+          std::min(slowest, machine.wire(static_cast<std::size_t>(&axis - machine.lattice.axes.data())).effective());
   Seconds longest;
   for (std::size_t stage = 0; stage < prepared.sharded.stages.size(); ++stage) {
     Seconds sum;
@@ -155,20 +156,20 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   Result result = describe(prepared);
   if (result.status != "ok")
     return result;
-  const Scenario& s  = prepared.scenario;
-  const auto started = std::chrono::steady_clock::now();
+  const Scenario& s        = prepared.scenario;
+  const auto started       = std::chrono::steady_clock::now();
   const TimedProgram timed = timed_program(prepared, options.granularity);
   const Trace trace        = simulate(prepared.sharded, timed, s.machine, s.placement, options);
   result.metrics           = measure(prepared.program, prepared.sharded, timed, s.machine, s.placement, trace);
-  result.simulation  = {.devices     = s.machine.devices(),
-                        .classes     = trace.simulated_classes,
-                        .activities  = trace.activities,
-                        .folded      = !options.explicit_devices,
-                        .chunked     = trace.chunked,
-                        .granularity = options.granularity,
-                        .wall =
-                            Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
-                        .class_list = trace.classes};
+  result.simulation        = {.devices     = s.machine.devices(),
+                              .classes     = trace.simulated_classes,
+                              .activities  = trace.activities,
+                              .folded      = !options.explicit_devices,
+                              .chunked     = trace.chunked,
+                              .granularity = options.granularity,
+                              .wall =
+                                  Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
+                              .class_list = trace.classes};
   return result;
 }
 

@@ -73,12 +73,12 @@ public:
     };
     std::vector<Sums> all(trace.classes.size());
     for (const TraceRecord& record : trace.records) {
-      Sums& own                = all[static_cast<std::size_t>(record.device_class)];
-      const Stage& stage       = program_.stages[trace.stages[static_cast<std::size_t>(record.device_class)]];
-      const auto block         = static_cast<std::size_t>(stage.steps[static_cast<std::size_t>(record.step)].block);
-      const auto& operations   = program_.programs[stage.program].blocks[block].operations;
+      Sums& own                    = all[static_cast<std::size_t>(record.device_class)];
+      const Stage& stage           = program_.stages[trace.stages[static_cast<std::size_t>(record.device_class)]];
+      const auto block             = static_cast<std::size_t>(stage.steps[static_cast<std::size_t>(record.step)].block);
+      const auto& operations       = program_.programs[stage.program].blocks[block].operations;
       const DeviceOperation& first = operations[static_cast<std::size_t>(record.operation)];
-      const auto add           = [&](std::size_t name, Seconds time) {
+      const auto add               = [&](std::size_t name, Seconds time) {
         if (own.by_slot.size() <= name)
           own.by_slot.resize(name + 1);
         own.by_slot[name] += time.value();
@@ -180,7 +180,9 @@ private:
         std::min(1.0, static_cast<double>(to_ticks(units.fixed)) / static_cast<double>(timed.duration));
     result.shares.emplace_back(slot("overhead"), fixed);
     const bool matrix = units.matrix >= units.hbm && units.matrix >= units.vector;
-    result.shares.emplace_back(slot(matrix ? "matrix_unit" : units.hbm >= units.vector ? "hbm" : "vector_unit"),
+    result.shares.emplace_back(slot(matrix                      ? "matrix_unit"
+                                    : units.hbm >= units.vector ? "hbm"
+                                                                : "vector_unit"),
                                1 - fixed);
     return result;
   }
@@ -202,7 +204,8 @@ Seconds sum_named(const Breakdown& breakdown, const std::string& name)
 }
 
 // Calls f(operation, timed, times) for each operation of a stage with how often the step runs it.
-template <class F> void each_operation(const ShardedProgram& program, const TimedProgram& timed, std::size_t stage, const F& f)
+template <class F>
+void each_operation(const ShardedProgram& program, const TimedProgram& timed, std::size_t stage, const F& f)
 {
   const DeviceProgram& device = program.program_of(stage);
   std::vector<double> times(device.blocks.size());
@@ -258,7 +261,8 @@ std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram&
 }
 
 // What all devices send across pods in collectives, over the time that these take; of the first class.
-BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, const Trace& trace, const Machine& machine)
+BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, const Trace& trace,
+                     const Machine& machine)
 {
   Bytes sent;
   Seconds time;
@@ -294,8 +298,8 @@ FlopsPerToken flops_per_token(const Program& program)
   const auto add           = [&](const Block& block, std::int64_t times) {
     for (const Operation& operation : block.operations)
       if (operation.pass == Pass::recompute)
-        flops_of.repeated += flops(block, operation) * static_cast<double>(times * pipeline.micro_batches) /
-                             program.tokens_per_step;
+        flops_of.repeated +=
+            flops(block, operation) * static_cast<double>(times * pipeline.micro_batches) / program.tokens_per_step;
   };
   for (std::size_t stage = 0; stage < program.program_of.size(); ++stage)
     for (const Block& block : program.programs[program.program_of[stage]].blocks)
@@ -326,8 +330,8 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
     const Seconds idle = sum_named(metrics.breakdowns[c], "idle");
     if (idle < sum_named(metrics.breakdowns[metrics.critical], "idle"))
       metrics.critical = c;
-    metrics.bubble += idle / trace.end * static_cast<double>(trace.classes[c].devices) /
-                      static_cast<double>(machine.devices());
+    metrics.bubble +=
+        idle / trace.end * static_cast<double>(trace.classes[c].devices) / static_cast<double>(machine.devices());
   }
   metrics.dcn_burst = burst(sharded, timed, trace, machine);
   metrics.links     = link_use(sharded, timed, machine, placement, trace.end);

@@ -43,7 +43,7 @@ struct Metrics {
   FlopsPerToken flops;
   std::vector<Breakdown> breakdowns; // of each class of the trace
   std::size_t critical = 0;          // the class whose own work ends last and waits least
-  double bubble = 0;                 // share of the step in which a device waits for others, on average
+  double bubble        = 0;          // share of the step in which a device waits for others, on average
   BytesPerSecond dcn_burst;          // all hosts together, while the cross-pod exchange runs; 0 without one
   std::vector<LinkUse> links;
 };

@@ -89,8 +89,8 @@ struct ModelShape {
   std::int64_t layers, heads, head_dim, sequence;
 };
 
-// The blocks of a pipeline stage, in the order in which one micro-batch meets them, and the update. Tensors are those of one
-// micro-batch.
+// The blocks of a pipeline stage, in the order in which one micro-batch meets them, and the update. Tensors are those
+// of one micro-batch.
 struct StageProgram {
   std::vector<Block> blocks;
 };

@@ -74,10 +74,7 @@ private:
 
   std::vector<Version>& versions(TensorId tensor) { return versions_[static_cast<std::size_t>(tensor)]; }
 
-  Layout stored(const Tensor& tensor) const
-  {
-    return layout(tensor.shape, table(rules_, tensor.kind), mesh_);
-  }
+  Layout stored(const Tensor& tensor) const { return layout(tensor.shape, table(rules_, tensor.kind), mesh_); }
 
   Bytes local_bytes(const Tensor& tensor, const Layout& lies) const
   {
@@ -114,10 +111,10 @@ private:
     const bool weight    = tensor.kind == TensorKind::weight;
     DeviceOperation operation{
         .name = std::string(name(kind)) + " " + tensor.name, .kind = DeviceOperation::Kind::collective, .pass = pass_};
-    operation.collective = {kind, axes, full};
-    operation.needs      = from.producers;
-    operation.asynchronous =
-        (weight && compilation_.overlap.weight_gathers) || (gradient && compilation_.overlap.gradient_reductions && !from.producers.empty());
+    operation.collective   = {kind, axes, full};
+    operation.needs        = from.producers;
+    operation.asynchronous = (weight && compilation_.overlap.weight_gathers) ||
+                             (gradient && compilation_.overlap.gradient_reductions && !from.producers.empty());
     const int index = add(std::move(operation));
     if (weight || gradient)
       of_weights_.insert(index);
@@ -262,8 +259,8 @@ private:
     produce(output, result, index, operation.accumulates);
   }
 
-  // Adds a product's gradient to the sum over micro-batches: in the product, which then reads and writes the sum instead of
-  // writing its own result, or by an operation that reads both and writes the sum.
+  // Adds a product's gradient to the sum over micro-batches: in the product, which then reads and writes the sum
+  // instead of writing its own result, or by an operation that reads both and writes the sum.
   int accumulate(TensorId gradient, const Layout& lies, int product)
   {
     const Gradients& how = compilation_.gradients;
@@ -290,8 +287,8 @@ private:
   {
     pass_ = operation.pass;
     DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
-    double largest     = 0;
-    AxisMask all       = 0;
+    double largest = 0;
+    AxisMask all   = 0;
     // Weights are updated where the optimizer's state lies.
     const auto place_of = [&](const Operand& operand) {
       const Tensor& tensor = block_.tensor(operand.tensor);
@@ -481,6 +478,8 @@ const char* name(CollectiveKind kind)
     return "reduce-scatter";
   case CollectiveKind::all_reduce:
     return "all-reduce";
+  case CollectiveKind::all_to_all:
+    return "all-to-all";
   }
   return "";
 }
