@@ -87,8 +87,11 @@ private:
     return static_cast<int>(device_.operations.size()) - 1;
   }
 
+  // The update writes weights and state in their places.
   int add_buffer(const Tensor& tensor, const Layout& lies, int first)
   {
+    if (pass_ == Pass::update && (tensor.kind == TensorKind::weight || tensor.kind == TensorKind::optimizer_state))
+      return -1;
     const Buffer::Kind kind = tensor.kind == TensorKind::weight            ? Buffer::Kind::gathered_weights
                               : tensor.kind == TensorKind::weight_gradient ? Buffer::Kind::gradients
                                                                            : Buffer::Kind::workspace;
