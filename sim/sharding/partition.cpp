@@ -348,12 +348,15 @@ private:
   std::set<int> of_weights_;                      // collectives of weights and gradients
 };
 
-ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRules& rules)
+// `sums`: the dtype in which gradients are kept.
+ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRules& rules, std::optional<Dtype> sums)
 {
   ResidentBytes bytes;
   for (const Tensor& tensor : update.tensors) {
     const Layout lies = layout(tensor.shape, table(rules, tensor.kind), mesh);
-    const Bytes local(local_elements(tensor.shape, lies, mesh) * bytes_per_element(tensor.dtype));
+    const bool is_sum = tensor.kind == TensorKind::weight_gradient && sums;
+    const Dtype dtype = is_sum ? *sums : tensor.dtype;
+    const Bytes local(local_elements(tensor.shape, lies, mesh) * bytes_per_element(dtype));
     if (tensor.kind == TensorKind::weight)
       bytes.parameters += local;
     else if (tensor.kind == TensorKind::weight_gradient)
@@ -382,7 +385,9 @@ public:
       plain_[block.role] =
           backward && until_last != gradients.after_backward ? add(block, until_last) : reducing_[block.role];
     }
-    device_.resident = resident(stage.blocks.back(), mesh, rules);
+    const bool summed = gradients.accumulation != Accumulation::none;
+    device_.resident =
+        resident(stage.blocks.back(), mesh, rules, summed ? std::optional(gradients.accumulator) : std::nullopt);
     if (pipeline.stages > 1)
       add_transfers(stage);
   }
