@@ -334,7 +334,7 @@ Experts read_experts(Reader experts, std::int64_t layers)
 
 std::int64_t Experts::capacity(std::int64_t tokens) const
 {
-  const double share = static_cast<double>(top_k * tokens) * capacity_factor / static_cast<double>(count);
+  const double share = static_cast<double>(tokens) * capacity_factor / static_cast<double>(count);
   return std::max<std::int64_t>(1, std::llround(std::ceil(share - 1e-9)));
 }
 

@@ -13,7 +13,8 @@ namespace podsim {
 
 // Every `every`-th layer's MLP is `count` of them, of which a router chooses `top_k` for each token, in the form of
 // GSPMD (GShard, GLaM): a one-hot mask sends the tokens of a group to the experts, each of which takes at most its
-// capacity of them, top_k x group x capacity_factor / count.
+// capacity of them, group x capacity_factor / count (Lingvo's and Mesh TensorFlow's factor: with a top_k of 2, a factor
+// of 2 is room for all if they are chosen alike, which is GShard's capacity).
 struct Experts {
   std::int64_t count     = 0; // 0: none
   std::int64_t top_k     = 0;
