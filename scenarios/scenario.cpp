@@ -47,6 +47,8 @@ Workload read_workload(Reader workload)
   remat.finish();
   read.optimizer = workload.at("optimizer").choice(optimizers());
   workload.find("micro_batch"); // read once the mesh is known
+  if (const auto dropout = workload.find("dropout"))
+    read.dropout = dropout->flag();
   workload.finish();
   return read;
 }
@@ -74,6 +76,44 @@ void read_accumulation(Reader& software, Software& read)
     read.compilation.transfers.scattered = software.constant("scattered_transfers").flag();
 }
 
+// "unfused", or {"kernel": "fused", ...} with what the kernel reaches.
+std::optional<FusedAttention> read_attention(Reader attention)
+{
+  const std::vector<std::pair<std::string, bool>> kernels{{"unfused", false}, {"fused", true}};
+  if (attention.is_text()) {
+    if (attention.choice<bool>(kernels))
+      attention.fail("\"fused\" needs an object: {\"kernel\": \"fused\", \"causal\": ..., \"forward_efficiency\": ..., "
+                     "\"backward_efficiency\": ...}");
+    return std::nullopt;
+  }
+  const bool fused = attention.at("kernel").choice<bool>(kernels);
+  FusedAttention kernel;
+  if (fused) {
+    kernel.skips_masked        = attention.constant("causal").choice<bool>({{"half", true}, {"full", false}});
+    kernel.forward_efficiency  = attention.constant("forward_efficiency").fraction();
+    kernel.backward_efficiency = attention.constant("backward_efficiency").fraction();
+  }
+  attention.finish();
+  return fused ? std::optional(kernel) : std::nullopt;
+}
+
+Kernels read_kernels(Reader& software)
+{
+  Kernels kernels;
+  if (const auto attention = software.find("attention"))
+    kernels.attention = read_attention(*attention);
+  if (software.find("element_wise"))
+    kernels.element_wise = software.constant("element_wise")
+                               .choice<ElementWise>({{"xla", ElementWise::xla}, {"kernels", ElementWise::kernels}});
+  if (software.find("element_wise_overhead")) {
+    const Reader overhead         = software.constant("element_wise_overhead");
+    kernels.element_wise_overhead = overhead.number();
+    if (!(kernels.element_wise_overhead >= 1 && kernels.element_wise_overhead <= 10))
+      overhead.expected("a factor from 1 to 10");
+  }
+  return kernels;
+}
+
 Software read_software(Reader software, const Mesh& mesh, const ShardingRules& sharding)
 {
   Software read;
@@ -93,6 +133,7 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
   read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes());
   read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes());
   read.precision.attention_logits = software.constant("attention_logits_dtype").choice(dtypes());
+  read.precision.kernels          = read_kernels(software);
   Reader late                     = software.constant("reduce_after_backward");
   for (const Reader& axis : late.elements()) {
     std::vector<std::string> known = usual_axis_names();
@@ -265,6 +306,9 @@ void read_pipeline(Reader& top, Scenario& scenario)
   if (static_cast<std::int64_t>(layers.size()) != pieces ||
       std::accumulate(layers.begin(), layers.end(), std::int64_t{0}) != scenario.model.layers)
     own->fail(fmt::format("\"layers\" must be {} numbers that add up to {}", pieces, scenario.model.layers));
+  if (const std::int64_t every = scenario.model.experts.count > 0 ? scenario.model.experts.every : 1;
+      std::any_of(layers.begin(), layers.end(), [&](std::int64_t count) { return count % every != 0; }))
+    (own ? *own : top).fail(fmt::format("each piece must have a multiple of {} layers, with experts in the last", every));
   if (pipeline.schedule == PipelineSchedule::interleaved && pipeline.micro_batches % pipeline.stages != 0)
     own->fail(fmt::format("an interleaved schedule needs micro-batches in multiples of its {} stages; there are {}",
                           pipeline.stages, pipeline.micro_batches));
@@ -297,8 +341,25 @@ void check_divisions(Reader& top, const Scenario& scenario)
   check(Dim::batch, scenario.workload.batch, "workload", "batch", "sequences");
   check(Dim::sequence, scenario.workload.sequence, "workload", "sequence", "tokens of a sequence");
   check(Dim::heads, scenario.model.heads, "model", "heads", "heads");
+  if (scenario.model.experts.count > 0)
+    check(Dim::expert, scenario.model.experts.count, "model", "experts", "experts");
   check(Dim::mlp, scenario.model.d_ff, "model", "d_ff", "channels of the MLP");
   check(Dim::embed, scenario.model.d_model, "model", "d_model", "channels");
+}
+
+// Groups of tokens for the experts are whole within the tokens of a step and at least one for each device.
+void check_groups(Reader& top, const Scenario& scenario)
+{
+  const std::int64_t group = scenario.model.experts.group;
+  if (scenario.model.experts.count == 0 || group == 0)
+    return;
+  const std::int64_t tokens = scenario.workload.batch * scenario.workload.sequence;
+  for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations}) {
+    const std::int64_t parts = scenario.mesh.size(table[static_cast<std::size_t>(Dim::batch)]);
+    if (tokens % (group * parts) != 0)
+      top.at("model").at("experts").at("group").fail(
+          fmt::format("{} tokens a step cannot be divided into groups of {} on {} devices", tokens, group, parts));
+  }
 }
 
 // A list of what remat keeps must name tensors of a layer.
@@ -359,11 +420,12 @@ Scenario read_scenario(Document&& document)
   top.find("schema_version");
   top.find("name");
   Scenario scenario;
-  scenario.name     = identity.name;
-  scenario.hash     = identity.hash;
-  scenario.model    = read_transformer(top.at("model"));
-  scenario.workload = read_workload(top.at("workload"));
-  scenario.machine  = read_machine(top.at("machine"));
+  scenario.name          = identity.name;
+  scenario.hash          = identity.hash;
+  scenario.model         = read_transformer(top.at("model"));
+  scenario.workload      = read_workload(top.at("workload"));
+  scenario.model.dropout = scenario.workload.dropout;
+  scenario.machine       = read_machine(top.at("machine"));
   read_mesh(top.at("mesh"), scenario.machine, scenario);
   scenario.sharding = read_sharding(top.at("sharding"), scenario.mesh);
   scenario.software = read_software(top.at("software"), scenario.mesh, scenario.sharding);
@@ -373,8 +435,9 @@ Scenario read_scenario(Document&& document)
       scenario.published.push_back(read_published(figure));
   top.finish();
   check_divisions(top, scenario);
+  check_groups(top, scenario);
   check_kept(top, scenario);
-  if (scenario.model.max_positions > 0 && scenario.workload.sequence > scenario.model.max_positions)
+  if (scenario.model.positions == Positions::learned && scenario.workload.sequence > scenario.model.max_positions)
     top.at("workload")
         .at("sequence")
         .fail(fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));

@@ -18,6 +18,7 @@ struct Workload {
   std::string remat_name;
   Remat remat;
   Optimizer optimizer;
+  bool dropout = false;
 };
 
 // What the compiler and the framework of the day did. The field `multi_axis` is MultiAxis in the engine's words.

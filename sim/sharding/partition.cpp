@@ -143,6 +143,7 @@ private:
       version = reduce(id, version, sums);
       versions(id).push_back(version);
     }
+    version           = exchange(id, version, wanted);
     AxisMask gathered = 0;
     Layout whole      = version.layout;
     for (std::size_t dim = 0; dim < dim_count; ++dim) {
@@ -154,6 +155,22 @@ private:
     version.layout = wanted; // what is left to do is a slice
     versions(id).push_back(version);
     return version.producers;
+  }
+
+  // An axis that splits one dimension and shall split another (tokens and experts): every device keeps a part of what
+  // it has and sends the others to those who want them, instead of all gathering everything.
+  Version exchange(TensorId id, Version version, const Layout& wanted)
+  {
+    Layout result  = version.layout;
+    AxisMask moved = 0;
+    for (std::size_t dim = 0; dim < dim_count; ++dim)
+      moved |= version.layout.dims[dim] & ~wanted.dims[dim] & wanted.axes();
+    if (moved == 0)
+      return version;
+    for (std::size_t dim = 0; dim < dim_count; ++dim)
+      result.dims[dim] = (result.dims[dim] & ~moved) | (wanted.dims[dim] & moved);
+    return communicate(id, version, CollectiveKind::all_to_all, moved, local_bytes(block_.tensor(id), version.layout),
+                       result);
   }
 
   Version reduce(TensorId id, Version version, AxisMask sums)
@@ -207,11 +224,25 @@ private:
     return index;
   }
 
-  // Einsums, and lookups and scatter-adds, which have their loops but no FLOPs.
+  // The loops of an operation in the order in which they are split. One mesh axis may split tokens and experts: where
+  // every operand has experts (their own products) it is the experts' first, elsewhere (router, dispatch,
+  // combination) the tokens'.
+  std::vector<Extent> ordered_loops(const Operation& operation) const
+  {
+    std::vector<Extent> extents = loops(block_, operation);
+    const auto has        = [&](const Operand& operand) { return block_.tensor(operand.tensor).size(Dim::expert) > 1; };
+    const bool of_experts = std::all_of(operation.inputs.begin(), operation.inputs.end(), has) &&
+                            std::all_of(operation.outputs.begin(), operation.outputs.end(), has);
+    std::stable_partition(extents.begin(), extents.end(),
+                          [&](const Extent& extent) { return (extent.dim == Dim::expert) == of_experts; });
+    return extents;
+  }
+
+  // Einsums, lookups and scatter-adds, which have their loops but no FLOPs, and fused attention.
   void partition_product(const Operation& operation)
   {
     pass_                             = operation.pass;
-    const std::vector<Extent> extents = loops(block_, operation);
+    const std::vector<Extent> extents = ordered_loops(operation);
     const Layout split                = layout(extents, rules_.compute, mesh_);
     const auto seen                   = [&](const Operand& operand) { // as the loops split its dimensions
       Layout lies = layout(seen_shape(block_, operand), split.dims, mesh_);
@@ -233,13 +264,22 @@ private:
       needs(device, input, seen(input));
       traffic += local_bytes(block_.tensor(input.tensor), seen(input));
     }
-    const Operand& output = operation.outputs[0];
-    Layout result         = seen(output);
-    result.partial        = split.axes() & ~result.axes();
-    const Bytes written   = local_bytes(block_.tensor(output.tensor), result);
+    std::vector<Layout> results;
+    Bytes written;
+    for (const Operand& output : operation.outputs) {
+      Layout result  = seen(output);
+      result.partial = split.axes() & ~result.axes();
+      written += local_bytes(block_.tensor(output.tensor), result);
+      results.push_back(result);
+    }
     traffic += written * (operation.accumulates ? 2.0 : 1.0);
 
-    if (operation.kind == OperationKind::einsum) {
+    const Operand& output = operation.outputs[0];
+    if (operation.kind == OperationKind::fused_attention) {
+      device.work.matrix = attention_shape(operation, extents, split);
+      device.work.matrix_efficiency =
+          operation.pass == Pass::backward ? operation.kernel.backward_efficiency : operation.kernel.forward_efficiency;
+    } else if (operation.kind == OperationKind::einsum) {
       MatrixShape matrix;
       for (const Extent& extent : extents) {
         const double size = local_size(extent, split.dims, mesh_);
@@ -258,8 +298,9 @@ private:
     device.work.hbm = traffic * operation.fraction;
     int index       = place(std::move(device));
     if (block_.tensor(output.tensor).kind == TensorKind::weight_gradient && operation.kind == OperationKind::einsum)
-      index = accumulate(output.tensor, result, index);
-    produce(output, result, index, operation.accumulates);
+      index = accumulate(output.tensor, results.front(), index);
+    for (std::size_t i = 0; i < results.size(); ++i)
+      produce(operation.outputs[i], results[i], index, operation.accumulates);
   }
 
   // Adds a product's gradient to the sum over micro-batches: in the product, which then reads and writes the sum
@@ -284,6 +325,20 @@ private:
     add_up.work.vector = Ops(elements);
     add_up.needs       = {product};
     return add(std::move(add_up));
+  }
+
+  // The products of a fused attention side by side as one, each of rows x keys with the heads' dimension.
+  MatrixShape attention_shape(const Operation& operation, const std::vector<Extent>& extents, const Layout& split) const
+  {
+    MatrixShape shape;
+    for (const Extent& extent : extents)
+      (extent.dim == Dim::sequence       ? shape.m
+       : extent.dim == Dim::key_sequence ? shape.n
+       : extent.dim == Dim::head_dim     ? shape.k
+                                         : shape.batch) *= local_size(extent, split.dims, mesh_);
+    shape.m *= operation.kernel.skips_masked ? 0.5 : 1;
+    shape.n *= products(operation);
+    return shape;
   }
 
   void partition_pointwise(const Operation& operation)
@@ -312,6 +367,7 @@ private:
     }
     for (const Operand& output : operation.outputs)
       measure(output, operation.passes->writes);
+    device.work.hbm    = device.work.hbm * operation.overhead;
     device.work.vector = Ops(largest * operation.passes->vector_ops);
     const int index    = place(std::move(device));
     for (const Operand& output : operation.outputs) {

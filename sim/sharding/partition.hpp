@@ -5,6 +5,8 @@
 //   split in storage, whole in the loops     -> all-gather
 //   summed over a split dimension            -> every member holds a summand: reduce-scatter where storage
 //                                               splits over that axis, all-reduce where it does not
+//   split along one dimension in storage,
+//   along another in the loops               -> all-to-all
 //   whole in storage, split in the loops     -> a slice, which is free
 // A collective is inserted when somebody reads its result, once for all its readers in a block. Gathers
 // of weights and reductions of gradients are combined into one of a kind per block, as XLA's combiner
