@@ -70,7 +70,13 @@ public:
 
   Block embedding() const
   {
-    Block block{.name = "embedding", .role = BlockRole::embedding, .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
+    Block block{.name       = "embedding",
+                .role       = BlockRole::embedding,
+                .count      = 1,
+                .tensors    = {},
+                .operations = {},
+                .outputs    = {},
+                .saved      = {}};
     Builder add(block, precision_);
     const TensorId x  = add.activation("x", {b_, s_, m_});
     const auto lookup = [&](const char* name, const Extent& rows) -> Operation& {
@@ -87,8 +93,13 @@ public:
   Block layer() const
   {
     const std::int64_t layers = c_.experts.count > 0 ? c_.experts.every : 1;
-    Block block{
-        .name = "layer", .role = BlockRole::layers, .count = c_.layers / layers, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
+    Block block{.name       = "layer",
+                .role       = BlockRole::layers,
+                .count      = c_.layers / layers,
+                .tensors    = {},
+                .operations = {},
+                .outputs    = {},
+                .saved      = {}};
     TensorId x = block.add({"x", TensorKind::activation, precision_.activations, {b_, s_, m_}});
     for (std::int64_t i = 1; i <= layers; ++i) {
       Builder add(block, precision_, i == 1 ? "" : "layer " + std::to_string(i) + " ");
@@ -101,7 +112,13 @@ public:
   // The logits' gradient is written over the logits' dimensions in the activations' precision.
   Block head() const
   {
-    Block block{.name = "loss", .role = BlockRole::loss, .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
+    Block block{.name       = "loss",
+                .role       = BlockRole::loss,
+                .count      = 1,
+                .tensors    = {},
+                .operations = {},
+                .outputs    = {},
+                .saved      = {}};
     Builder add(block, precision_);
     const Extent v{Dim::vocab, c_.vocab};
     const TensorId x      = add.activation("x", {b_, s_, m_});

@@ -308,7 +308,8 @@ void read_pipeline(Reader& top, Scenario& scenario)
     own->fail(fmt::format("\"layers\" must be {} numbers that add up to {}", pieces, scenario.model.layers));
   if (const std::int64_t every = scenario.model.experts.count > 0 ? scenario.model.experts.every : 1;
       std::any_of(layers.begin(), layers.end(), [&](std::int64_t count) { return count % every != 0; }))
-    (own ? *own : top).fail(fmt::format("each piece must have a multiple of {} layers, with experts in the last", every));
+    (own ? *own : top)
+        .fail(fmt::format("each piece must have a multiple of {} layers, with experts in the last", every));
   if (pipeline.schedule == PipelineSchedule::interleaved && pipeline.micro_batches % pipeline.stages != 0)
     own->fail(fmt::format("an interleaved schedule needs micro-batches in multiples of its {} stages; there are {}",
                           pipeline.stages, pipeline.micro_batches));

@@ -106,8 +106,9 @@ void read_torus(Reader& machine, Machine& read)
     read.host.block.push_back(size.count(1, 64));
   if (read.host.block.size() != read.lattice.axes.size())
     block.expected(fmt::format("{} sizes, one a torus axis", dimensions));
-  read.host.pcie_bandwidth = host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>();
-  read.host.nic_bandwidth  = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
+  read.host.pcie_bandwidth =
+      host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>() / static_cast<double>(read.chip.devices);
+  read.host.nic_bandwidth = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
   host.finish();
 }
 
