@@ -1,6 +1,7 @@
 #include "scenarios/scenario.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
 
 namespace podsim {
@@ -222,21 +223,39 @@ void check_kept(Reader& top, const Scenario& scenario)
       kept.expected("the name of a tensor in a layer", did_you_mean(kept.text(), known));
 }
 
-PublishedFigure read_published(Reader figure)
+// A file's path from the folder of the file that names it. Whether it is there is asked by those who need it: a
+// scenario runs without what it is compared with.
+std::string beside_origin(const Reader& name)
+{
+  const std::string& origin = name.origin();
+  const auto folder         = origin.starts_with("--set ") ? std::filesystem::path() // named on the command line
+                                                           : std::filesystem::path(origin).parent_path();
+  return (folder / name.text()).lexically_normal().string();
+}
+
+PublishedFigure read_published(Reader figure, const std::string& chip)
 {
   PublishedFigure read;
   read.id = figure.at("id").text();
   std::vector<std::pair<std::string, Metric>> names;
   for (const MetricInfo& row : metric_table())
     names.emplace_back(row.name, row.metric);
-  read.metric    = figure.at("metric").choice(names);
-  const auto one = figure.at("unit").choice<double>({{info(read.metric).unit, info(read.metric).base_units}});
-  read.value     = figure.at("value").number() * one;
+  read.metric             = figure.at("metric").choice(names);
+  const MetricInfo& known = info(read.metric);
+  if (const auto other = figure.find("relative_to")) {
+    read.relative_to   = other->text();
+    read.relative_file = beside_origin(*other);
+  }
+  const Reader unit = figure.at("unit");
+  read.unit         = unit.text();
+  read.base_units   = read.relative_to.empty() ? unit.choice(known.units) : unit.choice<double>({{"x", 1}});
+  read.value        = figure.at("value").number() * read.base_units;
   if (!(read.value > 0 && read.value < 1e30))
     figure.at("value").expected("a positive number below 1e30");
-  const std::string& counted = info(read.metric).convention;
-  read.convention            = figure.at("convention").choice<std::string>({{counted, counted}});
-  read.statistic             = figure.at("statistic")
+  const Reader convention = figure.at("convention");
+  read.counting           = convention.choice(known.conventions);
+  read.convention         = convention.text();
+  read.statistic          = figure.at("statistic")
                        .choice<std::string>({{"best", "best"},
                                              {"median", "median"},
                                              {"average", "average"},
@@ -244,6 +263,15 @@ PublishedFigure read_published(Reader figure)
                                              {"unstated", "unstated"}});
   read.calibration = figure.at("calibration").flag();
   read.source      = figure.at("source").text();
+  read.family      = usual_family(read.metric, chip);
+  if (const auto family = figure.find("family")) {
+    std::vector<std::pair<std::string, std::string>> families;
+    for (const std::string& name : family_names())
+      families.emplace_back(name, name);
+    read.family = family->choice(families);
+  }
+  if (const auto run = figure.find("run"))
+    read.run = run->text();
   figure.finish();
   return read;
 }
@@ -274,7 +302,7 @@ Scenario read_scenario(Document&& document)
   scenario.software = read_software(top.at("software"), scenario.mesh, scenario.sharding, scenario.deferred);
   if (const auto published = top.find("published"))
     for (const Reader& figure : published->elements())
-      scenario.published.push_back(read_published(figure));
+      scenario.published.push_back(read_published(figure, scenario.machine.chip.name));
   top.finish();
   check_divisions(top, scenario);
   check_kept(top, scenario);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 namespace podsim {
 namespace {
@@ -169,14 +170,76 @@ BytesPerSecond burst(const Trace& trace, const Account& account, const Machine& 
   return time > Seconds(0) ? sent / time : BytesPerSecond(0);
 }
 
+// The extent of a dimension in the whole program: of its largest tensor.
+double size_of(const Program& program, Dim dim)
+{
+  std::int64_t largest = 0;
+  for (const Block& block : program.blocks)
+    for (const Tensor& tensor : block.tensors)
+      for (const Extent& extent : tensor.shape)
+        if (extent.dim == dim)
+          largest = std::max(largest, extent.size);
+  return static_cast<double>(largest);
+}
+
+// Mean over iterations of what passes between the start of a block's first operation and the end of its last. An
+// asynchronous operation does not stand in the device's order and is not of the block's time.
+std::optional<Seconds> block_time(const Trace& trace, const ShardedProgram& program, const std::string& name)
+{
+  std::map<std::tuple<std::int32_t, std::int32_t, std::int32_t>, std::pair<Seconds, Seconds>> spans;
+  for (const TraceRecord& record : trace.records) {
+    const DeviceBlock& block = program.programs.front().blocks[static_cast<std::size_t>(record.block)];
+    if (block.name != name || block.operations[static_cast<std::size_t>(record.operation)].asynchronous)
+      continue;
+    const auto [at, first] =
+        spans.try_emplace({record.device_class, record.block, record.iteration}, std::pair(record.start, record.end));
+    at->second = {std::min(at->second.first, record.start), std::max(at->second.second, record.end)};
+  }
+  if (spans.empty())
+    return {};
+  Seconds sum;
+  for (const auto& [key, span] : spans)
+    sum += span.second - span.first;
+  return sum / static_cast<double>(spans.size());
+}
+
 } // namespace
+
+double FlopsPerToken::counted(Counting counting) const
+{
+  switch (counting) {
+  case Counting::none:
+    return 0;
+  case Counting::palm:
+    return model();
+  case Counting::palm_hardware:
+    return hardware();
+  case Counting::six_n:
+    return weights;
+  case Counting::six_n_causal:
+    return weights + attention / 2;
+  case Counting::two_n:
+    return weights / 3;
+  case Counting::eight_n:
+    return weights * 4 / 3;
+  case Counting::narayanan:
+    return narayanan;
+  }
+  return 0;
+}
 
 FlopsPerToken flops_per_token(const Program& program)
 {
   const ModelShape& m = program.model;
   FlopsPerToken flops_of;
-  flops_of.weights   = 6 * m.active_parameters;
-  flops_of.attention = 12.0 * static_cast<double>(m.layers * m.heads * m.head_dim * m.sequence);
+  flops_of.weights    = 6 * m.active_parameters;
+  flops_of.attention  = 12.0 * static_cast<double>(m.layers * m.heads * m.head_dim * m.sequence);
+  const auto layers   = static_cast<double>(m.layers);
+  const double width  = size_of(program, Dim::embed);
+  const double length = static_cast<double>(m.sequence);
+  if (width > 0)
+    flops_of.narayanan =
+        96 * layers * width * width * (1 + length / (6 * width) + size_of(program, Dim::vocab) / (16 * layers * width));
   for (const Block& block : program.blocks)
     for (const Operation& operation : block.operations)
       if (operation.pass == Pass::recompute)
@@ -193,6 +256,8 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Mac
   metrics.tokens_per_s          = program.tokens_per_step / trace.end.value();
   metrics.model                 = program.model;
   metrics.flops                 = flops_per_token(program);
+  metrics.chips                 = static_cast<double>(machine.devices());
+  metrics.peak                  = machine.chip.matrix_peak;
   const double peak             = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
   metrics.mfu                   = metrics.tokens_per_s * metrics.flops.model() / peak;
   metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
@@ -204,28 +269,68 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Mac
   for (std::size_t c = 1; c < metrics.breakdowns.size(); ++c)
     if (sum_named(metrics.breakdowns[c], "idle") < sum_named(metrics.breakdowns[metrics.critical], "idle"))
       metrics.critical = c;
-  metrics.dcn_burst = burst(trace, account, machine, placement);
-  metrics.links     = link_use(sharded, machine, placement, multi_axis, trace.end);
+  double devices = 0;
+  for (std::size_t c = 0; c < trace.classes.size(); ++c) {
+    const auto own = static_cast<double>(trace.classes[c].devices);
+    metrics.bubble += own * (sum_named(metrics.breakdowns[c], "idle") / trace.end);
+    devices += own;
+  }
+  metrics.bubble /= devices;
+  metrics.layer_forward  = block_time(trace, sharded, "layer");
+  metrics.layer_backward = block_time(trace, sharded, "layer backward");
+  metrics.dcn_burst      = burst(trace, account, machine, placement);
+  metrics.links          = link_use(sharded, machine, placement, multi_axis, trace.end);
   return metrics;
 }
 
-double predicted(Metric metric, const Metrics& metrics)
+std::optional<double> predicted(Metric metric, Counting counting, const Metrics& metrics)
 {
+  const double flops     = metrics.flops.counted(counting);
+  const double rate      = metrics.tokens_per_s * flops / metrics.chips; // FLOPs a second and chip
+  const double sequences = metrics.tokens_per_s / static_cast<double>(metrics.model.sequence);
+  const auto number      = [](const auto& quantity) {
+    return quantity ? std::optional(quantity->value()) : std::optional<double>();
+  };
   switch (metric) {
-  case Metric::mfu:
-    return metrics.mfu;
-  case Metric::mfu_without_attention:
-    return metrics.mfu_without_attention;
-  case Metric::hfu:
-    return metrics.hfu;
-  case Metric::tokens_per_s:
-    return metrics.tokens_per_s;
   case Metric::step_time:
     return metrics.step_time.value();
+  case Metric::tokens_per_s:
+    return metrics.tokens_per_s;
+  case Metric::tokens_per_s_per_chip:
+    return metrics.tokens_per_s / metrics.chips;
+  case Metric::sequences_per_s:
+    return sequences;
+  case Metric::sequences_per_s_per_chip:
+    return sequences / metrics.chips;
+  case Metric::mfu:
+  case Metric::hfu:
+    return rate / metrics.peak.value();
+  case Metric::tflops_per_chip:
+    return rate;
+  case Metric::layer_forward_time:
+    return number(metrics.layer_forward);
+  case Metric::layer_backward_time:
+    return number(metrics.layer_backward);
+  case Metric::bubble:
+    return metrics.bubble;
+  case Metric::model_flops_per_token:
+  case Metric::hardware_flops_per_token:
+    return flops;
   case Metric::dcn_burst:
     return metrics.dcn_burst.value();
+  case Metric::achieved_bandwidth:
+    return number(metrics.achieved_bandwidth);
+  case Metric::achieved_flops:
+    return number(metrics.achieved_flops);
   }
-  return 0;
+  return {};
+}
+
+std::optional<double> energy_per_token(std::optional<double> chip_power, const Metrics& metrics)
+{
+  if (!chip_power)
+    return {};
+  return *chip_power * metrics.chips / metrics.tokens_per_s;
 }
 
 } // namespace podsim
