@@ -415,7 +415,8 @@ ForwardPass forward_pass(const TransformerConfig& config, std::int64_t batch, st
   const Transformer transformer(config, batch, sequence, precision);
   const double parameters = parameter_count(config, config.experts.count);
   const double active     = parameter_count(config, config.experts.top_k);
-  ForwardPass pass{.shape           = {parameters, active, config.layers, config.heads, config.head_dim, sequence},
+  ForwardPass pass{.shape = {parameters, active, config.layers, config.heads, config.head_dim, sequence, config.d_model,
+                             config.vocab},
                    .embedding       = transformer.embedding(),
                    .layer           = transformer.layer(),
                    .head            = transformer.head(),

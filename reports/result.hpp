@@ -21,6 +21,13 @@ struct SimulationInfo {
   std::vector<DeviceClass> class_list;
 };
 
+// How far podsim was off where figures were published for the same family of chips (scenarios/validation.json).
+struct ErrorBar {
+  std::string family;
+  std::int64_t count = 0;       // of cases; without any, the rest says nothing
+  double mean = 0, largest = 0; // relative errors, absolute
+};
+
 struct Result {
   std::string scenario, hash;
   std::string model, machine, mesh; // one line each, for people
@@ -31,6 +38,8 @@ struct Result {
   std::optional<Metrics> metrics;
   SimulationInfo simulation;
   std::vector<PublishedFigure> published;
+  std::optional<ErrorBar> error_bar;
+  std::optional<double> energy_per_token; // joules, of all chips
   std::vector<UsedConstant> constants;
   std::vector<std::string> files;
 };

@@ -1,5 +1,6 @@
 #pragma once
-// A scenario: a model, a machine, and a way of training the one on the other, read and checked as a whole.
+// A scenario: a model, a machine, and a way of training the one on the other, read and checked as a whole; or a
+// micro-benchmark of the machine.
 
 #include "models/transformer.hpp"
 #include "scenarios/resolve.hpp"
@@ -7,6 +8,7 @@
 #include "sim/sharding/partition.hpp"
 #include "topologies/machine.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,12 @@ struct Software {
   MultiAxisUse multi_axis = MultiAxisUse::sequential;
 };
 
+// One operation by itself instead of a training step.
+struct MicroBenchmark {
+  DeviceOperation operation;
+  std::string description; // one line
+};
+
 struct Scenario {
   std::string name;
   std::string hash;
@@ -41,6 +49,7 @@ struct Scenario {
   Placement placement; // of each mesh axis
   ShardingRules sharding;
   Software software;
+  std::optional<MicroBenchmark> micro_benchmark; // then there is no model, workload, sharding or software
   std::vector<PublishedFigure> published;
 
   std::vector<UsedConstant> constants;

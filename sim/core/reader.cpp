@@ -123,6 +123,11 @@ std::vector<Reader> Reader::elements() const
   return all;
 }
 
+const std::string& Reader::origin() const
+{
+  return document_->origins.of(path_);
+}
+
 bool Reader::is_text() const
 {
   return json_->is_string();

@@ -110,7 +110,7 @@ struct Precision {
 struct ModelShape {
   double parameters;        // N; a tied embedding counts once
   double active_parameters; // those that a token meets
-  std::int64_t layers, heads, head_dim, sequence;
+  std::int64_t layers, heads, head_dim, sequence, d_model, vocab;
 };
 
 // The blocks of a pipeline stage, in the order in which one micro-batch meets them, and the update. Tensors are those
