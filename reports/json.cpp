@@ -68,6 +68,12 @@ Ordered to_json(const ErrorBar& bar)
 void put_metrics(Ordered& json, const Metrics& metrics)
 {
   put(json, "step_time_s", metrics.step_time.value());
+  if (metrics.achieved_flops)
+    put(json, "achieved_flops_per_s", metrics.achieved_flops->value());
+  if (metrics.achieved_bandwidth)
+    put(json, "achieved_bytes_per_s", metrics.achieved_bandwidth->value());
+  if (metrics.tokens_per_step == 0) // a micro-benchmark
+    return;
   put(json, "tokens_per_s", metrics.tokens_per_s);
   put(json, "tokens_per_s_per_chip", metrics.tokens_per_s / metrics.chips);
   put(json, "tokens_per_step", metrics.tokens_per_step);

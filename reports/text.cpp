@@ -34,7 +34,12 @@ std::string difference(Metric metric, double own, double published)
 std::vector<Row> rows_of(const Result& result)
 {
   std::vector<Row> rows;
-  for (const Metric metric : {Metric::step_time, Metric::tokens_per_s, Metric::mfu, Metric::hfu})
+  std::vector<Metric> always{Metric::step_time, Metric::tokens_per_s, Metric::mfu, Metric::hfu};
+  if (result.metrics->achieved_flops)
+    always = {Metric::step_time, Metric::achieved_flops};
+  else if (result.metrics->achieved_bandwidth)
+    always = {Metric::step_time, Metric::achieved_bandwidth};
+  for (const Metric metric : always)
     rows.push_back({metric, info(metric).conventions.front().second, ""});
   for (const PublishedFigure& figure : result.published)
     if (const Row row{figure.metric, figure.counting, figure.convention};
@@ -184,6 +189,8 @@ std::string shown(Metric metric, double value)
     return number < 1e4 ? fmt::format("{:.4g}", number) : fmt::format("{:.1f} k", number / 1e3);
   if (metric == Metric::tflops_per_chip)
     return fmt::format("{:.1f}", number);
+  if (metric == Metric::achieved_bandwidth)
+    return format(BytesPerSecond(value));
   return fmt::format("{:.3g} {}", number, unit);
 }
 
