@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <optional>
 
 namespace podsim {
 namespace {
@@ -54,6 +55,15 @@ std::string remedies(const Prepared& prepared)
   if (found.empty())
     return "it takes more chips, or weights split over more of them";
   return fmt::format("it would fit with {}", fmt::join(found, " or "));
+}
+
+// What a chip draws with its share of the system, in watts, where its file says so.
+template <class AnyChip> std::optional<double> chip_power(const AnyChip& chip)
+{
+  if constexpr (requires { chip.power->value(); })
+    return chip.power ? std::optional(chip.power->value()) : std::nullopt;
+  else
+    return std::nullopt;
 }
 
 } // namespace
@@ -134,19 +144,20 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   Result result = describe(prepared);
   if (result.status != "ok")
     return result;
-  const Scenario& s  = prepared.scenario;
-  const auto started = std::chrono::steady_clock::now();
-  const Trace trace  = simulate(prepared.sharded, s.machine, s.placement, multi_axis(s), options);
-  result.metrics     = measure(prepared.program, prepared.sharded, s.machine, s.placement, multi_axis(s), trace);
-  result.simulation  = {.devices     = s.machine.devices(),
-                        .classes     = trace.simulated_classes,
-                        .activities  = trace.activities,
-                        .folded      = !options.explicit_devices,
-                        .chunked     = trace.chunked,
-                        .granularity = options.granularity,
-                        .wall =
-                            Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
-                        .class_list = trace.classes};
+  const Scenario& s       = prepared.scenario;
+  const auto started      = std::chrono::steady_clock::now();
+  const Trace trace       = simulate(prepared.sharded, s.machine, s.placement, multi_axis(s), options);
+  result.metrics          = measure(prepared.program, prepared.sharded, s.machine, s.placement, multi_axis(s), trace);
+  result.energy_per_token = energy_per_token(chip_power(s.machine.chip), *result.metrics);
+  result.simulation       = {.devices     = s.machine.devices(),
+                             .classes     = trace.simulated_classes,
+                             .activities  = trace.activities,
+                             .folded      = !options.explicit_devices,
+                             .chunked     = trace.chunked,
+                             .granularity = options.granularity,
+                             .wall =
+                                 Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
+                             .class_list = trace.classes};
   return result;
 }
 
