@@ -86,7 +86,7 @@ public:
   // Reads a scenario; what is wrong with it is a row of the report.
   void add(const std::string& file, bool named)
   {
-    const auto run = find(file);
+    const auto run = find(file, named);
     if (!run)
       return;
     const std::vector<PublishedFigure> figures = runs_[*run].scenario.published;
@@ -155,8 +155,9 @@ public:
   }
 
 private:
-  // The run of a scenario file, read at its first mention; nothing if it cannot be read.
-  std::optional<std::size_t> find(const std::string& file)
+  // The run of a scenario file, read at its first mention; nothing if it cannot be read. What is wrong with a file that
+  // the user named is the user's to mend at once.
+  std::optional<std::size_t> find(const std::string& file, bool named = false)
   {
     std::error_code error;
     const auto [at, first] = known_.try_emplace(fs::weakly_canonical(file, error).string());
@@ -167,7 +168,10 @@ private:
       runs_.push_back({.name = name, .scenario = read_scenario(resolve(file, {}, catalogue_))});
       at->second = runs_.size() - 1;
     } catch (const InputError& wrong) {
-      failures_.push_back({name, "input", wrong.what()});
+      if (named)
+        throw;
+      const std::string said = wrong.what();
+      failures_.push_back({name, "input", said.starts_with(file + ": ") ? said.substr(file.size() + 2) : said});
     } catch (const CannotRun& wrong) {
       failures_.push_back({name, "mesh", wrong.what()});
     }
