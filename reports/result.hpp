@@ -4,6 +4,7 @@
 #include "sim/core/published.hpp"
 #include "sim/core/reader.hpp"
 #include "sim/metrics/metrics.hpp"
+#include "sim/metrics/validation.hpp"
 
 #include <optional>
 #include <string>
@@ -21,13 +22,6 @@ struct SimulationInfo {
   std::vector<DeviceClass> class_list;
 };
 
-// How far podsim was off where figures were published for the same family of chips (scenarios/validation.json).
-struct ErrorBar {
-  std::string family;
-  std::int64_t count = 0;       // of cases; without any, the rest says nothing
-  double mean = 0, largest = 0; // relative errors, absolute
-};
-
 struct Result {
   std::string scenario, hash;
   std::string model, machine, mesh; // one line each, for people
@@ -38,7 +32,7 @@ struct Result {
   std::optional<Metrics> metrics;
   SimulationInfo simulation;
   std::vector<PublishedFigure> published;
-  std::optional<ErrorBar> error_bar;
+  std::optional<ErrorBar> error_bar;      // how far podsim was off where figures were published for such chips
   std::optional<double> energy_per_token; // joules, of all chips
   std::vector<UsedConstant> constants;
   std::vector<std::string> files;

@@ -83,7 +83,7 @@ std::string figures(const Result& result, const Style& style)
   for (const PublishedFigure& figure : result.published)
     if (!figure.relative_to.empty())
       text += fmt::format("  {:<22}{:>12}{:>12}   of {}: compared by podsim validate\n",
-                          label({figure.metric, figure.counting, figure.convention}), "",
+                          label({figure.metric, figure.counting, figure.convention}) + " ratio", "",
                           fmt::format("{:.4g} x", figure.value), figure.relative_to);
   return text;
 }

@@ -27,17 +27,23 @@ constexpr char message_follows = 'm';
 
 volatile std::sig_atomic_t interrupted = 0;
 
+sigset_t held_signals()
+{
+  sigset_t held;
+  sigemptyset(&held);
+  sigaddset(&held, SIGINT);
+  sigaddset(&held, SIGTERM);
+  return held;
+}
+
 // Notes a SIGINT or SIGTERM instead of ending the process. Both are blocked except while it waits in ppoll(), so that
 // none is missed between a look at the note and the waiting.
 class HeldSignals {
 public:
   HeldSignals()
   {
-    interrupted = 0;
-    sigset_t held;
-    sigemptyset(&held);
-    sigaddset(&held, SIGINT);
-    sigaddset(&held, SIGTERM);
+    interrupted         = 0;
+    const sigset_t held = held_signals();
     sigprocmask(SIG_BLOCK, &held, &mask_);
     struct sigaction action = {};
     action.sa_handler       = [](int) { interrupted = 1; };
@@ -46,6 +52,7 @@ public:
   }
   ~HeldSignals()
   {
+    take_pending();
     sigaction(SIGINT, &old_interrupt_, nullptr);
     sigaction(SIGTERM, &old_terminate_, nullptr);
     sigprocmask(SIG_SETMASK, &mask_, nullptr);
@@ -53,6 +60,15 @@ public:
   HeldSignals(const HeldSignals&)            = delete;
   HeldSignals& operator=(const HeldSignals&) = delete;
   const sigset_t& while_waiting() const { return mask_; }
+
+  // A ppoll() that finds a file ready returns without looking at signals.
+  static void take_pending()
+  {
+    const sigset_t held = held_signals();
+    const timespec now{};
+    while (sigtimedwait(&held, nullptr, &now) > 0)
+      interrupted = 1;
+  }
 
 private:
   sigset_t mask_{};
@@ -116,6 +132,7 @@ public:
     const auto most  = static_cast<std::size_t>(options_.workers > 0 ? options_.workers : usable_cores());
     std::size_t next = 0;
     while (next < count || !workers_.empty()) {
+      HeldSignals::take_pending();
       if (interrupted && options_.on_interrupt == OnInterrupt::kill)
         for (const Worker& worker : workers_)
           kill(worker.process, SIGKILL);
@@ -125,6 +142,7 @@ public:
         break;
       wait(deliver);
     }
+    HeldSignals::take_pending();
     for (; next < count; ++next)
       deliver(next, {});
     return !interrupted;
@@ -233,6 +251,23 @@ private:
 };
 
 } // namespace
+
+const char* status_word(JobStatus status)
+{
+  switch (status) {
+  case JobStatus::done:
+    return "done";
+  case JobStatus::failed:
+    return "failed";
+  case JobStatus::crashed:
+    return "crashed";
+  case JobStatus::timed_out:
+    return "timed out";
+  case JobStatus::not_run:
+    return "interrupted";
+  }
+  return "";
+}
 
 std::string describe(const JobOutcome& outcome)
 {

@@ -30,6 +30,8 @@ struct JobOutcome {
 // One line on an outcome that is not `done`.
 std::string describe(const JobOutcome& outcome);
 
+const char* status_word(JobStatus status); // "done", "failed", "crashed", "timed out", "interrupted"
+
 enum class OnInterrupt { kill, finish }; // what is under way at an interrupt
 
 struct FleetOptions {

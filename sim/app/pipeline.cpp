@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <optional>
 
 namespace podsim {
 namespace {
@@ -56,6 +57,15 @@ std::string remedies(const Prepared& prepared)
   if (found.empty())
     return "it takes more chips, or weights split over more of them";
   return fmt::format("it would fit with {}", fmt::join(found, " or "));
+}
+
+// What a chip draws with its share of the system, in watts, where its file says so.
+template <class AnyChip> std::optional<double> chip_power(const AnyChip& chip)
+{
+  if constexpr (requires { chip.power->value(); })
+    return chip.power ? std::optional(chip.power->value()) : std::nullopt;
+  else
+    return std::nullopt;
 }
 
 } // namespace
@@ -200,6 +210,7 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   result.metrics           = measure(prepared.program, prepared.sharded, timed, s.machine, s.placement, trace);
   if (s.micro_benchmark)
     add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);
+  result.energy_per_token = energy_per_token(chip_power(s.machine.chip), *result.metrics);
   result.simulation = {.devices     = s.machine.devices(),
                        .classes     = trace.simulated_classes,
                        .activities  = trace.activities,
