@@ -198,3 +198,28 @@ TEST_CASE("remat of block inputs repeats what the gradients need: all but the la
   };
   CHECK(repeated("full") - repeated("block-inputs") == Approx(2 * 2.0 * 192 * 384)); // 2 layers' down projections
 }
+
+TEST_CASE("mistakes in the fields of kernels and experts are answered in one line")
+{
+  const std::vector<std::pair<std::string, std::string>> mistakes{
+      {"software.attention=flash", "expected one of unfused, fused, found \"flash\""},
+      {"software.attention=fused", "\"fused\" needs an object"},
+      {R"(software.attention={"kernel": "fused", "casual": "half"})", "causal"},
+      {R"(software.attention={"kernel": "unfused", "causal": "half"})", "causal"},
+      {"software.element_wise=kernel", "did you mean \"kernels\"?"},
+      {"software.element_wise_overhead=0.5", "expected a factor from 1 to 10"},
+      {"software.asynchronous=[\"activation gather\"]", "did you mean \"activation gathers\"?"},
+      {"workload.dropout=0.1", "workload.dropout"},
+      {"model.positions=alibbi", "did you mean \"alibi\"?"},
+      {R"(model.experts={"count": 4, "top_k": 5, "every": 1, "capacity_factor": 2, "mlp": "plain"})", "top_k"},
+      {R"(model.experts={"count": 4, "top_k": 2, "every": 3, "capacity_factor": 2, "mlp": "plain"})",
+       "from 1 to 2, found 3"},
+      {R"(model.experts={"count": 4, "top_k": 2, "every": 1, "capacity_factor": 0, "mlp": "plain"})",
+       "a number above 0"},
+      {R"(model.experts={"count": 4, "top_k": 2, "every": 1, "capacity_factor": 2, "group": 100, "mlp": "plain"})",
+       "cannot be divided into groups of 100"}};
+  for (const auto& [change, complaint] : mistakes) {
+    CAPTURE(change);
+    CHECK_THROWS_WITH(test::prepare({.model = "tiny-serial", .changes = {change}}), Catch::Contains(complaint));
+  }
+}
