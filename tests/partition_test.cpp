@@ -117,13 +117,12 @@ TEST_CASE("devices together execute the program's FLOPs, and what is replicated 
   const Prepared p  = test::prepare({.model = "tiny-serial"});
   double of_program = 0;
   double of_device  = 0;
-  for (std::size_t b = 0; b < p.program.blocks.size(); ++b) {
-    const auto count = static_cast<double>(p.program.blocks[b].count);
-    for (const Operation& op : p.program.blocks[b].operations)
-      of_program += count * flops(p.program.blocks[b], op);
-    for (const DeviceOperation& op : p.sharded.programs.front().blocks[b].operations)
-      of_device += count * op.work.matrix.flops().value();
-  }
+  for (const Block& one : p.program.programs.front().blocks)
+    for (const Operation& op : one.operations)
+      of_program += static_cast<double>(one.count) * flops(one, op);
+  for (const Step& step : p.sharded.stages.front().steps)
+    for (const DeviceOperation& op : p.sharded.program_of(0).blocks[static_cast<std::size_t>(step.block)].operations)
+      of_device += step.count * op.work.matrix.flops().value();
   CHECK(64 * of_device == Approx(of_program).epsilon(1e-12)); // 24 heads, 384 channels and 1000 words all divide by 4
   // With one key head its projections and their gradients run on every chip of the model axis.
   const Prepared one_head = test::prepare({});
@@ -292,9 +291,9 @@ TEST_CASE("a gradient is made and handed on for every weight that computes")
     const Prepared p = test::prepare({.model = model});
     for (const auto& [forward, backward] :
          {std::pair("embedding", "embedding backward"), {"layer", "layer backward"}, {"loss", "loss"}}) {
-      const auto named = [&](const char* name) {
-        return *std::find_if(p.program.blocks.begin(), p.program.blocks.end(),
-                             [&](const Block& b) { return b.name == name; });
+      const std::vector<Block>& blocks = p.program.programs.front().blocks;
+      const auto named                 = [&](const char* name) {
+        return *std::find_if(blocks.begin(), blocks.end(), [&](const Block& b) { return b.name == name; });
       };
       const Block uses  = named(forward);
       const Block makes = named(backward);
