@@ -403,6 +403,16 @@ TEST_CASE("ZeRO: what stays on a device")
   }
 }
 
+TEST_CASE("ZeRO: gradients that wait for the last micro-batch are whole until then, as with FSDP's no_sync")
+{
+  for (const int degree : {0, 1, 2, 3})
+    CHECK(memory(test::prepare(zero(degree, {last})).sharded).gradients.value() == Approx(weights * 2));
+  // Of one micro-batch nothing waits.
+  SmallScenario one = zero(3, {last});
+  one.micro_batch   = 4;
+  CHECK(memory(test::prepare(one).sharded).gradients.value() == weights * 2 / 4);
+}
+
 TEST_CASE("ZeRO: what a step of four micro-batches communicates")
 {
   for (const std::string& parameters : {std::string("software.parameters_dtype=f32"), bf16}) {
