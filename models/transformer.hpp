@@ -1,7 +1,7 @@
 #pragma once
 // Transformers: serial or parallel attention and MLP, multi-head, grouped or multi-query attention, gated
-// or plain MLP, rotary or learned positions, tied or untied embeddings, encoder or decoder (whose
-// attention, without a fused kernel, computes the whole square of scores all the same).
+// or plain MLP, mixtures of experts, biases or not, positions of several kinds, tied or untied embeddings, encoder or
+// decoder (whose attention, without a fused kernel, computes the whole square of scores all the same).
 
 #include "sim/core/reader.hpp"
 #include "sim/program/training_step.hpp"
@@ -10,6 +10,31 @@
 #include <string>
 
 namespace podsim {
+
+// Every `every`-th layer's MLP is `count` of them, of which a router chooses `top_k` for each token, in the form of
+// GSPMD (GShard, GLaM): a one-hot mask sends the tokens of a group to the experts, each of which takes at most its
+// capacity of them, group x capacity_factor / count (Lingvo's and Mesh TensorFlow's factor: with a top_k of 2, a factor
+// of 2 is room for all if they are chosen alike, which is GShard's capacity).
+struct Experts {
+  std::int64_t count     = 0; // 0: none
+  std::int64_t top_k     = 0;
+  std::int64_t every     = 1;
+  std::int64_t group     = 0; // tokens; 0: a sequence
+  double capacity_factor = 1;
+  bool gated_mlp         = false;
+
+  std::int64_t capacity(std::int64_t tokens) const;
+};
+
+enum class Positions : std::uint8_t {
+  none,
+  alibi,          // a bias of the scores, added where they are scaled: no cost
+  relative,       // T5's: the same, from a table [buckets, heads] in each layer
+  transformer_xl, // a matrix in each layer projects the positions' encodings: counted; its product, once for the batch,
+                  // is not computed
+  rotary,
+  learned,
+};
 
 struct TransformerConfig {
   std::string name;
@@ -21,17 +46,23 @@ struct TransformerConfig {
   std::int64_t kv_heads      = 0;
   std::int64_t head_dim      = 0;
   std::int64_t vocab         = 0;
-  std::int64_t max_positions = 0; // rows of the learned position table; 0: rotary
+  std::int64_t max_positions = 0; // rows of the learned position table, buckets of the relative one
+  Positions positions        = Positions::rotary;
   bool gated_mlp             = false;
   bool parallel_block        = false;
   bool tied_embedding        = true;
-  bool norm_scale            = true; // whether each norm has a weight a channel
+  bool norm_scale            = true;  // whether each norm has a weight a channel
+  bool biases                = false; // of all products of a layer and, beside a scale, of the norms; fused: no time
+  Experts experts{};
+
+  bool dropout = false; // of attention's probabilities and of the branches: the workload's to say
 };
 
 TransformerConfig read_transformer(Reader model);
 
-// Parameters by the formula: embedding + positions + layers x (attention + MLP + norms) + last norm.
-double parameter_count(const TransformerConfig& config);
+// Parameters by the formula: embedding + positions + layers x (attention + MLP + norms) + last norm; with
+// `experts_counted` of the experts of a layer.
+double parameter_count(const TransformerConfig& config, std::int64_t experts_counted);
 
 ForwardPass forward_pass(const TransformerConfig& config, std::int64_t batch, std::int64_t sequence,
                          const Precision& precision);

@@ -34,32 +34,57 @@ Ordered to_json(const Memory& memory, Bytes capacity)
   return json;
 }
 
+// A ratio has no prediction here: this run is one of the two that it compares.
 Ordered to_json(const PublishedFigure& figure, const std::optional<Metrics>& metrics)
 {
-  const MetricInfo& metric = info(figure.metric);
-  Ordered json{{"id", figure.id}, {"metric", metric.name}};
-  put(json, "value", figure.value / metric.base_units);
-  json["unit"]       = metric.unit;
+  Ordered json{{"id", figure.id}, {"metric", info(figure.metric).name}};
+  put(json, "value", figure.value / figure.base_units);
+  json["unit"]       = figure.unit;
   json["convention"] = figure.convention;
   json["statistic"]  = figure.statistic;
-  if (metrics) {
-    const double own = predicted(figure.metric, *metrics);
-    put(json, "predicted", own / metric.base_units);
-    put(json, "relative_error", own / figure.value - 1);
-  }
+  if (!figure.relative_to.empty())
+    json["relative_to"] = figure.relative_to;
+  else if (metrics)
+    if (const auto own = predicted(figure.metric, figure.counting, *metrics)) {
+      put(json, "predicted", *own / figure.base_units);
+      put(json, "relative_error", *own / figure.value - 1);
+    }
   json["calibration"] = figure.calibration;
+  json["family"]      = figure.family;
   json["source"]      = figure.source;
+  return json;
+}
+
+Ordered to_json(const ErrorBar& bar)
+{
+  Ordered json{{"family", bar.family}, {"count", bar.count}};
+  if (bar.count > 0) {
+    put(json, "mean_abs_error", bar.mean);
+    put(json, "max_abs_error", bar.largest);
+  }
   return json;
 }
 
 void put_metrics(Ordered& json, const Metrics& metrics)
 {
   put(json, "step_time_s", metrics.step_time.value());
+  if (metrics.achieved_flops)
+    put(json, "achieved_flops_per_s", metrics.achieved_flops->value());
+  if (metrics.achieved_bandwidth)
+    put(json, "achieved_bytes_per_s", metrics.achieved_bandwidth->value());
+  if (metrics.tokens_per_step == 0) // a micro-benchmark
+    return;
   put(json, "tokens_per_s", metrics.tokens_per_s);
+  put(json, "tokens_per_s_per_chip", metrics.tokens_per_s / metrics.chips);
   put(json, "tokens_per_step", metrics.tokens_per_step);
   put(json, "mfu", metrics.mfu);
   put(json, "mfu_without_attention", metrics.mfu_without_attention);
   put(json, "hfu", metrics.hfu);
+  put(json, "bubble", metrics.bubble);
+  if (metrics.layer_forward)
+    put(json, "layer_forward_s", metrics.layer_forward->value());
+  if (metrics.layer_backward)
+    put(json, "layer_backward_s", metrics.layer_backward->value());
   put(json, "parameters", metrics.model.parameters);
   put(json, "active_parameters", metrics.model.active_parameters);
   put(json, "model_flops_per_token", metrics.flops.model());
@@ -124,6 +149,8 @@ std::string to_json(const Result& result)
     json["reason"] = result.reason;
   if (result.metrics) {
     put_metrics(json, *result.metrics);
+    if (result.energy_per_token)
+      put(json, "energy_per_token_j", *result.energy_per_token);
     json["breakdown_s"] = to_json(result.metrics->breakdowns[result.metrics->critical]);
     json["classes"]     = class_rows(*result.metrics, result.simulation);
     json["links"]       = link_rows(*result.metrics);
@@ -135,6 +162,8 @@ std::string to_json(const Result& result)
   json["published"] = Ordered::array();
   for (const PublishedFigure& figure : result.published)
     json["published"].push_back(to_json(figure, result.metrics));
+  if (result.error_bar)
+    json["validation"] = to_json(*result.error_bar);
   if (result.metrics)
     json["simulation"] = to_json(result.simulation);
   json["provenance"] = provenance(result);

@@ -4,6 +4,7 @@
 #include "sim/core/published.hpp"
 #include "sim/core/reader.hpp"
 #include "sim/metrics/metrics.hpp"
+#include "sim/metrics/validation.hpp"
 
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct Result {
   std::optional<Metrics> metrics;
   SimulationInfo simulation;
   std::vector<PublishedFigure> published;
+  std::optional<ErrorBar> error_bar;      // how far podsim was off where figures were published for such chips
+  std::optional<double> energy_per_token; // joules, of all chips
   std::vector<UsedConstant> constants;
   std::vector<std::string> files;
 };

@@ -7,78 +7,94 @@
 namespace podsim {
 namespace {
 
-const PublishedFigure* find(const Result& result, Metric metric)
-{
-  const auto found = std::find_if(result.published.begin(), result.published.end(),
-                                  [&](const PublishedFigure& figure) { return figure.metric == metric; });
-  return found == result.published.end() ? nullptr : &*found;
-}
+// What is shown in a row: a metric, in the convention of a source where there are several.
+struct Row {
+  Metric metric;
+  Counting counting;
+  std::string convention; // named in the label unless it is podsim's own
+  friend bool operator==(const Row& a, const Row& b) { return a.metric == b.metric && a.counting == b.counting; }
+};
 
-std::string shown(Metric metric, double value)
+std::string label(const Row& row)
 {
-  switch (metric) {
-  case Metric::step_time:
-    return value < 1 ? format(Seconds(value)) : fmt::format("{:.2f} s", value);
-  case Metric::tokens_per_s:
-    return value < 1e4 ? fmt::format("{:.4g}", value) : fmt::format("{:.1f} k", value / 1e3);
-  case Metric::dcn_burst:
-    return fmt::format("{:.3g} Tb/s", value * 8 / 1e12);
-  default:
-    return fmt::format("{:.1f} %", value * 100);
-  }
+  const MetricInfo& metric = info(row.metric);
+  return row.counting == metric.conventions.front().second ? metric.label
+                                                           : fmt::format("{}, {}", metric.label, row.convention);
 }
 
 // Utilisations differ in points, the rest in per cent of the published figure.
 std::string difference(Metric metric, double own, double published)
 {
-  if (info(metric).unit == "%")
+  if (info(metric).units.front().first == "%")
     return fmt::format("{:+.1f} points", 100 * (own - published));
   return fmt::format("{:+.1f} %", 100 * (own / published - 1));
 }
 
-struct Row {
-  const char* label;
-  Metric metric;
-};
+// The rows that every report has, and after them what else was published.
+std::vector<Row> rows_of(const Result& result)
+{
+  std::vector<Row> rows;
+  std::vector<Metric> always{Metric::step_time, Metric::tokens_per_s, Metric::mfu, Metric::hfu};
+  if (result.metrics->achieved_flops)
+    always = {Metric::step_time, Metric::achieved_flops};
+  else if (result.metrics->achieved_bandwidth)
+    always = {Metric::step_time, Metric::achieved_bandwidth};
+  for (const Metric metric : always)
+    rows.push_back({metric, info(metric).conventions.front().second, ""});
+  for (const PublishedFigure& figure : result.published)
+    if (const Row row{figure.metric, figure.counting, figure.convention};
+        figure.relative_to.empty() && std::find(rows.begin(), rows.end(), row) == rows.end())
+      rows.push_back(row);
+  return rows;
+}
 
-// One line a metric, and a further one for each further figure that was published of it.
+// What stands beside the prediction: each figure that was published of it.
+std::vector<std::string> beside(const Result& result, const Row& row, std::optional<double> own)
+{
+  std::vector<std::string> all;
+  const auto compare = [&](double published, const std::string& remark) {
+    all.push_back(fmt::format("{:>12}   {}{}", shown(row.metric, published),
+                              own ? difference(row.metric, *own, published) : "no prediction", remark));
+  };
+  for (const PublishedFigure& figure : result.published)
+    if (figure.relative_to.empty() && row == Row{figure.metric, figure.counting, ""})
+      compare(figure.value, fmt::format("  ({}{})", figure.statistic, figure.calibration ? "; fitted: no test" : ""));
+  if (row.metric == Metric::step_time && all.empty())
+    for (const PublishedFigure& figure : result.published)
+      if (figure.metric == Metric::tokens_per_s && figure.relative_to.empty() && all.empty())
+        compare(result.metrics->tokens_per_step / figure.value, "  (from tokens/s)");
+  if (all.empty())
+    all.push_back(fmt::format("{:>12}", "-"));
+  return all;
+}
+
 std::string figures(const Result& result, const Style& style)
 {
-  const Metrics& metrics = *result.metrics;
   std::string text = style.dim(fmt::format("  {:<22}{:>12}{:>12}   {}\n", "", "predicted", "published", "difference"));
-  for (const Row row : {Row{"step time", Metric::step_time}, Row{"tokens/s", Metric::tokens_per_s},
-                        Row{"MFU", Metric::mfu}, Row{"MFU without attention", Metric::mfu_without_attention},
-                        Row{"HFU", Metric::hfu}, Row{"cross-pod burst", Metric::dcn_burst}}) {
-    const double own = predicted(row.metric, metrics);
-    std::vector<std::string> beside;
-    const auto compare = [&](double published, const std::string& remark) {
-      beside.push_back(
-          fmt::format("{:>12}   {}{}", shown(row.metric, published), difference(row.metric, own, published), remark));
-    };
-    for (const PublishedFigure& figure : result.published)
-      if (figure.metric == row.metric)
-        compare(figure.value, fmt::format("  ({}{})", figure.statistic, figure.calibration ? "; fitted: no test" : ""));
-    if (const PublishedFigure* rate = find(result, Metric::tokens_per_s);
-        row.metric == Metric::step_time && beside.empty() && rate)
-      compare(metrics.tokens_per_step / rate->value, "  (from tokens/s)");
-    const bool always = row.metric != Metric::mfu_without_attention && row.metric != Metric::dcn_burst;
-    if (beside.empty() && always)
-      beside.push_back(fmt::format("{:>12}", "-"));
-    for (std::size_t i = 0; i < beside.size(); ++i)
-      text += style.bold(fmt::format("  {:<22}{:>12}", i == 0 ? row.label : "", i == 0 ? shown(row.metric, own) : "")) +
-              beside[i] + "\n";
+  for (const Row& row : rows_of(result)) {
+    const auto own         = predicted(row.metric, row.counting, *result.metrics);
+    const std::string left = own ? shown(row.metric, *own) : "-";
+    bool first             = true;
+    for (const std::string& line : beside(result, row, own)) {
+      text += style.bold(fmt::format("  {:<22}{:>12}", first ? label(row) : "", first ? left : "")) + line + "\n";
+      first = false;
+    }
   }
+  for (const PublishedFigure& figure : result.published)
+    if (!figure.relative_to.empty())
+      text += fmt::format("  {:<22}{:>12}{:>12}   of {}: compared by podsim validate\n",
+                          label({figure.metric, figure.counting, figure.convention}) + " ratio", "",
+                          fmt::format("{:.4g} x", figure.value), figure.relative_to);
   return text;
 }
 
-std::string words(std::string name)
+std::string validated(const ErrorBar& bar)
 {
-  if (name.starts_with("exposed_ici_"))
-    return "exposed ICI " + name.substr(12);
-  if (name.starts_with("exposed_dcn_"))
-    return "exposed DCN " + name.substr(12);
-  std::replace(name.begin(), name.end(), '_', ' ');
-  return name == "hbm" ? "HBM" : name;
+  if (bar.count == 0)
+    return fmt::format("  validated not: nothing published for {} is among podsim's scenarios\n", bar.family);
+  return fmt::format("  validated {}: {} case{}, mean error {:.1f} %, largest {:.1f} % (podsim validate --family "
+                     "\"{}\")\n",
+                     bar.family, bar.count, bar.count == 1 ? "" : "s", 100 * bar.mean, 100 * bar.largest, bar.family);
 }
 
 // A label, its value, and what it consists of, in lines that fit a terminal.
@@ -119,18 +135,19 @@ std::string sum_text(const Breakdown& parts, Seconds step, const Style& style)
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const auto shown = static_cast<double>(thousandths(parts[i].second) + (i == 0 ? rest : 0)) / 1e3;
     if (shown > 0)
-      terms.push_back(fmt::format("{}{:.3f} {} ({:.1f} %)", i == 0 ? "= " : "+ ", shown, words(parts[i].first),
-                                  100 * (parts[i].second / step)));
+      terms.push_back(fmt::format("{}{:.3f} {} ({:.1f} %)", i == 0 ? "= " : "+ ", shown,
+                                  breakdown_words(parts[i].first), 100 * (parts[i].second / step)));
   }
   return wrapped("  step      ", style.bold(fmt::format("{:.3f} {}", step.value() / unit, name)), terms);
 }
 
 std::string bounds(const Breakdown& parts, Seconds step)
 {
-  std::string text =
-      fmt::format("  bound by  {}, {:.0f} % of the step", words(parts[0].first), 100 * (parts[0].second / step));
+  std::string text = fmt::format("  bound by  {}, {:.0f} % of the step", breakdown_words(parts[0].first),
+                                 100 * (parts[0].second / step));
   if (parts.size() > 1)
-    text += fmt::format("; the next bound is {}, {:.0f} %", words(parts[1].first), 100 * (parts[1].second / step));
+    text += fmt::format("; the next bound is {}, {:.0f} %", breakdown_words(parts[1].first),
+                        100 * (parts[1].second / step));
   return text + "\n";
 }
 
@@ -149,6 +166,33 @@ std::string simulated(const SimulationInfo& info)
 }
 
 } // namespace
+
+std::string breakdown_words(std::string name)
+{
+  if (name.starts_with("exposed_ici_"))
+    return "exposed ICI " + name.substr(12);
+  if (name.starts_with("exposed_dcn_"))
+    return "exposed DCN " + name.substr(12);
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name == "hbm" ? "HBM" : name;
+}
+
+std::string shown(Metric metric, double value)
+{
+  const auto& [unit, base_units] = info(metric).units.front();
+  const double number            = value / base_units;
+  if (metric == Metric::step_time)
+    return value < 1 ? format(Seconds(value)) : fmt::format("{:.2f} s", value);
+  if (unit == "%")
+    return fmt::format("{:.1f} %", number);
+  if (unit == "tokens/s" || unit == "sequences/s") // which the label says already
+    return number < 1e4 ? fmt::format("{:.4g}", number) : fmt::format("{:.1f} k", number / 1e3);
+  if (metric == Metric::tflops_per_chip)
+    return fmt::format("{:.1f}", number);
+  if (metric == Metric::achieved_bandwidth)
+    return format(BytesPerSecond(value));
+  return fmt::format("{:.3g} {}", number, unit);
+}
 
 std::string memory_text(const Memory& memory, Bytes capacity)
 {
@@ -170,6 +214,8 @@ std::string to_text(const Result& result, const Style& style)
   }
   if (result.memory)
     text += memory_text(*result.memory, result.capacity);
+  if (result.metrics && result.error_bar)
+    text += validated(*result.error_bar);
   if (result.metrics)
     text += simulated(result.simulation);
   return text;

@@ -31,10 +31,10 @@ const char* folder(Shelf shelf)
   return "";
 }
 
-bool is_part(const std::string& name) // folders below scenarios/ that hold parts of scenarios
+bool is_part(const std::string& name) // folders below scenarios/ that hold parts of scenarios or studies of them
 {
   return name.starts_with("shardings/") || name.starts_with("remats/") || name.starts_with("software/") ||
-         name.find('/') == std::string::npos;
+         name.starts_with("studies/") || name.find('/') == std::string::npos;
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <filesystem>
 #include <fmt/format.h>
 #include <numeric>
 
@@ -11,6 +12,14 @@ namespace {
 const std::vector<std::pair<std::string, Dtype>>& dtypes()
 {
   static const std::vector<std::pair<std::string, Dtype>> names{{"bf16", Dtype::bf16}, {"f32", Dtype::f32}};
+  return names;
+}
+
+const std::vector<std::pair<std::string, MultiAxisUse>>& multi_axis_uses()
+{
+  static const std::vector<std::pair<std::string, MultiAxisUse>> names{{"sequential", MultiAxisUse::sequential},
+                                                                       {"concurrent", MultiAxisUse::concurrent},
+                                                                       {"pipelined", MultiAxisUse::pipelined}};
   return names;
 }
 
@@ -47,51 +56,91 @@ Workload read_workload(Reader workload)
   remat.finish();
   read.optimizer = workload.at("optimizer").choice(optimizers());
   workload.find("micro_batch"); // read once the mesh is known
+  if (const auto dropout = workload.find("dropout"))
+    read.dropout = dropout->flag();
   workload.finish();
   return read;
 }
 
-// How gradients of several micro-batches are added up and reduced, and how activations go from stage to stage; absent in
-// software that knows neither.
+// How gradients of several micro-batches are added up and reduced, and how activations go from stage to stage; absent
+// in software that knows neither.
 void read_accumulation(Reader& software, Software& read)
 {
   Gradients& gradients = read.compilation.gradients;
   if (software.find("gradient_accumulation"))
-    gradients.accumulation = software.constant("gradient_accumulation")
-                                 .choice<Accumulation>({{"none", Accumulation::none},
-                                                        {"fused", Accumulation::fused},
-                                                        {"separate", Accumulation::separate}});
+    gradients.accumulation =
+        software.constant("gradient_accumulation")
+            .choice<Accumulation>(
+                {{"none", Accumulation::none}, {"fused", Accumulation::fused}, {"separate", Accumulation::separate}});
   if (software.find("accumulation_dtype"))
     gradients.accumulator = software.constant("accumulation_dtype").choice(dtypes());
   if (software.find("parameters_dtype"))
     read.precision.parameters = software.constant("parameters_dtype").choice(dtypes());
   if (software.find("reduce_gradients"))
-    gradients.last_micro_batch_only = software.constant("reduce_gradients")
-                                          .choice<bool>({{"each micro-batch", false}, {"last micro-batch", true}});
+    gradients.last_micro_batch_only =
+        software.constant("reduce_gradients").choice<bool>({{"each micro-batch", false}, {"last micro-batch", true}});
   if (software.find("blocking_transfers"))
     read.compilation.transfers.blocking = software.constant("blocking_transfers").flag();
   if (software.find("scattered_transfers"))
     read.compilation.transfers.scattered = software.constant("scattered_transfers").flag();
 }
 
+// "unfused", or {"kernel": "fused", ...} with what the kernel reaches.
+std::optional<FusedAttention> read_attention(Reader attention)
+{
+  const std::vector<std::pair<std::string, bool>> kernels{{"unfused", false}, {"fused", true}};
+  if (attention.is_text()) {
+    if (attention.choice<bool>(kernels))
+      attention.fail("\"fused\" needs an object: {\"kernel\": \"fused\", \"causal\": ..., \"forward_efficiency\": ..., "
+                     "\"backward_efficiency\": ...}");
+    return std::nullopt;
+  }
+  const bool fused = attention.at("kernel").choice<bool>(kernels);
+  FusedAttention kernel;
+  if (fused) {
+    kernel.skips_masked        = attention.constant("causal").choice<bool>({{"half", true}, {"full", false}});
+    kernel.forward_efficiency  = attention.constant("forward_efficiency").fraction();
+    kernel.backward_efficiency = attention.constant("backward_efficiency").fraction();
+  }
+  attention.finish();
+  return fused ? std::optional(kernel) : std::nullopt;
+}
+
+Kernels read_kernels(Reader& software)
+{
+  Kernels kernels;
+  if (const auto attention = software.find("attention"))
+    kernels.attention = read_attention(*attention);
+  if (software.find("element_wise"))
+    kernels.element_wise = software.constant("element_wise")
+                               .choice<ElementWise>({{"xla", ElementWise::xla}, {"kernels", ElementWise::kernels}});
+  if (software.find("element_wise_overhead")) {
+    const Reader overhead         = software.constant("element_wise_overhead");
+    kernels.element_wise_overhead = overhead.number();
+    if (!(kernels.element_wise_overhead >= 1 && kernels.element_wise_overhead <= 10))
+      overhead.expected("a factor from 1 to 10");
+  }
+  return kernels;
+}
+
 Software read_software(Reader software, const Mesh& mesh, const ShardingRules& sharding)
 {
   Software read;
-  Overlap& overlap   = read.compilation.overlap;
-  AxisMask& deferred = read.compilation.gradients.after_backward;
+  Overlap& overlap    = read.compilation.overlap;
+  AxisMask& deferred  = read.compilation.gradients.after_backward;
   read.name           = software.at("name").text();
   Reader asynchronous = software.constant("asynchronous");
   for (const Reader& what : asynchronous.elements())
-    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}}) ? overlap.weight_gathers : overlap.gradient_reductions) =
-        true;
-  overlap.prefetch_layers = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
-  read.multi_axis = software.constant("multi_axis_collectives")
-                        .choice<MultiAxisUse>({{"sequential", MultiAxisUse::sequential},
-                                               {"concurrent", MultiAxisUse::concurrent},
-                                               {"pipelined", MultiAxisUse::pipelined}});
+    overlap.*what.choice<bool Overlap::*>({{"weight gathers", &Overlap::weight_gathers},
+                                           {"gradient reductions", &Overlap::gradient_reductions},
+                                           {"activation reductions", &Overlap::activation_reductions},
+                                           {"activation gathers", &Overlap::activation_gathers}}) = true;
+  overlap.prefetch_layers         = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
+  read.multi_axis                 = software.constant("multi_axis_collectives").choice(multi_axis_uses());
   read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes());
   read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes());
   read.precision.attention_logits = software.constant("attention_logits_dtype").choice(dtypes());
+  read.precision.kernels          = read_kernels(software);
   Reader late                     = software.constant("reduce_after_backward");
   for (const Reader& axis : late.elements()) {
     std::vector<std::string> known = usual_axis_names();
@@ -231,11 +280,12 @@ void read_pipeline(Reader& top, Scenario& scenario)
     const std::int64_t together = micro->count(1, 100'000'000) * scenario.mesh.size(split);
     if (scenario.workload.batch % together != 0)
       micro->fail(fmt::format("{} sequences on each of {} replicas do not divide a batch of {}",
-                              together / scenario.mesh.size(split), scenario.mesh.size(split), scenario.workload.batch));
+                              together / scenario.mesh.size(split), scenario.mesh.size(split),
+                              scenario.workload.batch));
     pipeline.micro_batches = scenario.workload.batch / together;
   }
-  const AxisMask axis = scenario.mesh.find(pipeline_axis_name);
-  pipeline.stages     = axis != 0 ? scenario.mesh.size(axis) : 1;
+  const AxisMask axis               = scenario.mesh.find(pipeline_axis_name);
+  pipeline.stages                   = axis != 0 ? scenario.mesh.size(axis) : 1;
   std::vector<std::int64_t>& layers = pipeline.layers;
   std::optional<Reader> own         = top.find("pipeline");
   if (own) {
@@ -256,14 +306,19 @@ void read_pipeline(Reader& top, Scenario& scenario)
   const std::int64_t pieces = pipeline.stages * pipeline.chunks;
   if (layers.empty()) {
     if (scenario.model.layers % pieces != 0)
-      (own ? *own : top).fail(fmt::format("{} layers do not divide into {} equal pieces (stages x chunks); give "
-                                          "\"layers\", a list of how many each piece has",
-                                          scenario.model.layers, pieces));
+      (own ? *own : top)
+          .fail(fmt::format("{} layers do not divide into {} equal pieces (stages x chunks); give "
+                            "\"layers\", a list of how many each piece has",
+                            scenario.model.layers, pieces));
     layers.assign(static_cast<std::size_t>(pieces), scenario.model.layers / pieces);
   }
   if (static_cast<std::int64_t>(layers.size()) != pieces ||
       std::accumulate(layers.begin(), layers.end(), std::int64_t{0}) != scenario.model.layers)
     own->fail(fmt::format("\"layers\" must be {} numbers that add up to {}", pieces, scenario.model.layers));
+  if (const std::int64_t every = scenario.model.experts.count > 0 ? scenario.model.experts.every : 1;
+      std::any_of(layers.begin(), layers.end(), [&](std::int64_t count) { return count % every != 0; }))
+    (own ? *own : top)
+        .fail(fmt::format("each piece must have a multiple of {} layers, with experts in the last", every));
   if (pipeline.schedule == PipelineSchedule::interleaved && pipeline.micro_batches % pipeline.stages != 0)
     own->fail(fmt::format("an interleaved schedule needs micro-batches in multiples of its {} stages; there are {}",
                           pipeline.stages, pipeline.micro_batches));
@@ -289,6 +344,54 @@ void read_pipeline(Reader& top, Scenario& scenario)
     own->fail("stages must lie along one axis of the machine");
 }
 
+// {"matrix_product": [rows, depth, columns]}, in bf16; {"copy": "33.5 MB"}, read and written; or {"collective":
+// "all-gather", "axes": ["data"], "size": "34 MB"} (of the full tensor).
+MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, MultiAxisUse& multi_axis)
+{
+  MicroBenchmark read;
+  DeviceOperation& operation = read.operation;
+  if (const auto product = benchmark.find("matrix_product")) {
+    const auto sizes = product->elements();
+    if (sizes.size() != 3)
+      product->expected("a list of three sizes: rows, depth, columns");
+    const auto size  = [&](std::size_t i) { return static_cast<double>(sizes[i].count(1, 10'000'000)); };
+    const double m   = size(0);
+    const double k   = size(1);
+    const double n   = size(2);
+    operation.work   = {{1, m, k, n}, Bytes((m * k + k * n + m * n) * bytes_per_element(Dtype::bf16)), Ops(0)};
+    read.description = fmt::format("a matrix product, {:.0f} x {:.0f} by {:.0f} x {:.0f}, bf16", m, k, k, n);
+  } else if (const auto copy = benchmark.find("copy")) {
+    const Bytes size   = copy->quantity<ByteUnit>();
+    operation.work.hbm = size * 2;
+    read.description   = fmt::format("a copy of {} in HBM", copy->text());
+  } else {
+    operation.kind            = DeviceOperation::Kind::collective;
+    operation.collective.kind = benchmark.at("collective")
+                                    .choice<CollectiveKind>({{"all-gather", CollectiveKind::all_gather},
+                                                             {"reduce-scatter", CollectiveKind::reduce_scatter},
+                                                             {"all-reduce", CollectiveKind::all_reduce},
+                                                             {"all-to-all", CollectiveKind::all_to_all}});
+    std::vector<std::pair<std::string, AxisMask>> axes;
+    for (const MeshAxis& axis : mesh.axes)
+      axes.emplace_back(axis.name, mesh.find(axis.name));
+    const Reader over = benchmark.at("axes");
+    for (const Reader& axis : over.elements())
+      operation.collective.axes |= axis.choice(axes);
+    if (mesh.size(operation.collective.axes) < 2)
+      over.fail("a collective needs at least two devices");
+    const Reader size         = benchmark.at("size");
+    operation.collective.full = size.quantity<ByteUnit>();
+    if (const auto use = benchmark.find("multi_axis_collectives"))
+      multi_axis = use->choice(multi_axis_uses());
+    read.description =
+        fmt::format("{} {} of {} over {}", operation.collective.kind == CollectiveKind::all_gather ? "an" : "one",
+                    name(operation.collective.kind), size.text(), mesh.names(operation.collective.axes));
+  }
+  operation.name = read.description;
+  benchmark.finish();
+  return read;
+}
+
 // What a mesh axis splits must have a part for each of its devices, and a whole number of sequences and heads.
 void check_divisions(Reader& top, const Scenario& scenario)
 {
@@ -304,8 +407,25 @@ void check_divisions(Reader& top, const Scenario& scenario)
   check(Dim::batch, scenario.workload.batch, "workload", "batch", "sequences");
   check(Dim::sequence, scenario.workload.sequence, "workload", "sequence", "tokens of a sequence");
   check(Dim::heads, scenario.model.heads, "model", "heads", "heads");
+  if (scenario.model.experts.count > 0)
+    check(Dim::expert, scenario.model.experts.count, "model", "experts", "experts");
   check(Dim::mlp, scenario.model.d_ff, "model", "d_ff", "channels of the MLP");
   check(Dim::embed, scenario.model.d_model, "model", "d_model", "channels");
+}
+
+// Groups of tokens for the experts are whole within the tokens of a step and at least one for each device.
+void check_groups(Reader& top, const Scenario& scenario)
+{
+  const std::int64_t group = scenario.model.experts.group;
+  if (scenario.model.experts.count == 0 || group == 0)
+    return;
+  const std::int64_t tokens = scenario.workload.batch * scenario.workload.sequence;
+  for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations}) {
+    const std::int64_t parts = scenario.mesh.size(table[static_cast<std::size_t>(Dim::batch)]);
+    if (tokens % (group * parts) != 0)
+      top.at("model").at("experts").at("group").fail(
+          fmt::format("{} tokens a step cannot be divided into groups of {} on {} devices", tokens, group, parts));
+  }
 }
 
 // A list of what remat keeps must name tensors of a layer.
@@ -324,21 +444,39 @@ void check_kept(Reader& top, const Scenario& scenario)
       kept.expected("the name of a tensor in a layer", did_you_mean(kept.text(), known));
 }
 
-PublishedFigure read_published(Reader figure)
+// A file's path from the folder of the file that names it. Whether it is there is asked by those who need it: a
+// scenario runs without what it is compared with.
+std::string beside_origin(const Reader& name)
+{
+  const std::string& origin = name.origin();
+  const auto folder         = origin.starts_with("--set ") ? std::filesystem::path() // named on the command line
+                                                           : std::filesystem::path(origin).parent_path();
+  return (folder / name.text()).lexically_normal().string();
+}
+
+PublishedFigure read_published(Reader figure, const std::string& chip)
 {
   PublishedFigure read;
   read.id = figure.at("id").text();
   std::vector<std::pair<std::string, Metric>> names;
   for (const MetricInfo& row : metric_table())
     names.emplace_back(row.name, row.metric);
-  read.metric    = figure.at("metric").choice(names);
-  const auto one = figure.at("unit").choice<double>({{info(read.metric).unit, info(read.metric).base_units}});
-  read.value     = figure.at("value").number() * one;
+  read.metric             = figure.at("metric").choice(names);
+  const MetricInfo& known = info(read.metric);
+  if (const auto other = figure.find("relative_to")) {
+    read.relative_to   = other->text();
+    read.relative_file = beside_origin(*other);
+  }
+  const Reader unit = figure.at("unit");
+  read.unit         = unit.text();
+  read.base_units   = read.relative_to.empty() ? unit.choice(known.units) : unit.choice<double>({{"x", 1}});
+  read.value        = figure.at("value").number() * read.base_units;
   if (!(read.value > 0 && read.value < 1e30))
     figure.at("value").expected("a positive number below 1e30");
-  const std::string& counted = info(read.metric).convention;
-  read.convention            = figure.at("convention").choice<std::string>({{counted, counted}});
-  read.statistic             = figure.at("statistic")
+  const Reader convention = figure.at("convention");
+  read.counting           = convention.choice(known.conventions);
+  read.convention         = convention.text();
+  read.statistic          = figure.at("statistic")
                        .choice<std::string>({{"best", "best"},
                                              {"median", "median"},
                                              {"average", "average"},
@@ -346,8 +484,34 @@ PublishedFigure read_published(Reader figure)
                                              {"unstated", "unstated"}});
   read.calibration = figure.at("calibration").flag();
   read.source      = figure.at("source").text();
+  read.family      = usual_family(read.metric, chip);
+  if (const auto family = figure.find("family")) {
+    std::vector<std::pair<std::string, std::string>> families;
+    for (const std::string& name : family_names())
+      families.emplace_back(name, name);
+    read.family = family->choice(families);
+  }
+  if (const auto run = figure.find("run"))
+    read.run = run->text();
   figure.finish();
   return read;
+}
+
+void read_training(Reader& top, Scenario& scenario)
+{
+  scenario.model         = read_transformer(top.at("model"));
+  scenario.workload      = read_workload(top.at("workload"));
+  scenario.model.dropout = scenario.workload.dropout;
+  scenario.sharding      = read_sharding(top.at("sharding"), scenario.mesh);
+  scenario.software      = read_software(top.at("software"), scenario.mesh, scenario.sharding);
+  read_pipeline(top, scenario);
+  check_divisions(top, scenario);
+  check_groups(top, scenario);
+  check_kept(top, scenario);
+  if (scenario.model.positions == Positions::learned && scenario.workload.sequence > scenario.model.max_positions)
+    top.at("workload")
+        .at("sequence")
+        .fail(fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));
 }
 
 } // namespace
@@ -366,25 +530,18 @@ Scenario read_scenario(Document&& document)
   top.find("schema_version");
   top.find("name");
   Scenario scenario;
-  scenario.name     = identity.name;
-  scenario.hash     = identity.hash;
-  scenario.model    = read_transformer(top.at("model"));
-  scenario.workload = read_workload(top.at("workload"));
-  scenario.machine  = read_machine(top.at("machine"));
+  scenario.name    = identity.name;
+  scenario.hash    = identity.hash;
+  scenario.machine = read_machine(top.at("machine"));
   read_mesh(top.at("mesh"), scenario.machine, scenario);
-  scenario.sharding = read_sharding(top.at("sharding"), scenario.mesh);
-  scenario.software = read_software(top.at("software"), scenario.mesh, scenario.sharding);
-  read_pipeline(top, scenario);
+  if (const auto benchmark = top.find("micro_benchmark"))
+    scenario.micro_benchmark = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.multi_axis);
+  else
+    read_training(top, scenario);
   if (const auto published = top.find("published"))
     for (const Reader& figure : published->elements())
-      scenario.published.push_back(read_published(figure));
+      scenario.published.push_back(read_published(figure, scenario.machine.chip.name));
   top.finish();
-  check_divisions(top, scenario);
-  check_kept(top, scenario);
-  if (scenario.model.max_positions > 0 && scenario.workload.sequence > scenario.model.max_positions)
-    top.at("workload")
-        .at("sequence")
-        .fail(fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));
   scenario.constants = std::move(document.constants);
   scenario.files     = std::move(document.files);
   return scenario;

@@ -1,5 +1,6 @@
 #pragma once
-// A scenario: a model, a machine, and a way of training the one on the other, read and checked as a whole.
+// A scenario: a model, a machine, and a way of training the one on the other, read and checked as a whole; or a
+// micro-benchmark of the machine.
 
 #include "models/transformer.hpp"
 #include "scenarios/resolve.hpp"
@@ -7,6 +8,7 @@
 #include "sim/sharding/partition.hpp"
 #include "topologies/machine.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@ struct Workload {
   std::string remat_name;
   Remat remat;
   Optimizer optimizer;
+  bool dropout = false;
 };
 
 // What the compiler and the framework of the day did. The field `multi_axis` is MultiAxis in the engine's words.
@@ -27,6 +30,12 @@ struct Software {
   Compilation compilation;
   Precision precision;
   MultiAxisUse multi_axis = MultiAxisUse::sequential;
+};
+
+// One operation by itself instead of a training step.
+struct MicroBenchmark {
+  DeviceOperation operation;
+  std::string description; // one line
 };
 
 struct Scenario {
@@ -40,6 +49,7 @@ struct Scenario {
   Placement placement; // of each mesh axis
   ShardingRules sharding;
   Software software;
+  std::optional<MicroBenchmark> micro_benchmark; // then there is no model, workload, sharding or software
   std::vector<PublishedFigure> published;
 
   std::vector<UsedConstant> constants;

@@ -1,6 +1,6 @@
 // The program as a user meets it: what it prints, what it says of wrong input, and its exit codes.
 
-#include "tests/run_program.hpp"
+#include "tests/sandbox.hpp"
 
 #include <catch2/catch.hpp>
 #include <cerrno>
@@ -21,77 +21,7 @@ using namespace podsim::test;
 
 namespace {
 
-namespace fs = std::filesystem;
-
-const std::string source      = PODSIM_SOURCE_DIR;
-const std::string palm_file   = source + "/scenarios/training/palm-540b.json";
-constexpr int done            = 0;
-constexpr int bad_input       = 2;
-constexpr int cannot_run      = 3;
-constexpr int was_interrupted = 130;
-
-using Words = std::vector<std::string>;
-
-Outcome call(const Words& arguments, const RunOptions& options = {})
-{
-  return run_program(PODSIM_PROGRAM, arguments, options);
-}
-
-std::string read_text(const std::string& file)
-{
-  std::ifstream stream(file, std::ios::binary);
-  REQUIRE(stream);
-  std::stringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
-// A folder of the test's own.
-class Sandbox {
-public:
-  Sandbox()
-  {
-    std::string pattern = (fs::temp_directory_path() / "podsim-test-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()));
-    folder_ = pattern;
-  }
-  ~Sandbox()
-  {
-    std::error_code error;
-    fs::remove_all(folder_, error);
-  }
-  Sandbox(const Sandbox&)            = delete;
-  Sandbox& operator=(const Sandbox&) = delete;
-
-  void write(const std::string& name, const std::string& text) const
-  {
-    fs::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << text;
-  }
-  void write(const std::string& name, const json& value) const { write(name, value.dump(2)); }
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-  Outcome call(const Words& arguments) const { return ::call(arguments, {.directory = folder_.string()}); }
-
-private:
-  fs::path folder_;
-};
-
-bool is_one_line(const std::string& text)
-{
-  return text.find('\n') == text.size() - 1 && !text.empty();
-}
-
-// One line that begins "podsim: " and has all the words.
-void check_error(const Outcome& outcome, int code, const Words& words)
-{
-  INFO("stderr: " << outcome.err.substr(0, 2000));
-  CHECK(outcome.code == code);
-  CHECK(outcome.err.starts_with("podsim: "));
-  CHECK(is_one_line(outcome.err));
-  CHECK(outcome.err.size() < 1000);
-  for (const std::string& word : words)
-    CHECK_THAT(outcome.err, Catch::Contains(word));
-}
+const std::string palm_file = source + "/scenarios/training/palm-540b.json";
 
 json palm(const json& patch = json::object())
 {

@@ -8,3 +8,4 @@ cd /
 "$prefix/bin/podsim" list models | grep -q palm-540b
 "$prefix/bin/podsim" run "$prefix/share/podsim/scenarios/$2" --json "$prefix/result.json" | grep -q MFU
 grep -q '"status": "ok"' "$prefix/result.json"
+"$prefix/bin/podsim" run "$prefix/share/podsim/scenarios/$2" | grep -q 'validated TPU v4: [1-9]'

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <map>
+#include <nlohmann/json.hpp>
 
 using namespace podsim;
 
@@ -47,6 +48,73 @@ TEST_CASE("parameters of the published models")
        {"training/palm-8b", "training/palm-540b", "calibration/mlperf-480b", "calibration/maxtext-22b"}) {
     const Program program = prepare(catalogued(name)).program;
     CHECK(weights_in(program) == program.model.parameters); // the formula against the tensors
+  }
+}
+
+TEST_CASE("parameters of the catalogue's models, to the digits that are published")
+{
+  const auto config = [](const std::string& name) {
+    Document document;
+    *document.json = parse_json_file(PODSIM_SOURCE_DIR "/models/" + name + ".json");
+    Reader reader(document);
+    reader.find("schema_version");
+    return read_transformer(reader);
+  };
+  const auto parameters = [&](const std::string& name) {
+    const TransformerConfig c = config(name);
+    return parameter_count(c, c.experts.count);
+  };
+  const std::vector<std::pair<std::string, double>> to_the_unit{
+      {"lamda-137b", 137702416384},         {"maxtext-16b", 16273899520},   {"maxtext-32b", 32547799040},
+      {"maxtext-64b", 64760053760},         {"maxtext-128b", 129184563200}, {"maxtext-256b", 258369126400},
+      {"bloom-176b", 176247271424 - 28672}, {"llama2-13b", 13015864320},    {"llama3-8b", 8030261248},
+      {"llama3-70b", 70553706496}};
+  for (const auto& [name, published] : to_the_unit) {
+    CAPTURE(name);
+    CHECK(parameters(name) == published);
+  }
+  struct Rounded {
+    std::string name;
+    double published, digit; // and the weight of its last digit
+  };
+  const std::vector<Rounded> rounded{{"megatron-1.7b", 1.7, .1},
+                                     {"megatron-7.5b", 7.5, .1},
+                                     {"megatron-18.4b", 18.4, .1},
+                                     {"megatron-22b", 22, 1},
+                                     {"megatron-76.1b", 76.1, .1},
+                                     {"megatron-145.6b", 145.6, .1},
+                                     {"megatron-174.6b", 174.6, .1},
+                                     {"megatron-529.6b", 529.6, .1},
+                                     {"megatron-1008b", 1008, 1},
+                                     {"mt-nlg-530b", 530, 1},
+                                     {"gpt3-175b", 174.6, .1},
+                                     {"gopher-280b", 280, 1},
+                                     {"glam-1.2t", 1200, 100},
+                                     {"bloom-bench-181b", 181, 1},
+                                     {"mpt-7b", 7, 1},
+                                     {"mpt-13b", 13, 1},
+                                     {"mpt-30b", 30, 1},
+                                     {"mpt-70b", 64.8, .1},
+                                     {"zero-bubble-1.5b", 1.5, .1},
+                                     {"zero-bubble-6.2b", 6.25, .1},
+                                     {"pathways-3b", 3, 1}};
+  for (const Rounded& one : rounded) {
+    CAPTURE(one.name);
+    CHECK(parameters(one.name) == Approx(one.published * 1e9).margin(one.digit * 0.5e9));
+  }
+  const TransformerConfig glam = config("glam-1.2t");
+  CHECK(parameter_count(glam, glam.experts.top_k) == Approx(96.6e9).margin(0.05e9));
+
+  for (const char* name : {"megatron-22b", "lamda-137b", "gopher-280b", "bloom-176b", "llama3-8b", "glam-1.2t"}) {
+    const TransformerConfig c = config(name);
+    const ForwardPass pass    = forward_pass(c, 8, 2048, Precision{});
+    double sum                = 0;
+    for (const Block* block : {&pass.embedding, &pass.layer, &pass.head})
+      for (const Tensor& tensor : block->tensors)
+        if (tensor.kind == TensorKind::weight && (tensor.name != "embedding" || block != &pass.head))
+          sum += tensor.elements() * static_cast<double>(block->count);
+    CAPTURE(name);
+    CHECK(sum == pass.shape.parameters); // the formula against the tensors
   }
 }
 

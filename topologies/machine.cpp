@@ -45,9 +45,8 @@ std::vector<bool> closed_axes(const Reader& slice, const std::vector<std::int64_
   for (const std::int64_t size : shape)
     closed.push_back(size % (rule.cube > 0 ? rule.cube : rule.closed_axis) == 0);
   if (rule.cube > 0) {
-    const bool cubes = std::all_of(closed.begin(), closed.end(), [](bool one) { return one; });
-    const bool inside =
-        std::all_of(shape.begin(), shape.end(), [&](std::int64_t size) { return size <= rule.cube; });
+    const bool cubes  = std::all_of(closed.begin(), closed.end(), [](bool one) { return one; });
+    const bool inside = std::all_of(shape.begin(), shape.end(), [&](std::int64_t size) { return size <= rule.cube; });
     if (!cubes && !inside)
       slice.fail(fmt::format("{} cannot be formed: each size must be a multiple of {}, or all at most {}",
                              fmt::join(shape, "x"), rule.cube, rule.cube));
@@ -85,9 +84,18 @@ void read_torus(Reader& machine, Machine& read)
     read.lattice.axes.push_back({"core", AxisKind::local, read.chip.devices, true});
     read.host.block.push_back(read.chip.devices);
   }
-  const Reader slice                     = machine.at("slice");
-  const std::vector<std::int64_t> shape  = parse_shape(slice, dimensions);
-  const std::vector<bool> closed         = closed_axes(slice, shape, rule);
+  const Reader slice                    = machine.at("slice");
+  const std::vector<std::int64_t> shape = parse_shape(slice, dimensions);
+  std::vector<bool> closed              = closed_axes(slice, shape, rule);
+  if (const auto twisted = machine.find("twisted"))
+    read.lattice.twisted = twisted->flag();
+  if (read.lattice.twisted) {
+    if (rule.cube == 0 || !closed.front() || symmetric_twist(shape).empty())
+      machine.at("twisted").fail(fmt::format("{} cannot be twisted: only k x k x 2k and k x 2k x 2k of whole cubes can",
+                                             fmt::join(shape, "x")));
+    for (const WrapShift& shift : symmetric_twist(shape))
+      closed[shift.axis] = false; // as a ring
+  }
   const std::vector<std::string> letters = {"x", "y", "z"};
   for (std::size_t axis = 0; axis < dimensions; ++axis)
     read.lattice.axes.push_back({letters[axis], AxisKind::ici, shape[axis], closed[axis]});
@@ -98,8 +106,9 @@ void read_torus(Reader& machine, Machine& read)
     read.host.block.push_back(size.count(1, 64));
   if (read.host.block.size() != read.lattice.axes.size())
     block.expected(fmt::format("{} sizes, one a torus axis", dimensions));
-  read.host.pcie_bandwidth = host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>();
-  read.host.nic_bandwidth  = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
+  read.host.pcie_bandwidth =
+      host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>() / static_cast<double>(read.chip.devices);
+  read.host.nic_bandwidth = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
   host.finish();
 }
 
@@ -171,6 +180,19 @@ const Wire& Machine::wire(std::size_t axis) const
   return lattice.axes[axis].kind == AxisKind::local ? local : ici;
 }
 
+RoutedLattice Machine::torus() const
+{
+  RoutedLattice torus;
+  for (const LatticeAxis& axis : lattice.axes)
+    if (axis.kind == AxisKind::ici) {
+      torus.shape.push_back(axis.size);
+      torus.closed.push_back(axis.closed || lattice.twisted);
+    }
+  if (lattice.twisted)
+    torus.twist = symmetric_twist(torus.shape);
+  return torus;
+}
+
 std::string Machine::shape() const
 {
   std::vector<std::int64_t> torus;
@@ -179,7 +201,8 @@ std::string Machine::shape() const
       torus.push_back(axis.size);
   if (torus.empty())
     return fmt::format("{} node{} of {}", pods(), pods() == 1 ? "" : "s", lattice.axes.front().size);
-  return fmt::format("{} pod{} of {}", pods(), pods() == 1 ? "" : "s", fmt::join(torus, "x"));
+  return fmt::format("{} pod{} of {}{}", pods(), pods() == 1 ? "" : "s", fmt::join(torus, "x"),
+                     lattice.twisted ? ", twisted" : "");
 }
 
 Machine read_machine(Reader machine)

@@ -7,6 +7,7 @@
 // The lattice is implicit: a link is a device, an axis and a direction.
 
 #include "topologies/chip.hpp"
+#include "topologies/routing.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -26,6 +27,7 @@ struct LatticeAxis {
 
 struct Lattice {
   std::vector<LatticeAxis> axes;
+  bool twisted = false; // the torus: its wraps shift other axes (topologies/routing.hpp), so that no short axis closes
 
   std::int64_t devices() const;
   std::int64_t coordinate(std::int64_t device, std::size_t axis) const;
@@ -63,6 +65,7 @@ struct Machine {
   std::int64_t host_of(std::int64_t device) const; // equal for devices that share a NIC
   std::int64_t devices_per_host() const;           // of a slice smaller than a host's block, what there is
   const Wire& wire(std::size_t axis) const;        // of a local or ICI axis
+  RoutedLattice torus() const;                     // the ICI axes alone
   std::string shape() const;                       // "2 pods of 12x16x16", "280 nodes of 8"
 };
 

@@ -23,6 +23,8 @@ struct Command {
 Action setup_run(CLI::App& command);
 Action setup_show(CLI::App& command);
 Action setup_list(CLI::App& command);
+Action setup_validate(CLI::App& command);
+Action setup_compare(CLI::App& command);
 
 const std::vector<Command>& commands();
 

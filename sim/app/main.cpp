@@ -20,6 +20,16 @@ const std::vector<Command>& commands()
       {"show", "what a scenario resolves to, without simulating it",
        "  podsim show scenarios/training/palm-540b.json\n", setup_show},
       {"list", "the models, chips, machines and scenarios that come with podsim", "  podsim list models\n", setup_list},
+      {"validate", "how far predictions are from published figures",
+       "  podsim validate\n"
+       "  podsim validate --family \"TPU v4\"\n"
+       "  podsim validate --filter palm --json -\n"
+       "  podsim validate my-scenarios/\n",
+       setup_validate},
+      {"compare", "scenarios side by side",
+       "  podsim compare scenarios/training/palm-540b.json scenarios/training/palm-540b-one-pod.json\n"
+       "  podsim compare scenarios/studies/palm-pods.json --csv pods.csv\n",
+       setup_compare},
   };
   return table;
 }
@@ -35,7 +45,7 @@ std::string short_help()
     text += std::string(command.examples).substr(0, std::string(command.examples).find('\n') + 1);
   text += "\nCommands:\n";
   for (const Command& command : commands())
-    text += fmt::format("  {:<8}{}\n", command.name, command.summary);
+    text += fmt::format("  {:<10}{}\n", command.name, command.summary);
   return text + "\nMore: podsim COMMAND --help\n";
 }
 

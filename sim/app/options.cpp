@@ -3,6 +3,8 @@
 #include "sim/core/errors.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -18,6 +20,30 @@ void add_changes(CLI::App& command, std::vector<std::string>& changes)
   command.add_option("--set", changes, "change one value by its JSON path, as workload.batch=1024; may be repeated")
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false);
+}
+
+void add_file(CLI::App& command, const std::string& name, std::string& file, const std::string& help)
+{
+  command.add_option(name, file, help)->type_name("FILE")->check([](const std::string& given) {
+    return given.empty() ? "expected a file, found an empty name" : "";
+  });
+}
+
+void add_fleet(CLI::App& command, FleetChoice& choice)
+{
+  command.add_option("--workers", choice.workers, "processes at a time; without it one a core")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--timeout", choice.time_out, "seconds after which a scenario is given up; without it 600")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.001, 1e7));
+}
+
+FleetOptions fleet_options(const FleetChoice& choice)
+{
+  return {.workers      = choice.workers,
+          .time_out     = std::chrono::milliseconds(std::llround(choice.time_out * 1000)),
+          .on_interrupt = OnInterrupt::kill};
 }
 
 CLI::Validator one_of(const std::vector<std::string>& names)

@@ -1,6 +1,8 @@
 #pragma once
 // Command-line options that several subcommands share, and messages for what is mistyped.
 
+#include "sim/app/fleet.hpp"
+
 #include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
@@ -9,6 +11,15 @@ namespace podsim {
 
 void add_scenario(CLI::App& command, std::string& scenario);
 void add_changes(CLI::App& command, std::vector<std::string>& changes); // --set
+void add_file(CLI::App& command, const std::string& name, std::string& file, const std::string& help);
+
+// How many processes work, and when one is given up.
+struct FleetChoice {
+  int workers     = 0; // 0: one a core
+  double time_out = 600;
+};
+void add_fleet(CLI::App& command, FleetChoice& choice); // --workers, --timeout
+FleetOptions fleet_options(const FleetChoice& choice);
 
 // Accepts one of the names; names the nearest otherwise.
 CLI::Validator one_of(const std::vector<std::string>& names);

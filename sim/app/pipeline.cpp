@@ -4,6 +4,7 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <optional>
 
 namespace podsim {
 namespace {
@@ -14,7 +15,7 @@ std::string mesh_text(const Scenario& scenario)
   for (std::size_t i = 0; i < scenario.mesh.axes.size(); ++i)
     text += fmt::format("{}{} {} on {}", text.empty() ? "" : "; ", scenario.mesh.axes[i].name,
                         scenario.mesh.axes[i].size, podsim::describe(scenario.placement[i], scenario.machine));
-  return fmt::format("{}; sharding {}", text, scenario.sharding.name);
+  return scenario.micro_benchmark ? text : fmt::format("{}; sharding {}", text, scenario.sharding.name);
 }
 
 // The element-wise operations that a program has: how often they pass over HBM is an assumption like the constants of
@@ -58,6 +59,12 @@ std::string remedies(const Prepared& prepared)
   return fmt::format("it would fit with {}", fmt::join(found, " or "));
 }
 
+// What a chip draws with its share of the system, in watts, where its file says so.
+std::optional<double> chip_power(const Chip& chip)
+{
+  return chip.power ? std::optional(chip.power->value() * static_cast<double>(chip.devices)) : std::nullopt;
+}
+
 } // namespace
 
 MultiAxis multi_axis(const Scenario& scenario)
@@ -73,13 +80,46 @@ MultiAxis multi_axis(const Scenario& scenario)
   return MultiAxis::sequential;
 }
 
+namespace {
+
+// A micro-benchmark is a program of one operation on every device.
+Prepared prepare_micro_benchmark(Scenario scenario)
+{
+  DeviceBlock block{
+      .name = "micro-benchmark", .operations = {scenario.micro_benchmark->operation}, .buffers = {}, .saved = {}};
+  ShardedProgram sharded;
+  sharded.mesh     = scenario.mesh;
+  sharded.programs = {{{std::move(block)}, {}}};
+  sharded.stages   = {{0, {{0, 1}}}};
+  return {std::move(scenario), Program{}, std::move(sharded)};
+}
+
+// What the one operation has reached: a collective by NCCL's bus bandwidth, which counts what each device must send.
+void add_achieved(const MicroBenchmark& benchmark, const Mesh& mesh, Metrics& metrics)
+{
+  const DeviceOperation& op = benchmark.operation;
+  if (op.work.matrix.flops() > Flops(0)) {
+    metrics.achieved_flops = op.work.matrix.flops() / metrics.step_time;
+  } else if (op.kind == DeviceOperation::Kind::compute) {
+    metrics.achieved_bandwidth = op.work.hbm / metrics.step_time;
+  } else {
+    const auto n               = static_cast<double>(mesh.size(op.collective.axes));
+    const double times         = op.collective.kind == CollectiveKind::all_reduce ? 2 : 1;
+    metrics.achieved_bandwidth = op.collective.full * (times * (n - 1) / n) / metrics.step_time;
+  }
+}
+
+} // namespace
+
 Prepared prepare(Scenario scenario)
 {
-  const Workload& work = scenario.workload;
-  const double tokens  = static_cast<double>(work.batch) * static_cast<double>(work.sequence);
-  Program program      = training_step(forward_pass(scenario.model, work.batch / scenario.pipeline.micro_batches,
-                                                    work.sequence, scenario.software.precision),
-                                       work.remat, work.optimizer, scenario.software.precision, scenario.pipeline, tokens);
+  if (scenario.micro_benchmark)
+    return prepare_micro_benchmark(std::move(scenario));
+  const Workload& work   = scenario.workload;
+  const double tokens    = static_cast<double>(work.batch) * static_cast<double>(work.sequence);
+  Program program        = training_step(forward_pass(scenario.model, work.batch / scenario.pipeline.micro_batches,
+                                                      work.sequence, scenario.software.precision),
+                                         work.remat, work.optimizer, scenario.software.precision, scenario.pipeline, tokens);
   ShardedProgram sharded = partition(program, scenario.mesh, scenario.sharding, scenario.software.compilation);
   return {std::move(scenario), std::move(program), std::move(sharded)};
 }
@@ -96,7 +136,8 @@ Seconds serial_time(const Prepared& prepared)
   BytesPerSecond slowest = machine.host.nic_bandwidth / static_cast<double>(machine.devices_per_host());
   for (const LatticeAxis& axis : machine.lattice.axes)
     if (axis.kind != AxisKind::dcn)
-      slowest = std::min(slowest, machine.wire(static_cast<std::size_t>(&axis - machine.lattice.axes.data())).effective());
+      slowest =
+          std::min(slowest, machine.wire(static_cast<std::size_t>(&axis - machine.lattice.axes.data())).effective());
   Seconds longest;
   for (std::size_t stage = 0; stage < prepared.sharded.stages.size(); ++stage) {
     Seconds sum;
@@ -117,25 +158,29 @@ Result describe(const Prepared& prepared)
 {
   const Scenario& s = prepared.scenario;
   Result result;
-  result.scenario = s.name;
-  result.hash     = s.hash;
+  result.scenario  = s.name;
+  result.hash      = s.hash;
+  result.machine   = fmt::format("{} {} chips, {}{}", s.machine.chips(), s.machine.chip.name, s.machine.shape(),
+                               s.software.name.empty() ? "" : "; " + s.software.name);
+  result.mesh      = mesh_text(s);
+  result.capacity  = s.machine.chip.hbm_capacity;
+  result.published = s.published;
+  result.constants = s.constants;
+  result.files     = s.files;
+  if (s.micro_benchmark) {
+    result.model = s.micro_benchmark->description;
+    return result;
+  }
   result.model =
       fmt::format("{}, {}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}", s.model.name,
                   s.model.encoder ? "encoder" : "decoder", prepared.program.model.parameters / 1e9, s.workload.batch,
                   s.workload.sequence, s.workload.optimizer.name, s.workload.remat_name);
-  result.machine =
-      fmt::format("{} {} chips, {}; {}", s.machine.chips(), s.machine.chip.name, s.machine.shape(), s.software.name);
-  result.mesh      = mesh_text(s);
-  result.capacity  = s.machine.chip.hbm_capacity;
-  result.memory    = memory(prepared.sharded);
-  result.published = s.published;
-  result.constants = s.constants;
+  result.memory = memory(prepared.sharded);
   for (const PointwiseKind* kind : kinds_of(prepared.program))
     result.constants.push_back({"program.pointwise." + kind->name,
                                 kind->describe(),
                                 "counted from the arithmetic, see sim/program/pointwise.hpp",
                                 {}});
-  result.files = s.files;
   if (result.memory->total() > result.capacity) {
     result.status = "memory";
     result.reason =
@@ -155,20 +200,23 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   Result result = describe(prepared);
   if (result.status != "ok")
     return result;
-  const Scenario& s  = prepared.scenario;
-  const auto started = std::chrono::steady_clock::now();
+  const Scenario& s        = prepared.scenario;
+  const auto started       = std::chrono::steady_clock::now();
   const TimedProgram timed = timed_program(prepared, options.granularity);
   const Trace trace        = simulate(prepared.sharded, timed, s.machine, s.placement, options);
   result.metrics           = measure(prepared.program, prepared.sharded, timed, s.machine, s.placement, trace);
-  result.simulation  = {.devices     = s.machine.devices(),
-                        .classes     = trace.simulated_classes,
-                        .activities  = trace.activities,
-                        .folded      = !options.explicit_devices,
-                        .chunked     = trace.chunked,
-                        .granularity = options.granularity,
-                        .wall =
-                            Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
-                        .class_list = trace.classes};
+  if (s.micro_benchmark)
+    add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);
+  result.energy_per_token = energy_per_token(chip_power(s.machine.chip), *result.metrics);
+  result.simulation = {.devices     = s.machine.devices(),
+                       .classes     = trace.simulated_classes,
+                       .activities  = trace.activities,
+                       .folded      = !options.explicit_devices,
+                       .chunked     = trace.chunked,
+                       .granularity = options.granularity,
+                       .wall =
+                           Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
+                       .class_list = trace.classes};
   return result;
 }
 

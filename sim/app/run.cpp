@@ -4,10 +4,9 @@
 #include "sim/app/options.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/app/validated.hpp"
 
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <fmt/format.h>
 #include <memory>
 
@@ -60,9 +59,8 @@ SimulationOptions simulation_options(const RunOptions& options)
 void announce_if_long(const Prepared& prepared, const SimulationOptions& options)
 {
   const Scenario& s      = prepared.scenario;
-  const Seconds estimate = explicit_estimate(
-      prepared.sharded, timed_program(prepared, options.granularity), s.machine);
-  const double minutes = estimate.value() / 60;
+  const Seconds estimate = explicit_estimate(prepared.sharded, timed_program(prepared, options.granularity), s.machine);
+  const double minutes   = estimate.value() / 60;
   if (estimate > Seconds(5))
     complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.chips(),
                          minutes < 2      ? fmt::format("{:.0f} s", estimate.value())
@@ -80,10 +78,7 @@ int write_reports(Result result, const RunOptions& options)
   if (!options.json.empty()) {
     if (!options.timing)
       result.simulation.wall.reset();
-    if (json_only)
-      print(to_json(result));
-    else if (!write_file(options.json, to_json(result)))
-      throw InputError(fmt::format("--json {}: cannot be written: {}", options.json, std::strerror(errno)));
+    write_result("--json", options.json, to_json(result));
   }
   if (result.status == "ok")
     return exit_done;
@@ -101,7 +96,8 @@ int run_scenario(const RunOptions& options)
     const Prepared prepared = prepare(read_scenario(std::move(document)));
     if (options.explicit_devices && !options.quiet && serial_time(prepared) < longest_step)
       announce_if_long(prepared, simulation);
-    const Result result = run(prepared, simulation);
+    Result result    = run(prepared, simulation);
+    result.error_bar = validated_error(catalogue, chip_family(prepared.scenario.machine.chip.name));
     if (simulation.progress)
       fmt::print(stderr, "\r\033[K");
     return write_reports(result, options);
@@ -123,9 +119,7 @@ Action setup_run(CLI::App& command)
 {
   auto options = std::make_shared<RunOptions>();
   add_scenario(command, options->scenario);
-  command.add_option("--json", options->json, "also write the result as JSON to FILE; - for standard output, alone")
-      ->type_name("FILE")
-      ->check([](const std::string& file) { return file.empty() ? "expected a file, found an empty name" : ""; });
+  add_file(command, "--json", options->json, "also write the result as JSON to FILE; - for standard output, alone");
   add_changes(command, options->changes);
   std::vector<std::string> granularities;
   for (const auto& [name, value] : granularity_names())

@@ -61,4 +61,12 @@ bool write_file(const std::string& file, const std::string& text)
   return false;
 }
 
+void write_result(const std::string& option, const std::string& file, const std::string& text)
+{
+  if (file == "-")
+    print(text);
+  else if (!write_file(file, text))
+    throw InputError(option + " " + file + ": cannot be written: " + std::strerror(errno));
+}
+
 } // namespace podsim

@@ -15,4 +15,7 @@ bool write_stdout(const std::string& text);
 void print(const std::string& text);                               // the same, throwing InputError
 bool write_file(const std::string& file, const std::string& text); // by a new file that then takes its place
 
+// Writes what --csv FILE or --json FILE asks for; "-" is standard output. Throws InputError.
+void write_result(const std::string& option, const std::string& file, const std::string& text);
+
 } // namespace podsim

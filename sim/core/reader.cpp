@@ -123,6 +123,11 @@ std::vector<Reader> Reader::elements() const
   return all;
 }
 
+const std::string& Reader::origin() const
+{
+  return document_->origins.of(path_);
+}
+
 bool Reader::is_text() const
 {
   return json_->is_string();
@@ -195,6 +200,7 @@ template <> constexpr Range machine_range<ByteUnit>{"1 B", "1 EB"};
 template <> constexpr Range machine_range<PerSecond<ByteUnit>>{"1 kB/s", "1 EB/s"};
 template <> constexpr Range machine_range<PerSecond<FlopUnit>>{"1 MFLOP/s", "1000 EFLOP/s"};
 template <> constexpr Range machine_range<PerSecond<OpUnit>>{"1 MOP/s", "1000 EOP/s"};
+template <> constexpr Range machine_range<WattUnit>{"1 W", "1 MW"};
 
 } // namespace
 
@@ -220,6 +226,7 @@ template Bytes Reader::quantity<ByteUnit>() const;
 template BytesPerSecond Reader::quantity<PerSecond<ByteUnit>>() const;
 template FlopsPerSecond Reader::quantity<PerSecond<FlopUnit>>() const;
 template OpsPerSecond Reader::quantity<PerSecond<OpUnit>>() const;
+template Watts Reader::quantity<WattUnit>() const;
 
 std::size_t Reader::choose(const std::vector<std::string>& names) const
 {

@@ -59,6 +59,11 @@ template <> struct Spelling<PerSecond<OpUnit>> {
   static constexpr std::string_view example = "4.3 TOP/s";
   static constexpr std::array<Scale, 1> names{{{"OP/s", 1}}};
 };
+template <> struct Spelling<WattUnit> {
+  static constexpr bool prefixed            = true;
+  static constexpr std::string_view example = "378.5 W";
+  static constexpr std::array<Scale, 1> names{{{"W", 1}}};
+};
 
 double factor_of(std::string_view unit, std::span<const Scale> names, bool prefixed, std::string_view example)
 {
@@ -116,11 +121,13 @@ template Bytes parse_quantity<ByteUnit>(std::string_view);
 template BytesPerSecond parse_quantity<PerSecond<ByteUnit>>(std::string_view);
 template FlopsPerSecond parse_quantity<PerSecond<FlopUnit>>(std::string_view);
 template OpsPerSecond parse_quantity<PerSecond<OpUnit>>(std::string_view);
+template Watts parse_quantity<WattUnit>(std::string_view);
 template std::string_view example<SecondUnit>();
 template std::string_view example<ByteUnit>();
 template std::string_view example<PerSecond<ByteUnit>>();
 template std::string_view example<PerSecond<FlopUnit>>();
 template std::string_view example<PerSecond<OpUnit>>();
+template std::string_view example<WattUnit>();
 
 std::string format(Seconds time)
 {

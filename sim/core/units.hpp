@@ -36,6 +36,7 @@ struct SecondUnit;
 struct ByteUnit;
 struct FlopUnit; // a multiply and an add count as two
 struct OpUnit;   // one operation of a vector unit on one element
+struct WattUnit;
 template <class Unit> struct PerSecond;
 
 using Seconds        = Quantity<SecondUnit>;
@@ -45,6 +46,7 @@ using Ops            = Quantity<OpUnit>;
 using BytesPerSecond = Quantity<PerSecond<ByteUnit>>;
 using FlopsPerSecond = Quantity<PerSecond<FlopUnit>>;
 using OpsPerSecond   = Quantity<PerSecond<OpUnit>>;
+using Watts          = Quantity<WattUnit>;
 
 template <class Unit> constexpr Seconds operator/(Quantity<Unit> amount, Quantity<PerSecond<Unit>> rate)
 {

@@ -11,10 +11,11 @@ RingPhase ring_phase(const AxisFactor& factor, CollectiveKind kind, Bytes chunk,
   const AxisKind link = machine.lattice.axes[factor.axis].kind;
   RingPhase phase{.kind = kind, .link = link, .factor = factor, .length = factor.length, .chunk = chunk};
   if (link == AxisKind::dcn) {
-    phase.step         = to_ticks(chunk / machine.host.nic_bandwidth);
-    phase.latency      = to_ticks(machine.dcn_latency);
-    phase.last_step    = phase.step;
-    phase.crowded_step = std::max(machine.devices_per_host() * phase.step, to_ticks(chunk / machine.host.pcie_bandwidth));
+    phase.step      = to_ticks(chunk / machine.host.nic_bandwidth);
+    phase.latency   = to_ticks(machine.dcn_latency);
+    phase.last_step = phase.step;
+    phase.crowded_step =
+        std::max(machine.devices_per_host() * phase.step, to_ticks(chunk / machine.host.pcie_bandwidth));
     return phase;
   }
   const Wire& wire  = machine.wire(factor.axis);
@@ -40,8 +41,65 @@ PlanPart one_way(CollectiveKind kind, const std::vector<AxisFactor>& rings, Byte
   return phases;
 }
 
+// How long an exchange of `local` bytes, one part for each of `members`, keeps the busiest link of a torus busy, and
+// the longest way in hops.
+RingPhase torus_exchange(const std::vector<AxisFactor>& group, const AxisFactor& on, Bytes local, double members,
+                         const Machine& machine)
+{
+  RingPhase phase{.kind = CollectiveKind::all_to_all, .factor = on, .length = on.length, .chunk = local};
+  std::size_t first = 0; // of the torus among the lattice's axes
+  while (machine.lattice.axes[first].kind != AxisKind::ici)
+    ++first;
+  LatticeGroup parts;
+  for (const AxisFactor& factor : group)
+    parts.push_back({factor.axis - first, factor.length, factor.stride});
+  const AllToAllLoad load = all_to_all_load(machine.torus(), parts);
+  double others           = members; // that each of this axis stands for: all blocks to them pass its line
+  for (const AxisFactor& factor : group)
+    others /= static_cast<double>(factor.length);
+  phase.step    = to_ticks(local * (load.busiest_link * others / members) / machine.ici.effective());
+  phase.latency = to_ticks(machine.ici.latency * static_cast<double>(load.longest_hops));
+  return phase;
+}
+
+Plan exchange_plan(const std::vector<AxisFactor>& group, Bytes local, const Machine& machine)
+{
+  double members = 1;
+  for (const AxisFactor& factor : group)
+    members *= static_cast<double>(factor.length);
+  std::vector<AxisFactor> torus;
+  PlanPart phases;
+  for (const AxisFactor& factor : group) {
+    const AxisKind link = machine.lattice.axes[factor.axis].kind;
+    if (link == AxisKind::ici) {
+      torus.push_back(factor);
+      if (!machine.lattice.twisted)
+        phases.push_back(torus_exchange({factor}, factor, local, members, machine));
+      continue;
+    }
+    const auto n = static_cast<double>(factor.length);
+    RingPhase phase{
+        .kind = CollectiveKind::all_to_all, .link = link, .factor = factor, .length = factor.length, .chunk = local};
+    if (link == AxisKind::dcn) {
+      const Bytes leaves = local * ((n - 1) / n);
+      phase.step         = std::max(machine.devices_per_host() * to_ticks(leaves / machine.host.nic_bandwidth),
+                                    to_ticks(leaves / machine.host.pcie_bandwidth));
+      phase.latency      = to_ticks(machine.dcn_latency);
+    } else {
+      phase.step    = to_ticks(local * ((n - 1) / n) / machine.local.effective());
+      phase.latency = to_ticks(machine.local.latency);
+    }
+    phases.push_back(phase);
+  }
+  if (machine.lattice.twisted && !torus.empty())
+    phases.push_back(torus_exchange(torus, torus.front(), local, members, machine));
+  return {{std::move(phases)}, true};
+}
+
 Ticks transmission(const RingPhase& phase)
 {
+  if (phase.kind == CollectiveKind::all_to_all)
+    return phase.step;
   if (phase.one_way())
     return (phase.length - 1) * (phase.link == AxisKind::dcn ? phase.crowded_step : phase.step);
   if (!phase.factor.closed)
@@ -51,6 +109,8 @@ Ticks transmission(const RingPhase& phase)
 
 Ticks latencies(const RingPhase& phase)
 {
+  if (phase.kind == CollectiveKind::all_to_all)
+    return phase.latency;
   const bool ring = phase.link == AxisKind::ici && phase.factor.closed;
   return phase.latency * (ring ? phase.factor.stride * (phase.length / 2) : phase.length - 1);
 }
@@ -68,7 +128,9 @@ Plan plan(const Collective& collective, const Machine& machine, const Placement&
   const auto in_pod = [&](const AxisFactor& ring) { return machine.lattice.axes[ring.axis].kind != AxisKind::dcn; };
   const auto torus  = [&](const AxisFactor& ring) { return machine.lattice.axes[ring.axis].kind == AxisKind::ici; };
   std::stable_partition(rings.begin(), rings.end(), in_pod);
-  const bool split = multi_axis == MultiAxis::concurrent && std::all_of(rings.begin(), rings.end(), torus);
+  if (collective.kind == CollectiveKind::all_to_all)
+    return exchange_plan(rings, collective.full, machine);
+  const bool split        = multi_axis == MultiAxis::concurrent && std::all_of(rings.begin(), rings.end(), torus);
   const std::size_t parts = split ? std::max<std::size_t>(rings.size(), 1) : 1;
   Plan result;
   result.pipelined = multi_axis == MultiAxis::pipelined && rings.size() > 1;
@@ -129,7 +191,8 @@ Ticks duration(const Plan& plan)
     Ticks sum = 0;
     if (plan.pipelined) {
       // A reduce-scatter's phases overlap, then an all-gather's.
-      for (const CollectiveKind kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
+      for (const CollectiveKind kind :
+           {CollectiveKind::reduce_scatter, CollectiveKind::all_gather, CollectiveKind::all_to_all}) {
         Ticks slowest = 0;
         for (const RingPhase& phase : part)
           if (phase.kind == kind) {
@@ -149,6 +212,8 @@ Ticks duration(const Plan& plan)
 
 Traffic traffic(const RingPhase& phase, const Machine& machine)
 {
+  if (phase.kind == CollectiveKind::all_to_all)
+    return {phase.chunk * (1 - 1 / static_cast<double>(phase.length)), phase.step};
   const auto chunks = static_cast<double>(phase.length - 1); // both directions of a ring together; of a line on average
   if (phase.link == AxisKind::dcn)
     return {phase.chunk * chunks, (phase.length - 1) * machine.devices_per_host() * phase.step};
@@ -166,7 +231,9 @@ bool shares_links_with_itself(const Plan& plan, const Machine& machine)
 {
   if (plan.pipelined)
     return false;
-  const auto crowds = [&](const RingPhase& phase) { return phase.link == AxisKind::dcn && machine.devices_per_host() > 1; };
+  const auto crowds = [&](const RingPhase& phase) {
+    return phase.link == AxisKind::dcn && machine.devices_per_host() > 1;
+  };
   for (const PlanPart& part : plan.parts)
     if (std::any_of(part.begin(), part.end(), crowds))
       return true;

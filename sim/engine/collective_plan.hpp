@@ -10,6 +10,9 @@
 // all-reduce is a reduce-scatter, then an all-gather. Behind a switch (cores, NVLink) and across pods, over the
 // hosts' NICs, it is a one-way ring of n-1 steps:
 //     T = (n-1) (latency + c/B)
+//
+// An all-to-all of S bytes a device goes by minimal routes and uses all axes at once (topologies/routing.hpp); the axis
+// whose links carry most sets the pace. Of each switched axis of length n a device sends S (n-1)/n.
 
 #include "sim/engine/ticks.hpp"
 #include "sim/sharding/collective.hpp"
@@ -26,7 +29,7 @@ enum class MultiAxis : std::uint8_t { sequential, concurrent, pipelined };
 
 // One ring (or line) of one part of a collective.
 struct RingPhase {
-  CollectiveKind kind = CollectiveKind::all_gather; // never all_reduce
+  CollectiveKind kind = CollectiveKind::all_gather; // never all_reduce; all_to_all: one step, the whole exchange
   AxisKind link       = AxisKind::ici;
   AxisFactor factor{};
   std::int64_t length = 1;
@@ -42,7 +45,7 @@ struct RingPhase {
 using PlanPart = std::vector<RingPhase>; // one after the other
 struct Plan {
   std::vector<PlanPart> parts; // at once
-  bool pipelined = false;      // the phases of the part overlap: one event, never chunk by chunk
+  bool pipelined = false;      // the phases of the part overlap (of an all-to-all, too): one event, not chunks
 };
 
 Plan plan(const Collective& collective, const Machine& machine, const Placement& placement, MultiAxis multi_axis);

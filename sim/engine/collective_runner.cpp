@@ -60,7 +60,8 @@ void CollectiveRunner::on_end(const Token& token)
   if (--sender.parts[part].in_flight[direction] > 0)
     return;
   ++sender.parts[part].sent[direction];
-  const std::vector<int>& receivers = network_.receivers(phase(sender, part).factor, token.device_class, token.direction);
+  const std::vector<int>& receivers =
+      network_.receivers(phase(sender, part).factor, token.device_class, token.direction);
   for (const int receiver : receivers)
     ++active(receiver, token.slot).parts[part].received[direction];
   send_next(sender, part, token.direction);

@@ -84,9 +84,8 @@ std::vector<std::int64_t> members(const Span& span, std::int64_t device, const M
     for (const std::int64_t from : all) {
       const auto [first, extent] = line(factor, from, machine);
       const std::int64_t step    = relays(factor, machine) ? 1 : factor.stride;
-      const std::int64_t offset  = relays(factor, machine)
-                                       ? 0
-                                       : (machine.lattice.coordinate(from, factor.axis) - first) % factor.stride;
+      const std::int64_t offset =
+          relays(factor, machine) ? 0 : (machine.lattice.coordinate(from, factor.axis) - first) % factor.stride;
       for (std::int64_t i = offset; i < extent; i += step)
         more.push_back(machine.lattice.moved(from, factor.axis, first + i));
     }

@@ -50,8 +50,8 @@ struct Groups {
 };
 Groups groups(const Span& span, const DeviceClasses& partition, const Machine& machine);
 
-// The device next to this one in `direction` (+1 or -1) along the factor: on a torus axis its physical neighbour, behind
-// a switch the next of the factor; -1 past the end of an open line.
+// The device next to this one in `direction` (+1 or -1) along the factor: on a torus axis its physical neighbour,
+// behind a switch the next of the factor; -1 past the end of an open line.
 std::int64_t neighbour(const AxisFactor& factor, std::int64_t device, int direction, const Machine& machine);
 
 // The device whose position on the whole placement is one further (around from the last to the first).

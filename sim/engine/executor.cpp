@@ -101,9 +101,9 @@ struct Stream {
   bool running             = false; // it, too
   std::vector<Pending> pending;
   std::map<AxisMask, Queue> queues;
-  std::vector<char> ended;      // of each slot, for asynchronous ones
-  std::int64_t outstanding = 0; // asynchronous collectives in queues
-  AxisMask last_ended      = 0; // mesh axes of the asynchronous collective that ended last
+  std::vector<char> ended;            // of each slot, for asynchronous ones
+  std::int64_t outstanding = 0;       // asynchronous collectives in queues
+  AxisMask last_ended      = 0;       // mesh axes of the asynchronous collective that ended last
   std::map<Message, Seconds> sent;    // messages on their way here, and when they left
   std::map<Message, Seconds> arrived; // with when they left
   std::array<std::vector<int>, 2> to; // classes that hear what is sent down (0) and up (1) the pipeline
@@ -170,13 +170,13 @@ private:
   // Where the class stands in the pipeline, and who hears it there.
   void prepare(std::size_t c)
   {
-    Stream& s                  = streams_[c];
-    const DeviceClasses& all   = replay_.partition;
-    const std::int64_t device  = all.classes[c].representative;
-    const auto mesh_axis       = replay_.program.pipeline;
+    Stream& s                 = streams_[c];
+    const DeviceClasses& all  = replay_.partition;
+    const std::int64_t device = all.classes[c].representative;
+    const auto mesh_axis      = replay_.program.pipeline;
     if (mesh_axis) {
       const AxisPlacement& placement = replay_.placement[*mesh_axis];
-      s.stage = static_cast<std::size_t>(position(placement, device, replay_.machine.lattice));
+      s.stage                        = static_cast<std::size_t>(position(placement, device, replay_.machine.lattice));
       for (std::size_t d = 0; d < 2; ++d) {
         const std::int64_t from = neighbour(placement, device, d == 0 ? -1 : 1, replay_.machine);
         streams_[static_cast<std::size_t>(all.class_of[static_cast<std::size_t>(from)])].to[d].push_back(
@@ -200,8 +200,15 @@ private:
   {
     const Slots& at = slots(stream(c));
     return stream(c).pending.emplace_back(Pending{slot,
-                                                  {recorded_[static_cast<std::size_t>(c)], at.step_index(slot),
-                                                   at.iteration(slot), at.place(slot), 1, now(), {}, {}, 0}});
+                                                  {recorded_[static_cast<std::size_t>(c)],
+                                                   at.step_index(slot),
+                                                   at.iteration(slot),
+                                                   at.place(slot),
+                                                   1,
+                                                   now(),
+                                                   {},
+                                                   {},
+                                                   0}});
   }
 
   void end(int c, std::int32_t slot)
@@ -344,7 +351,7 @@ private:
     if (replay_.program.blocking_transfers)
       end(c, slot);
     for (const int receiver : s.to[way]) {
-      const auto left = stream(receiver).sent.extract(sent);
+      const auto left                = stream(receiver).sent.extract(sent);
       stream(receiver).arrived[sent] = left.mapped();
     }
     // Nothing goes on before all have been told.
@@ -385,10 +392,9 @@ private:
 
   void open_window(int c)
   {
-    Stream& s       = stream(c);
-    const Slots& at = slots(s);
-    const std::int32_t last =
-        std::min(at.row(s.slot) + replay_.program.prefetch_iterations, at.rows() - 1);
+    Stream& s               = stream(c);
+    const Slots& at         = slots(s);
+    const std::int32_t last = std::min(at.row(s.slot) + replay_.program.prefetch_iterations, at.rows() - 1);
     for (; s.opened_rows <= last; ++s.opened_rows)
       for (std::int32_t i = 0; i < at.size(s.opened_rows); ++i) {
         const std::int32_t slot = at.begin(s.opened_rows) + i;

@@ -163,9 +163,10 @@ Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const M
   std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold
   for (const DeviceClass& own : classes.classes)
     recorded.push_back(partition.class_of[static_cast<std::size_t>(own.representative)]);
-  Trace trace   = from_bytes(in_child([&] {
-    return to_bytes(execute({program, timed, machine, placement, partition, recorded, options.progress}));
-  }));
+  const auto executed = [&] {
+    return execute({program, timed, machine, placement, partition, recorded, options.progress});
+  };
+  Trace trace   = options.in_process ? executed() : from_bytes(in_child([&] { return to_bytes(executed()); }));
   trace.classes = classes.classes;
   for (const DeviceClass& own : classes.classes)
     trace.stages.push_back(program.pipeline ? static_cast<std::size_t>(position(placement[*program.pipeline],

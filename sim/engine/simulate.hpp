@@ -14,6 +14,7 @@ struct SimulationOptions {
   Granularity granularity = Granularity::automatic;
   bool explicit_devices   = false;               // every device for itself instead of one a class
   std::function<void(double fraction)> progress; // called in the child
+  bool in_process = false;                       // without a child: for a process that simulates once and ends
 };
 
 // Throws Interrupted if a SIGINT ended the child, std::logic_error if it failed.

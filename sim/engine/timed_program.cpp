@@ -107,7 +107,7 @@ TimedProgram time_program(const ShardedProgram& program, const Machine& machine,
         TimedOperation& own = operations.emplace_back();
         if (op.kind == DeviceOperation::Kind::compute) {
           const Seconds time = operation_time(op.work, machine.chip).total();
-          own.duration       = time > Seconds(0) ? to_ticks(time) : 0; // one that was fused into its neighbour takes none
+          own.duration = time > Seconds(0) ? to_ticks(time) : 0; // one that was fused into its neighbour takes none
         } else if (op.kind == DeviceOperation::Kind::collective) {
           own.plan     = plan(op.collective, machine, placement, multi_axis);
           own.duration = std::max<Ticks>(duration(own.plan), 1);

@@ -73,12 +73,12 @@ public:
     };
     std::vector<Sums> all(trace.classes.size());
     for (const TraceRecord& record : trace.records) {
-      Sums& own                = all[static_cast<std::size_t>(record.device_class)];
-      const Stage& stage       = program_.stages[trace.stages[static_cast<std::size_t>(record.device_class)]];
-      const auto block         = static_cast<std::size_t>(stage.steps[static_cast<std::size_t>(record.step)].block);
-      const auto& operations   = program_.programs[stage.program].blocks[block].operations;
+      Sums& own                    = all[static_cast<std::size_t>(record.device_class)];
+      const Stage& stage           = program_.stages[trace.stages[static_cast<std::size_t>(record.device_class)]];
+      const auto block             = static_cast<std::size_t>(stage.steps[static_cast<std::size_t>(record.step)].block);
+      const auto& operations       = program_.programs[stage.program].blocks[block].operations;
       const DeviceOperation& first = operations[static_cast<std::size_t>(record.operation)];
-      const auto add           = [&](std::size_t name, Seconds time) {
+      const auto add               = [&](std::size_t name, Seconds time) {
         if (own.by_slot.size() <= name)
           own.by_slot.resize(name + 1);
         own.by_slot[name] += time.value();
@@ -180,7 +180,9 @@ private:
         std::min(1.0, static_cast<double>(to_ticks(units.fixed)) / static_cast<double>(timed.duration));
     result.shares.emplace_back(slot("overhead"), fixed);
     const bool matrix = units.matrix >= units.hbm && units.matrix >= units.vector;
-    result.shares.emplace_back(slot(matrix ? "matrix_unit" : units.hbm >= units.vector ? "hbm" : "vector_unit"),
+    result.shares.emplace_back(slot(matrix                      ? "matrix_unit"
+                                    : units.hbm >= units.vector ? "hbm"
+                                                                : "vector_unit"),
                                1 - fixed);
     return result;
   }
@@ -202,7 +204,8 @@ Seconds sum_named(const Breakdown& breakdown, const std::string& name)
 }
 
 // Calls f(operation, timed, times) for each operation of a stage with how often the step runs it.
-template <class F> void each_operation(const ShardedProgram& program, const TimedProgram& timed, std::size_t stage, const F& f)
+template <class F>
+void each_operation(const ShardedProgram& program, const TimedProgram& timed, std::size_t stage, const F& f)
 {
   const DeviceProgram& device = program.program_of(stage);
   std::vector<double> times(device.blocks.size());
@@ -258,7 +261,8 @@ std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram&
 }
 
 // What all devices send across pods in collectives, over the time that these take; of the first class.
-BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, const Trace& trace, const Machine& machine)
+BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, const Trace& trace,
+                     const Machine& machine)
 {
   Bytes sent;
   Seconds time;
@@ -281,7 +285,57 @@ BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, c
   return time > Seconds(0) ? sent / time : BytesPerSecond(0);
 }
 
+// Mean over all that ran of one iteration of a role's block, from the start of a step's first operation to the end of
+// its last. An asynchronous operation does not stand in the device's order and is not of the block's time.
+std::optional<Seconds> layer_time(const Trace& trace, const ShardedProgram& program, BlockRole role)
+{
+  std::map<std::pair<std::int32_t, std::int32_t>, std::pair<Seconds, Seconds>> spans; // by class and step
+  double iterations = 0;
+  for (const TraceRecord& record : trace.records) {
+    const std::size_t stage      = trace.stages[static_cast<std::size_t>(record.device_class)];
+    const Step& step             = program.stages[stage].steps[static_cast<std::size_t>(record.step)];
+    const DeviceBlock& block     = program.program_of(stage).blocks[static_cast<std::size_t>(step.block)];
+    const DeviceOperation& first = block.operations[static_cast<std::size_t>(record.operation)];
+    const bool transfer          = block.operations.front().kind == DeviceOperation::Kind::send ||
+                          block.operations.front().kind == DeviceOperation::Kind::receive;
+    if (block.role != role || transfer || first.asynchronous)
+      continue;
+    const auto [at, fresh] = spans.try_emplace({record.device_class, record.step}, std::pair(record.start, record.end));
+    at->second             = {std::min(at->second.first, record.start), std::max(at->second.second, record.end)};
+    iterations += fresh ? step.count : 0;
+  }
+  if (spans.empty())
+    return {};
+  Seconds sum;
+  for (const auto& [key, span] : spans)
+    sum += span.second - span.first;
+  return sum / iterations;
+}
+
 } // namespace
+
+double FlopsPerToken::counted(Counting counting) const
+{
+  switch (counting) {
+  case Counting::none:
+    return 0;
+  case Counting::palm:
+    return model();
+  case Counting::palm_hardware:
+    return hardware();
+  case Counting::six_n:
+    return weights;
+  case Counting::six_n_causal:
+    return weights + attention / 2;
+  case Counting::two_n:
+    return weights / 3;
+  case Counting::eight_n:
+    return weights * 4 / 3;
+  case Counting::narayanan:
+    return narayanan;
+  }
+  return 0;
+}
 
 FlopsPerToken flops_per_token(const Program& program)
 {
@@ -289,13 +343,19 @@ FlopsPerToken flops_per_token(const Program& program)
   FlopsPerToken flops_of;
   flops_of.weights   = 6 * m.active_parameters;
   flops_of.attention = 12.0 * static_cast<double>(m.layers * m.heads * m.head_dim * m.sequence);
+  const auto layers  = static_cast<double>(m.layers);
+  const auto width   = static_cast<double>(m.d_model);
+  if (width > 0)
+    flops_of.narayanan =
+        96 * layers * width * width *
+        (1 + static_cast<double>(m.sequence) / (6 * width) + static_cast<double>(m.vocab) / (16 * layers * width));
   // Each virtual stage repeats its own layers for each micro-batch, and the last the logits.
   const Pipeline& pipeline = program.pipeline;
   const auto add           = [&](const Block& block, std::int64_t times) {
     for (const Operation& operation : block.operations)
       if (operation.pass == Pass::recompute)
-        flops_of.repeated += flops(block, operation) * static_cast<double>(times * pipeline.micro_batches) /
-                             program.tokens_per_step;
+        flops_of.repeated +=
+            flops(block, operation) * static_cast<double>(times * pipeline.micro_batches) / program.tokens_per_step;
   };
   for (std::size_t stage = 0; stage < program.program_of.size(); ++stage)
     for (const Block& block : program.programs[program.program_of[stage]].blocks)
@@ -311,46 +371,80 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
                 const Machine& machine, const Placement& placement, const Trace& trace)
 {
   Metrics metrics;
-  metrics.step_time             = trace.end;
-  metrics.tokens_per_step       = program.tokens_per_step;
-  metrics.tokens_per_s          = program.tokens_per_step / trace.end.value();
-  metrics.model                 = program.model;
-  metrics.flops                 = flops_per_token(program);
-  const double peak             = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
-  metrics.mfu                   = metrics.tokens_per_s * metrics.flops.model() / peak;
-  metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
-  metrics.hfu                   = metrics.tokens_per_s * metrics.flops.hardware() / peak;
+  metrics.step_time       = trace.end;
+  metrics.tokens_per_step = program.tokens_per_step;
+  metrics.tokens_per_s    = program.tokens_per_step / trace.end.value();
+  metrics.model           = program.model;
+  metrics.flops           = flops_per_token(program);
+  metrics.chips           = static_cast<double>(machine.chips());
+  metrics.peak            = machine.chip.matrix_peak * static_cast<double>(machine.chip.devices);
+  const double peak       = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
+  metrics.mfu             = metrics.tokens_per_s * metrics.flops.model() / peak;
+  metrics.hfu             = metrics.tokens_per_s * metrics.flops.hardware() / peak;
 
   metrics.breakdowns = Account(sharded, timed, machine, placement).breakdowns(trace);
   for (std::size_t c = 0; c < metrics.breakdowns.size(); ++c) {
     const Seconds idle = sum_named(metrics.breakdowns[c], "idle");
     if (idle < sum_named(metrics.breakdowns[metrics.critical], "idle"))
       metrics.critical = c;
-    metrics.bubble += idle / trace.end * static_cast<double>(trace.classes[c].devices) /
-                      static_cast<double>(machine.devices());
+    metrics.bubble +=
+        idle / trace.end * static_cast<double>(trace.classes[c].devices) / static_cast<double>(machine.devices());
   }
-  metrics.dcn_burst = burst(sharded, timed, trace, machine);
-  metrics.links     = link_use(sharded, timed, machine, placement, trace.end);
+  metrics.layer_forward  = layer_time(trace, sharded, BlockRole::layers);
+  metrics.layer_backward = layer_time(trace, sharded, BlockRole::layers_backward);
+  metrics.dcn_burst      = burst(sharded, timed, trace, machine);
+  metrics.links          = link_use(sharded, timed, machine, placement, trace.end);
   return metrics;
 }
 
-double predicted(Metric metric, const Metrics& metrics)
+std::optional<double> predicted(Metric metric, Counting counting, const Metrics& metrics)
 {
+  const double flops     = metrics.flops.counted(counting);
+  const double rate      = metrics.tokens_per_s * flops / metrics.chips; // FLOPs a second and chip
+  const double sequences = metrics.tokens_per_s / static_cast<double>(metrics.model.sequence);
+  const auto number      = [](const auto& quantity) {
+    return quantity ? std::optional(quantity->value()) : std::optional<double>();
+  };
   switch (metric) {
-  case Metric::mfu:
-    return metrics.mfu;
-  case Metric::mfu_without_attention:
-    return metrics.mfu_without_attention;
-  case Metric::hfu:
-    return metrics.hfu;
-  case Metric::tokens_per_s:
-    return metrics.tokens_per_s;
   case Metric::step_time:
     return metrics.step_time.value();
+  case Metric::tokens_per_s:
+    return metrics.tokens_per_s;
+  case Metric::tokens_per_s_per_chip:
+    return metrics.tokens_per_s / metrics.chips;
+  case Metric::sequences_per_s:
+    return sequences;
+  case Metric::sequences_per_s_per_chip:
+    return sequences / metrics.chips;
+  case Metric::mfu:
+  case Metric::hfu:
+    return rate / metrics.peak.value();
+  case Metric::tflops_per_chip:
+    return rate;
+  case Metric::layer_forward_time:
+    return number(metrics.layer_forward);
+  case Metric::layer_backward_time:
+    return number(metrics.layer_backward);
+  case Metric::bubble:
+    return metrics.bubble;
+  case Metric::model_flops_per_token:
+  case Metric::hardware_flops_per_token:
+    return flops;
   case Metric::dcn_burst:
     return metrics.dcn_burst.value();
+  case Metric::achieved_bandwidth:
+    return number(metrics.achieved_bandwidth);
+  case Metric::achieved_flops:
+    return number(metrics.achieved_flops);
   }
-  return 0;
+  return {};
+}
+
+std::optional<double> energy_per_token(std::optional<double> chip_power, const Metrics& metrics)
+{
+  if (!chip_power)
+    return {};
+  return *chip_power * metrics.chips / metrics.tokens_per_s;
 }
 
 } // namespace podsim

@@ -9,6 +9,7 @@
 #include "sim/engine/simulate.hpp"
 #include "sim/metrics/memory.hpp"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,7 +21,9 @@ struct FlopsPerToken {
   double attention = 0; // 12 L H Q T
   double repeated  = 0; // what remat recomputes, from the program
   double model() const { return weights + attention; }
+  double narayanan = 0; // 96 L h^2 (1 + T/6h + V/16Lh)
   double hardware() const { return weights + attention + repeated; }
+  double counted(Counting counting) const; // 0 where nothing is counted
 };
 FlopsPerToken flops_per_token(const Program& program);
 
@@ -43,15 +46,23 @@ struct Metrics {
   FlopsPerToken flops;
   std::vector<Breakdown> breakdowns; // of each class of the trace
   std::size_t critical = 0;          // the class whose own work ends last and waits least
-  double bubble = 0;                 // share of the step in which a device waits for others, on average
   BytesPerSecond dcn_burst;          // all hosts together, while the cross-pod exchange runs; 0 without one
   std::vector<LinkUse> links;
+  double chips = 1;    // of the machine
+  FlopsPerSecond peak; // of one of them
+  double bubble = 0;   // mean over devices of the share of the step in which one waits for others
+  std::optional<Seconds> layer_forward, layer_backward; // one layer, where the program has such blocks
+  std::optional<BytesPerSecond> achieved_bandwidth;     // of a micro-benchmark
+  std::optional<FlopsPerSecond> achieved_flops;
 };
 
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace);
 
-// The figure of the metrics that a published one stands beside.
-double predicted(Metric metric, const Metrics& metrics);
+// The figure of the metrics that a published one stands beside, in base units; nothing where they have none.
+std::optional<double> predicted(Metric metric, Counting counting, const Metrics& metrics);
+
+// What one token costs a machine whose chips draw `chip_power` watts, in joules; nothing where that is not known.
+std::optional<double> energy_per_token(std::optional<double> chip_power, const Metrics& metrics);
 
 } // namespace podsim

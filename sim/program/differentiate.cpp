@@ -70,31 +70,48 @@ private:
   std::map<TensorId, TensorId> products_; // gradients that products have begun
 };
 
-void differentiate_product(const Block& block, const Operation& forward, TensorId output_gradient, Gradients& gradients)
+// The gradients of a product's weights, or of its activations.
+void differentiate_product(const Block& block, const Operation& forward, bool of_weights, TensorId output_gradient,
+                           Gradients& gradients)
 {
   const OperationKind kind = forward.kind == OperationKind::lookup ? OperationKind::scatter_add : OperationKind::einsum;
   const Operand gradient{output_gradient, forward.outputs[0].as_keys};
   for (std::size_t i = 0; i < forward.inputs.size(); ++i) {
-    Operation product{.name = "", .kind = kind, .inputs = {}, .outputs = {}, .pass = Pass::backward};
+    const bool weight = block.tensor(forward.inputs[i].tensor).kind == TensorKind::weight;
+    if (weight != of_weights || (kind == OperationKind::scatter_add && !weight) ||
+        block.tensor(forward.inputs[i].tensor).dtype == Dtype::u8) // a mask has none
+      continue;
+    Operation product{.name = "", .kind = kind, .inputs = {gradient}, .outputs = {}, .pass = Pass::backward};
     product.attention = forward.attention;
     if (kind == OperationKind::einsum)
-      product.inputs = {gradient, forward.inputs[1 - i]};
-    else if (block.tensor(forward.inputs[i].tensor).kind == TensorKind::weight)
-      product.inputs = {gradient};
-    else
-      continue;
+      product.inputs.push_back(forward.inputs[1 - i]);
     gradients.from_product(std::move(product), forward.inputs[i]);
   }
+}
+
+// One kernel as well: the scores are computed again within it.
+void differentiate_attention(Block& block, const Operation& forward, TensorId output_gradient, Gradients& gradients)
+{
+  Operation gradient = forward;
+  gradient.name += " gradient";
+  gradient.pass = Pass::backward;
+  gradient.inputs.insert(gradient.inputs.end(), forward.outputs.begin(), forward.outputs.end());
+  gradient.inputs.push_back({output_gradient});
+  gradient.outputs = {};
+  for (const Operand& input : forward.inputs)
+    gradient.outputs.push_back({gradients.create(input.tensor), input.as_keys});
+  block.operations.push_back(gradient);
+  for (std::size_t i = 0; i < forward.inputs.size(); ++i)
+    gradients.alias(forward.inputs[i].tensor, gradient.outputs[i].tensor);
 }
 
 void differentiate_pointwise(Block& block, const Operation& forward, TensorId output_gradient, Gradients& gradients)
 {
   const PointwiseKind& kind = *forward.pointwise;
-  if (!kind.backward) {
-    for (const int input : kind.gradients_of)
-      gradients.alias(forward.inputs[static_cast<std::size_t>(input)].tensor, output_gradient);
+  for (const int input : kind.hands_on)
+    gradients.alias(forward.inputs[static_cast<std::size_t>(input)].tensor, output_gradient);
+  if (!kind.backward)
     return;
-  }
   Operation gradient{.name      = forward.name + " gradient",
                      .kind      = OperationKind::pointwise,
                      .inputs    = {},
@@ -102,10 +119,12 @@ void differentiate_pointwise(Block& block, const Operation& forward, TensorId ou
                      .pointwise = &kind,
                      .passes    = &*kind.backward,
                      .pass      = Pass::backward};
+  gradient.attention = forward.attention;
+  gradient.overhead  = forward.overhead;
   for (const int input : kind.gradient_reads)
     gradient.inputs.push_back(forward.inputs[static_cast<std::size_t>(input)]);
-  if (kind.gradient_reads_output)
-    gradient.inputs.push_back(forward.outputs[0]);
+  for (const int output : kind.gradient_reads_outputs)
+    gradient.inputs.push_back(forward.outputs[static_cast<std::size_t>(output)]);
   gradient.inputs.push_back({output_gradient});
 
   if (kind.statistics_over) {
@@ -181,7 +200,7 @@ std::vector<Operation> recomputation(const Block& forward, const Remat& remat, c
   }
   std::vector<Operation> repeated;
   for (std::size_t op = 0; op < forward.operations.size(); ++op) {
-    const bool product = forward.operations[op].kind == OperationKind::einsum;
+    const bool product = products(forward.operations[op]) > 0;
     if (!needed.contains(op) && !(product && remat.matrix_fraction))
       continue;
     Operation again = forward.operations[op];
@@ -200,14 +219,27 @@ std::map<TensorId, TensorId> append_gradients(Block& block, std::map<TensorId, T
 {
   Gradients gradients(block, std::move(seeds));
   const std::vector<Operation> forward = block.operations;
-  for (auto operation = forward.rbegin(); operation != forward.rend(); ++operation) {
-    const auto output_gradient = gradients.of(operation->outputs[0].tensor);
-    if (!output_gradient || operation->pass != Pass::forward)
-      continue;
-    if (operation->kind == OperationKind::pointwise)
-      differentiate_pointwise(block, *operation, *output_gradient, gradients);
-    else
-      differentiate_product(block, *operation, *output_gradient, gradients);
+  // Products in a row that read the same activation (query, key, value; gate, up) first make its gradient, then those
+  // of their weights, so that the one can be reduced behind the others: a compiler's order, and Megatron's.
+  const auto beside = [](const Operation& a, const Operation& b) {
+    return a.kind == OperationKind::einsum && b.kind == OperationKind::einsum && b.pass == Pass::forward &&
+           a.inputs[0].tensor == b.inputs[0].tensor;
+  };
+  for (auto operation = forward.rbegin(); operation != forward.rend();) {
+    auto end = operation + 1;
+    while (end != forward.rend() && beside(*operation, *end))
+      ++end;
+    for (const bool of_weights : {false, true})
+      for (auto one = operation; one != end; ++one)
+        if (const auto gradient = gradients.of(one->outputs[0].tensor); gradient && one->pass == Pass::forward) {
+          if (one->kind == OperationKind::einsum || one->kind == OperationKind::lookup)
+            differentiate_product(block, *one, of_weights, *gradient, gradients);
+          else if (!of_weights && one->kind == OperationKind::fused_attention)
+            differentiate_attention(block, *one, *gradient, gradients);
+          else if (!of_weights && one->kind == OperationKind::pointwise)
+            differentiate_pointwise(block, *one, *gradient, gradients);
+        }
+    operation = end;
   }
   for (const auto& [tensor, gradient] : gradients.all())
     if (block.tensor(gradient).kind == TensorKind::weight_gradient)

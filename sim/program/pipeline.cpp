@@ -5,8 +5,8 @@
 namespace podsim {
 namespace {
 
-// The k-th forward pass of a stage: micro-batches go through in groups of as many as there are stages, each group through
-// all chunks before the next one. Backward passes meet the chunks in reverse.
+// The k-th forward pass of a stage: micro-batches go through in groups of as many as there are stages, each group
+// through all chunks before the next one. Backward passes meet the chunks in reverse.
 ScheduledPass nth(const Pipeline& p, std::int64_t k, bool backward)
 {
   const std::int64_t group = p.stages * p.chunks;

@@ -1,8 +1,8 @@
 #pragma once
 // Pipeline schedules: in which order a stage runs the forward and backward passes of its micro-batches.
 //
-// A model's layers are cut into stages x chunks pieces; piece c x stages + s is chunk c of stage s (a virtual stage). With
-// chunks = 1 (Huang et al. 2019, GPipe; Narayanan et al. 2019, 1F1B) each stage has one run of layers; interleaved
+// A model's layers are cut into stages x chunks pieces; piece c x stages + s is chunk c of stage s (a virtual stage).
+// With chunks = 1 (Huang et al. 2019, GPipe; Narayanan et al. 2019, 1F1B) each stage has one run of layers; interleaved
 // (Narayanan et al. 2021, arXiv:2104.04473, section 2.2) it has several, and the bubble shrinks by their number:
 //     bubble / ideal time = (stages - 1) / (micro_batches x chunks)
 

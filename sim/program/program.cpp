@@ -10,7 +10,7 @@ const std::vector<std::pair<std::string, Dim>>& dim_names()
       {"batch", Dim::batch},       {"sequence", Dim::sequence}, {"key_sequence", Dim::key_sequence},
       {"embed", Dim::embed},       {"mlp", Dim::mlp},           {"heads", Dim::heads},
       {"head_dim", Dim::head_dim}, {"vocab", Dim::vocab},       {"position", Dim::position},
-      {"layer", Dim::layer}};
+      {"layer", Dim::layer},       {"expert", Dim::expert},     {"capacity", Dim::capacity}};
   return names;
 }
 
@@ -71,13 +71,24 @@ std::vector<Extent> loops(const Block& block, const Operation& operation)
   return all;
 }
 
+int products(const Operation& operation)
+{
+  switch (operation.kind) {
+  case OperationKind::einsum:
+    return 1;
+  case OperationKind::fused_attention:
+    return operation.pass == Pass::backward ? 5 : 2;
+  default:
+    return 0;
+  }
+}
+
 double flops(const Block& block, const Operation& operation)
 {
-  if (operation.kind != OperationKind::einsum)
-    return 0;
-  double multiply_adds = 1;
-  for (const Extent& extent : loops(block, operation))
-    multiply_adds *= static_cast<double>(extent.size);
+  double multiply_adds = products(operation);
+  if (multiply_adds > 0)
+    for (const Extent& extent : loops(block, operation))
+      multiply_adds *= static_cast<double>(extent.size);
   return 2 * multiply_adds * operation.fraction;
 }
 

@@ -18,10 +18,11 @@
 namespace podsim {
 
 enum class OperationKind : std::uint8_t {
-  einsum,      // product of two tensors, summed over the dimensions that the output has not
-  pointwise,   // element by element; see PointwiseKind
-  lookup,      // rows of an embedding table: a sum over vocab without FLOPs
-  scatter_add, // the gradient of a lookup
+  einsum,          // product of two tensors, summed over the dimensions that the output has not
+  pointwise,       // element by element; see PointwiseKind
+  lookup,          // rows of an embedding table: a sum over vocab without FLOPs
+  scatter_add,     // the gradient of a lookup
+  fused_attention, // query, key, value -> context, statistic of each row: no scores in HBM
 };
 
 enum class Pass : std::uint8_t { forward, recompute, backward, update };
@@ -31,6 +32,15 @@ enum class Pass : std::uint8_t { forward, recompute, backward, update };
 struct Operand {
   TensorId tensor;
   bool as_keys = false;
+};
+
+// Attention as one kernel (flash, splash). Its backward pass computes the scores again from the statistic of each row
+// (maximum and sum): five products instead of two. That fifth is inherent in the kernel and no remat: HFU's repeated
+// FLOPs are those of Pass::recompute only, as the sources count them.
+struct FusedAttention {
+  bool skips_masked          = false; // a causal mask's half of the scores is not computed
+  double forward_efficiency  = 0;     // of the chip's matrix peak, of the FLOPs that are computed
+  double backward_efficiency = 0;
 };
 
 struct Operation {
@@ -44,6 +54,8 @@ struct Operation {
   bool attention                 = false; // scores and context: the FLOPs that are not in the weights
   bool accumulates               = false; // adds to its output instead of setting it
   double fraction                = 1;     // of its work that is done: remat may repeat a part
+  double overhead                = 1; // of a pointwise operation: passes of a kernel of the day over those of its kind
+  FusedAttention kernel{};            // of a fused attention
 };
 
 // What a block is for: a pipeline stage has some of them, and its schedule says when they run.
@@ -70,27 +82,39 @@ std::vector<Extent> seen_shape(const Block& block, const Operand& operand);
 // head broadcasts to all query heads).
 std::vector<Extent> loops(const Block& block, const Operation& operation);
 
-// 2 for each multiply-add of an einsum, unpadded, times the fraction; 0 for the rest.
+// Products over its loops: 2 of a fused attention, 5 of its gradient, 1 of an einsum, 0 of the rest.
+int products(const Operation& operation);
+
+// 2 for each multiply-add of the products, unpadded, times the fraction. Attention counts whole, as in the formulas for
+// utilisation, even where a kernel skips what the mask hides.
 double flops(const Block& block, const Operation& operation);
 
-// The element types that the software of the day chose.
+// Which kernels do what is not a plain product.
+struct Kernels {
+  std::optional<FusedAttention> attention; // absent: two products and a softmax, with the scores in HBM
+  ElementWise element_wise     = ElementWise::xla;
+  double element_wise_overhead = 1;
+};
+
+// The element types and kernels that the software of the day chose.
 struct Precision {
   Dtype activations      = Dtype::bf16;
   Dtype weight_gather    = Dtype::bf16; // weights as matrix products read them and gathers carry them
   Dtype gradient         = Dtype::bf16; // gradients as reductions carry them
   Dtype attention_logits = Dtype::f32;
   Dtype parameters       = Dtype::f32; // as stored; bf16: beside an f32 master copy in the optimizer's state
+  Kernels kernels{};
 };
 
 // What the formulas for utilisation need of the model.
 struct ModelShape {
   double parameters;        // N; a tied embedding counts once
   double active_parameters; // those that a token meets
-  std::int64_t layers, heads, head_dim, sequence;
+  std::int64_t layers, heads, head_dim, sequence, d_model, vocab;
 };
 
-// The blocks of a pipeline stage, in the order in which one micro-batch meets them, and the update. Tensors are those of one
-// micro-batch.
+// The blocks of a pipeline stage, in the order in which one micro-batch meets them, and the update. Tensors are those
+// of one micro-batch.
 struct StageProgram {
   std::vector<Block> blocks;
 };

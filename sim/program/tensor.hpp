@@ -19,15 +19,17 @@ enum class Dim : std::uint8_t {
   vocab,
   position, // rows of a learned position table
   layer,    // weights of equal layers, stacked
+  expert,
+  capacity, // tokens that an expert takes of one group
 };
-constexpr int dim_count = 10;
+constexpr int dim_count = 12;
 
 const std::vector<std::pair<std::string, Dim>>& dim_names();
 
-enum class Dtype : std::uint8_t { bf16, f32 };
+enum class Dtype : std::uint8_t { u8, bf16, f32 }; // u8: masks
 constexpr int bytes_per_element(Dtype dtype)
 {
-  return dtype == Dtype::bf16 ? 2 : 4;
+  return dtype == Dtype::u8 ? 1 : dtype == Dtype::bf16 ? 2 : 4;
 }
 
 // How a tensor lives: weights, their gradients and the optimizer's state are stored as the sharding's rules for

@@ -37,17 +37,23 @@ std::vector<Tensor> optimizer_states(const Tensor& weight, const Optimizer& opti
 
 Block update_block(const std::vector<Tensor>& weights, const Optimizer& optimizer, const Precision& precision)
 {
-  Block block{.name = "update", .role = BlockRole::update, .count = 1, .tensors = {}, .operations = {}, .outputs = {}, .saved = {}};
+  Block block{.name       = "update",
+              .role       = BlockRole::update,
+              .count      = 1,
+              .tensors    = {},
+              .operations = {},
+              .outputs    = {},
+              .saved      = {}};
   const TensorId norm = block.add({"global norm", TensorKind::activation, Dtype::f32, {}});
   std::vector<Operation> updates;
   for (Tensor weight : weights) {
-    Tensor copy      = weight; // as the layers read it, where that is not the master copy
-    copy.dtype       = precision.parameters;
-    Tensor gradient  = weight;
-    gradient.name    = "d(" + weight.name + ")";
-    gradient.kind    = TensorKind::weight_gradient;
-    gradient.dtype   = precision.gradient;
-    weight.dtype     = Dtype::f32; // the master copy
+    Tensor copy     = weight; // as the layers read it, where that is not the master copy
+    copy.dtype      = precision.parameters;
+    Tensor gradient = weight;
+    gradient.name   = "d(" + weight.name + ")";
+    gradient.kind   = TensorKind::weight_gradient;
+    gradient.dtype  = precision.gradient;
+    weight.dtype    = Dtype::f32; // the master copy
     if (precision.parameters != Dtype::f32)
       weight.kind = TensorKind::optimizer_state;
     const TensorId g = block.add(gradient);

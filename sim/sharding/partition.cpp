@@ -45,11 +45,11 @@ public:
 
   DeviceBlock partition()
   {
-    for (const Operation& operation : block_.operations)
-      if (operation.kind == OperationKind::pointwise)
-        partition_pointwise(operation);
+    for (std::size_t i = 0; i < block_.operations.size(); ++i)
+      if (block_.operations[i].kind == OperationKind::pointwise)
+        partition_pointwise(block_.operations[i]);
       else
-        partition_product(operation);
+        partition_product(i);
     for (const TensorId output : block_.outputs) {
       Layout wanted = stored(block_.tensor(output));
       if (block_.tensor(output).kind == TensorKind::weight_gradient)
@@ -74,10 +74,7 @@ private:
 
   std::vector<Version>& versions(TensorId tensor) { return versions_[static_cast<std::size_t>(tensor)]; }
 
-  Layout stored(const Tensor& tensor) const
-  {
-    return layout(tensor.shape, table(rules_, tensor.kind), mesh_);
-  }
+  Layout stored(const Tensor& tensor) const { return layout(tensor.shape, table(rules_, tensor.kind), mesh_); }
 
   Bytes local_bytes(const Tensor& tensor, const Layout& lies) const
   {
@@ -90,8 +87,11 @@ private:
     return static_cast<int>(device_.operations.size()) - 1;
   }
 
+  // The update writes weights and state in their places.
   int add_buffer(const Tensor& tensor, const Layout& lies, int first)
   {
+    if (pass_ == Pass::update && (tensor.kind == TensorKind::weight || tensor.kind == TensorKind::optimizer_state))
+      return -1;
     const Buffer::Kind kind = tensor.kind == TensorKind::weight            ? Buffer::Kind::gathered_weights
                               : tensor.kind == TensorKind::weight_gradient ? Buffer::Kind::gradients
                                                                            : Buffer::Kind::workspace;
@@ -114,10 +114,10 @@ private:
     const bool weight    = tensor.kind == TensorKind::weight;
     DeviceOperation operation{
         .name = std::string(name(kind)) + " " + tensor.name, .kind = DeviceOperation::Kind::collective, .pass = pass_};
-    operation.collective = {kind, axes, full};
-    operation.needs      = from.producers;
-    operation.asynchronous =
-        (weight && compilation_.overlap.weight_gathers) || (gradient && compilation_.overlap.gradient_reductions && !from.producers.empty());
+    operation.collective   = {kind, axes, full};
+    operation.needs        = from.producers;
+    operation.asynchronous = (weight && compilation_.overlap.weight_gathers) ||
+                             (gradient && compilation_.overlap.gradient_reductions && !from.producers.empty());
     const int index = add(std::move(operation));
     if (weight || gradient)
       of_weights_.insert(index);
@@ -143,6 +143,7 @@ private:
       version = reduce(id, version, sums);
       versions(id).push_back(version);
     }
+    version           = exchange(id, version, wanted);
     AxisMask gathered = 0;
     Layout whole      = version.layout;
     for (std::size_t dim = 0; dim < dim_count; ++dim) {
@@ -154,6 +155,22 @@ private:
     version.layout = wanted; // what is left to do is a slice
     versions(id).push_back(version);
     return version.producers;
+  }
+
+  // An axis that splits one dimension and shall split another (tokens and experts): every device keeps a part of what
+  // it has and sends the others to those who want them, instead of all gathering everything.
+  Version exchange(TensorId id, Version version, const Layout& wanted)
+  {
+    Layout result  = version.layout;
+    AxisMask moved = 0;
+    for (std::size_t dim = 0; dim < dim_count; ++dim)
+      moved |= version.layout.dims[dim] & ~wanted.dims[dim] & wanted.axes();
+    if (moved == 0)
+      return version;
+    for (std::size_t dim = 0; dim < dim_count; ++dim)
+      result.dims[dim] = (result.dims[dim] & ~moved) | (wanted.dims[dim] & moved);
+    return communicate(id, version, CollectiveKind::all_to_all, moved, local_bytes(block_.tensor(id), version.layout),
+                       result);
   }
 
   Version reduce(TensorId id, Version version, AxisMask sums)
@@ -207,20 +224,38 @@ private:
     return index;
   }
 
-  // Einsums, and lookups and scatter-adds, which have their loops but no FLOPs.
-  void partition_product(const Operation& operation)
+  // The loops of an operation in the order in which they are split. One mesh axis may split tokens and experts: where
+  // every operand has experts (their own products) it is the experts' first, elsewhere (router, dispatch,
+  // combination) the tokens'.
+  std::vector<Extent> ordered_loops(const Operation& operation) const
   {
+    std::vector<Extent> extents = loops(block_, operation);
+    const auto has        = [&](const Operand& operand) { return block_.tensor(operand.tensor).size(Dim::expert) > 1; };
+    const bool of_experts = std::all_of(operation.inputs.begin(), operation.inputs.end(), has) &&
+                            std::all_of(operation.outputs.begin(), operation.outputs.end(), has);
+    std::stable_partition(extents.begin(), extents.end(),
+                          [&](const Extent& extent) { return (extent.dim == Dim::expert) == of_experts; });
+    return extents;
+  }
+
+  // An operand as the loops split its dimensions.
+  Layout seen(const Operand& operand, const Layout& split) const
+  {
+    Layout lies = layout(seen_shape(block_, operand), split.dims, mesh_);
+    if (operand.as_keys)
+      std::swap(lies.dims[static_cast<std::size_t>(Dim::sequence)],
+                lies.dims[static_cast<std::size_t>(Dim::key_sequence)]);
+    return lies;
+  }
+
+  // Einsums, lookups and scatter-adds, which have their loops but no FLOPs, and fused attention.
+  void partition_product(std::size_t place_in_block)
+  {
+    const Operation& operation        = block_.operations[place_in_block];
     pass_                             = operation.pass;
-    const std::vector<Extent> extents = loops(block_, operation);
+    const std::vector<Extent> extents = ordered_loops(operation);
     const Layout split                = layout(extents, rules_.compute, mesh_);
-    const auto seen                   = [&](const Operand& operand) { // as the loops split its dimensions
-      Layout lies = layout(seen_shape(block_, operand), split.dims, mesh_);
-      if (operand.as_keys)
-        std::swap(lies.dims[static_cast<std::size_t>(Dim::sequence)],
-                                    lies.dims[static_cast<std::size_t>(Dim::key_sequence)]);
-      return lies;
-    };
-    const auto extent_in = [&](const Operand& operand, Dim dim) {
+    const auto extent_in              = [&](const Operand& operand, Dim dim) {
       for (const Extent& extent : seen_shape(block_, operand))
         if (extent.dim == dim)
           return extent.size;
@@ -230,16 +265,25 @@ private:
     DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
     Bytes traffic;
     for (const Operand& input : operation.inputs) {
-      needs(device, input, seen(input));
-      traffic += local_bytes(block_.tensor(input.tensor), seen(input));
+      needs(device, input, seen(input, split));
+      traffic += local_bytes(block_.tensor(input.tensor), seen(input, split));
     }
-    const Operand& output = operation.outputs[0];
-    Layout result         = seen(output);
-    result.partial        = split.axes() & ~result.axes();
-    const Bytes written   = local_bytes(block_.tensor(output.tensor), result);
+    std::vector<Layout> results;
+    Bytes written;
+    for (const Operand& output : operation.outputs) {
+      Layout result  = seen(output, split);
+      result.partial = split.axes() & ~result.axes();
+      written += local_bytes(block_.tensor(output.tensor), result);
+      results.push_back(result);
+    }
     traffic += written * (operation.accumulates ? 2.0 : 1.0);
 
-    if (operation.kind == OperationKind::einsum) {
+    const Operand& output = operation.outputs[0];
+    if (operation.kind == OperationKind::fused_attention) {
+      device.work.matrix = attention_shape(operation, extents, split);
+      device.work.matrix_efficiency =
+          operation.pass == Pass::backward ? operation.kernel.backward_efficiency : operation.kernel.forward_efficiency;
+    } else if (operation.kind == OperationKind::einsum) {
       MatrixShape matrix;
       for (const Extent& extent : extents) {
         const double size = local_size(extent, split.dims, mesh_);
@@ -256,14 +300,85 @@ private:
       traffic = written + (traffic - written) * 3.0; // zeroes; each gradient, and its row read and written
     }
     device.work.hbm = traffic * operation.fraction;
-    int index       = place(std::move(device));
+    if (compilation_.overlap.activation_gathers && operation.pass == Pass::backward)
+      gather_saved_ahead(place_in_block);
+    int index = place(std::move(device));
     if (block_.tensor(output.tensor).kind == TensorKind::weight_gradient && operation.kind == OperationKind::einsum)
-      index = accumulate(output.tensor, result, index);
-    produce(output, result, index, operation.accumulates);
+      index = accumulate(output.tensor, results.front(), index);
+    for (std::size_t i = 0; i < results.size(); ++i)
+      produce(operation.outputs[i], results[i], index, operation.accumulates);
+    if (compilation_.overlap.activation_reductions && operation.pass == Pass::backward)
+      for (const Operand& made : operation.outputs)
+        reduce_when_complete(made.tensor, place_in_block);
   }
 
-  // Adds a product's gradient to the sum over micro-batches: in the product, which then reads and writes the sum instead of
-  // writing its own result, or by an operation that reads both and writes the sum.
+  // Saved activations that the gradients of weights following this product read: their gathers start beside it (the
+  // second gather of sequence parallelism, behind the product that makes the activation's gradient). Nothing
+  // makes them in this block, but the engine lets what waits for nothing start iterations ahead, as weights may;
+  // an activation is kept whole for as short as can be, so its gather waits for the operation before.
+  void gather_saved_ahead(std::size_t place_in_block)
+  {
+    const auto blocking = std::find_if(device_.operations.rbegin(), device_.operations.rend(),
+                                       [](const DeviceOperation& op) { return !op.asynchronous; });
+    if (blocking == device_.operations.rend())
+      return;
+    const int before = static_cast<int>(device_.operations.rend() - blocking) - 1;
+    for (std::size_t i = place_in_block + 1; i < block_.operations.size(); ++i) {
+      const Operation& next = block_.operations[i];
+      if (next.kind != OperationKind::einsum || next.pass != Pass::backward)
+        return;
+      const Layout split = layout(ordered_loops(next), rules_.compute, mesh_);
+      for (const Operand& input : next.inputs) {
+        if (block_.tensor(input.tensor).kind != TensorKind::activation || made_here(input.tensor))
+          continue;
+        const std::size_t known = device_.operations.size();
+        require(input.tensor, seen(input, split));
+        run_beside(known, before);
+      }
+    }
+  }
+
+  // After the last product that adds to an activation's gradient, its sum over the mesh runs beside what follows, until
+  // somebody in this block reads it. Where nobody does, the next block would not know that it has to wait.
+  void reduce_when_complete(TensorId id, std::size_t place_in_block)
+  {
+    bool read = false;
+    for (std::size_t i = place_in_block + 1; i < block_.operations.size(); ++i) {
+      if (among(block_.operations[i].outputs, id))
+        return; // it is not complete
+      read = read || among(block_.operations[i].inputs, id);
+    }
+    const Version made = versions(id).back();
+    if (!read || block_.tensor(id).kind != TensorKind::activation || made.layout.partial == 0)
+      return;
+    const std::size_t known = device_.operations.size();
+    versions(id).push_back(reduce(id, made, made.layout.partial));
+    run_beside(known, -1);
+  }
+
+  static bool among(const std::vector<Operand>& operands, TensorId id)
+  {
+    return std::any_of(operands.begin(), operands.end(), [&](const Operand& one) { return one.tensor == id; });
+  }
+
+  bool made_here(TensorId id) const
+  {
+    return std::any_of(block_.operations.begin(), block_.operations.end(),
+                       [&](const Operation& operation) { return among(operation.outputs, id); });
+  }
+
+  // The collectives from `first` on leave the order; `after`: what they wait for besides their operands, or -1.
+  void run_beside(std::size_t first, int after)
+  {
+    for (std::size_t i = first; i < device_.operations.size(); ++i) {
+      device_.operations[i].asynchronous = true;
+      if (after >= 0)
+        device_.operations[i].needs.push_back(after);
+    }
+  }
+
+  // Adds a product's gradient to the sum over micro-batches: in the product, which then reads and writes the sum
+  // instead of writing its own result, or by an operation that reads both and writes the sum.
   int accumulate(TensorId gradient, const Layout& lies, int product)
   {
     const Gradients& how = compilation_.gradients;
@@ -286,12 +401,26 @@ private:
     return add(std::move(add_up));
   }
 
+  // The products of a fused attention side by side as one, each of rows x keys with the heads' dimension.
+  MatrixShape attention_shape(const Operation& operation, const std::vector<Extent>& extents, const Layout& split) const
+  {
+    MatrixShape shape;
+    for (const Extent& extent : extents)
+      (extent.dim == Dim::sequence       ? shape.m
+       : extent.dim == Dim::key_sequence ? shape.n
+       : extent.dim == Dim::head_dim     ? shape.k
+                                         : shape.batch) *= local_size(extent, split.dims, mesh_);
+    shape.m *= operation.kernel.skips_masked ? 0.5 : 1;
+    shape.n *= products(operation);
+    return shape;
+  }
+
   void partition_pointwise(const Operation& operation)
   {
     pass_ = operation.pass;
     DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
-    double largest     = 0;
-    AxisMask all       = 0;
+    double largest = 0;
+    AxisMask all   = 0;
     // Weights are updated where the optimizer's state lies.
     const auto place_of = [&](const Operand& operand) {
       const Tensor& tensor = block_.tensor(operand.tensor);
@@ -312,6 +441,7 @@ private:
     }
     for (const Operand& output : operation.outputs)
       measure(output, operation.passes->writes);
+    device.work.hbm    = device.work.hbm * operation.overhead;
     device.work.vector = Ops(largest * operation.passes->vector_ops);
     const int index    = place(std::move(device));
     for (const Operand& output : operation.outputs) {
@@ -348,12 +478,15 @@ private:
   std::set<int> of_weights_;                      // collectives of weights and gradients
 };
 
-ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRules& rules)
+// `sums`: the dtype in which gradients are kept.
+ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRules& rules, std::optional<Dtype> sums)
 {
   ResidentBytes bytes;
   for (const Tensor& tensor : update.tensors) {
     const Layout lies = layout(tensor.shape, table(rules, tensor.kind), mesh);
-    const Bytes local(local_elements(tensor.shape, lies, mesh) * bytes_per_element(tensor.dtype));
+    const bool is_sum = tensor.kind == TensorKind::weight_gradient && sums;
+    const Dtype dtype = is_sum ? *sums : tensor.dtype;
+    const Bytes local(local_elements(tensor.shape, lies, mesh) * bytes_per_element(dtype));
     if (tensor.kind == TensorKind::weight)
       bytes.parameters += local;
     else if (tensor.kind == TensorKind::weight_gradient)
@@ -382,7 +515,9 @@ public:
       plain_[block.role] =
           backward && until_last != gradients.after_backward ? add(block, until_last) : reducing_[block.role];
     }
-    device_.resident = resident(stage.blocks.back(), mesh, rules);
+    const bool summed = gradients.accumulation != Accumulation::none;
+    device_.resident =
+        resident(stage.blocks.back(), mesh, rules, summed ? std::optional(gradients.accumulator) : std::nullopt);
     if (pipeline.stages > 1)
       add_transfers(stage);
     if (gradients.last_micro_batch_only && pipeline.micro_batches > 1)
@@ -504,6 +639,8 @@ const char* name(CollectiveKind kind)
     return "reduce-scatter";
   case CollectiveKind::all_reduce:
     return "all-reduce";
+  case CollectiveKind::all_to_all:
+    return "all-to-all";
   }
   return "";
 }

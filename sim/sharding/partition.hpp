@@ -5,6 +5,8 @@
 //   split in storage, whole in the loops     -> all-gather
 //   summed over a split dimension            -> every member holds a summand: reduce-scatter where storage
 //                                               splits over that axis, all-reduce where it does not
+//   split along one dimension in storage,
+//   along another in the loops               -> all-to-all
 //   whole in storage, split in the loops     -> a slice, which is free
 // A collective is inserted when somebody reads its result, once for all its readers in a block. Gathers
 // of weights and reductions of gradients are combined into one of a kind per block, as XLA's combiner
@@ -15,11 +17,13 @@
 
 namespace podsim {
 
-// What the software does with the collectives of weights and gradients.
+// Which collectives the compiler makes asynchronous.
 struct Overlap {
-  bool weight_gathers      = false; // asynchronous
-  bool gradient_reductions = false; // asynchronous
-  int prefetch_layers      = 0;     // how many layers ahead weights may be gathered
+  bool weight_gathers        = false;
+  bool gradient_reductions   = false;
+  bool activation_reductions = false; // of activations' gradients, in the backward pass
+  bool activation_gathers    = false; // of saved activations, in the backward pass
+  int prefetch_layers        = 0;     // how many layers ahead weights may be gathered
 };
 
 // How gradients of several micro-batches become one.

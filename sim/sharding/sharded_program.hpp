@@ -41,7 +41,7 @@ struct Buffer {
 struct DeviceBlock {
   std::string name;
   BlockRole role     = BlockRole::layers;
-  std::int64_t count = 1; // of its iterations in a row, unless a step says otherwise
+  std::int64_t count = 1;                  // of its iterations in a row, unless a step says otherwise
   std::vector<DeviceOperation> operations; // in the order of execution
   std::vector<Buffer> buffers;
   Bytes saved;                         // kept from each iteration until the backward pass
@@ -77,9 +77,9 @@ struct ShardedProgram {
   std::vector<DeviceProgram> programs;
   std::vector<Stage> stages;
   std::optional<std::size_t> pipeline; // the mesh axis of the stages
-  int chunks               = 1;        // virtual stages of a stage
-  bool blocking_transfers  = false;    // a send holds its device until the data has left
-  int prefetch_iterations  = 0;        // how far ahead an asynchronous collective without operands may start
+  int chunks              = 1;         // virtual stages of a stage
+  bool blocking_transfers = false;     // a send holds its device until the data has left
+  int prefetch_iterations = 0;         // how far ahead an asynchronous collective without operands may start
 
   const DeviceProgram& program_of(std::size_t stage) const { return programs[stages[stage].program]; }
 };

@@ -1,0 +1,268 @@
+#include "reports/comparison.hpp"
+#include "sim/app/commands.hpp"
+#include "sim/app/options.hpp"
+#include "sim/app/pipeline.hpp"
+#include "sim/app/progress.hpp"
+#include "sim/app/terminal.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace podsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct CompareOptions {
+  std::vector<std::string> files;
+  std::vector<std::string> changes;
+  std::string csv, json;
+  FleetChoice fleet;
+  bool quiet = false;
+};
+
+// A column before it is simulated.
+struct Entry {
+  std::string file, label;
+  std::vector<std::string> changes; // of the study, before those of the command line
+};
+
+struct Study {
+  std::string name, question;
+  std::vector<Entry> entries;
+  std::vector<Ratio> ratios;
+};
+
+bool is_study(const std::string& file)
+{
+  std::error_code error;
+  if (!fs::is_regular_file(file, error))
+    return false; // reading it as a scenario says what is wrong
+  const Json json = parse_json_file(file);
+  return json.is_object() && json.contains("compare");
+}
+
+std::string beside(const std::string& study, const std::string& file)
+{
+  return (fs::path(study).parent_path() / file).lexically_normal().string();
+}
+
+// "a.json", or {"scenario": "a.json", "label": "A", "set": {"workload.batch": 512}}.
+Entry read_entry(Reader entry, const Json& json, const std::string& study)
+{
+  if (entry.is_text())
+    return {beside(study, entry.text()), "", {}};
+  Entry read;
+  read.file = beside(study, entry.at("scenario").text());
+  if (const auto label = entry.find("label"))
+    read.label = label->text();
+  if (entry.find("set")) {
+    entry.at("set").keys(); // complains of what is no object
+    for (const auto& [path, value] : json.at("set").items())
+      read.changes.push_back(fmt::format("{}={}", path, value.dump()));
+  }
+  entry.finish();
+  return read;
+}
+
+Ratio read_ratio(Reader ratio, const std::vector<Entry>& entries)
+{
+  const auto same = [](const std::vector<std::string>& names) {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    for (const std::string& name : names)
+      pairs.emplace_back(name, name);
+    return pairs;
+  };
+  std::vector<std::string> labels;
+  for (const Entry& entry : entries)
+    labels.push_back(entry.label);
+  Ratio read;
+  read.metric = ratio.at("metric").choice(same(compared_values()));
+  read.of     = ratio.at("of").choice(same(labels));
+  read.over   = ratio.at("over").choice(same(labels));
+  if (const auto says = ratio.find("says"))
+    read.says = says->text();
+  ratio.finish();
+  return read;
+}
+
+// Each column is known by its label; without one by its file's name, or its path where two have the same name.
+void label(std::vector<Entry>& entries)
+{
+  for (Entry& entry : entries)
+    if (entry.label.empty()) {
+      const std::string stem = fs::path(entry.file).stem().string();
+      const auto twins       = std::count_if(entries.begin(), entries.end(), [&](const Entry& other) {
+        return other.file != entry.file && fs::path(other.file).stem().string() == stem;
+      });
+      entry.label            = twins > 0 ? entry.file : stem;
+    }
+  for (std::size_t i = 0; i < entries.size(); ++i) { // the same file, with other changes
+    int copies = 1;
+    for (std::size_t j = i + 1; j < entries.size(); ++j)
+      if (entries[j].label == entries[i].label)
+        entries[j].label += fmt::format(" ({})", ++copies);
+  }
+}
+
+Study read_study(const std::string& file)
+{
+  Document document;
+  *document.json = parse_json_file(file);
+  document.json->erase("$schema"); // for editors
+  document.origins.set("", file);
+  Reader top(document);
+  top.at("schema_version").count(1, 1);
+  Study study;
+  study.name = top.at("name").text();
+  if (const auto question = top.find("question"))
+    study.question = question->text();
+  const std::vector<Reader> entries = top.at("compare").elements();
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    study.entries.push_back(read_entry(entries[i], document.json->at("compare")[i], file));
+  if (entries.empty())
+    top.at("compare").fail("names no scenario");
+  label(study.entries);
+  if (const auto ratios = top.find("ratios"))
+    for (const Reader& ratio : ratios->elements())
+      study.ratios.push_back(read_ratio(ratio, study.entries));
+  top.finish();
+  return study;
+}
+
+Study study_of(const CompareOptions& options)
+{
+  if (options.files.size() == 1 && is_study(options.files.front()))
+    return read_study(options.files.front());
+  for (const std::string& file : options.files)
+    if (is_study(file))
+      throw InputError(fmt::format("{}: is a study; it is compared alone, without other files", file));
+  if (options.files.size() < 2)
+    throw InputError("expected two or more scenario files, or one study");
+  Study study;
+  for (const std::string& file : options.files)
+    study.entries.push_back({file, "", {}});
+  label(study.entries);
+  return study;
+}
+
+// What a column is known of before it runs: wrong input ends the command, a scenario that cannot run is a column.
+struct Prospect {
+  std::optional<Scenario> scenario;
+  Column column;
+};
+
+Prospect prospect(const Entry& entry, const CompareOptions& options, const Catalogue& catalogue)
+{
+  std::vector<std::string> changes = entry.changes;
+  changes.insert(changes.end(), options.changes.begin(), options.changes.end());
+  Prospect read;
+  read.column.label    = entry.label;
+  read.column.file     = catalogue.within(entry.file);
+  Document document    = resolve(entry.file, changes, catalogue);
+  read.column.scenario = identify(document).name;
+  try {
+    read.scenario = read_scenario(std::move(document));
+    if (!entry.changes.empty())
+      read.scenario->published.clear(); // it is another scenario than the one that they were published for
+  } catch (const CannotRun& reason) {
+    read.column.status = "mesh";
+    read.column.reason = reason.what();
+  }
+  return read;
+}
+
+bool simulate(std::vector<Prospect>& prospects, const CompareOptions& options)
+{
+  std::vector<Prospect*> sound;
+  for (Prospect& one : prospects)
+    if (one.scenario)
+      sound.push_back(&one);
+  ProgressBar bar("simulating", sound.size(), !options.quiet);
+  return run_jobs(
+      sound.size(),
+      [&](std::size_t job) {
+        SimulationOptions simulation;
+        simulation.in_process = true;
+        return column_to_bytes(column_of(run(prepare(*sound[job]->scenario), simulation)));
+      },
+      [&](std::size_t job, const JobOutcome& outcome) {
+        Column& column = sound[job]->column;
+        if (outcome.status == JobStatus::done) {
+          column_from_bytes(outcome.bytes, column);
+        } else {
+          column.status = status_word(outcome.status);
+          column.reason = one_line(describe(outcome));
+        }
+        bar.job_ended(outcome.status != JobStatus::done);
+      },
+      fleet_options(options.fleet));
+}
+
+void answer(Comparison& comparison)
+{
+  const auto value = [&](const std::string& label, const std::string& metric) -> std::optional<double> {
+    for (const Column& column : comparison.columns)
+      if (column.label == label)
+        return column.value(metric);
+    return {};
+  };
+  for (Ratio& ratio : comparison.ratios) {
+    const auto of   = value(ratio.of, ratio.metric);
+    const auto over = value(ratio.over, ratio.metric);
+    if (of && over && *over > 0)
+      ratio.value = *of / *over;
+  }
+}
+
+int compare(const CompareOptions& options)
+{
+  if (options.csv == "-" && options.json == "-")
+    throw InputError("--csv - and --json -: only one of them can have standard output");
+  const Catalogue catalogue = Catalogue::beside_program();
+  const Study study         = study_of(options);
+  std::vector<Prospect> prospects;
+  for (const Entry& entry : study.entries)
+    prospects.push_back(prospect(entry, options, catalogue));
+  if (!simulate(prospects, options)) {
+    complain("interrupted");
+    return exit_interrupted;
+  }
+  Comparison comparison{study.name, study.question, {}, study.ratios};
+  for (const Prospect& one : prospects)
+    comparison.columns.push_back(one.column);
+  answer(comparison);
+  if (!options.quiet && options.csv != "-" && options.json != "-")
+    print(to_text(comparison, Style(stdout_has_colour())));
+  if (!options.csv.empty())
+    write_result("--csv", options.csv, to_csv(comparison));
+  if (!options.json.empty())
+    write_result("--json", options.json, to_json(comparison));
+  for (const Column& column : comparison.columns)
+    if (column.status != "ok") {
+      complain(fmt::format("{}: {}", column.file, column.reason));
+      return exit_cannot_run;
+    }
+  return exit_done;
+}
+
+} // namespace
+
+Action setup_compare(CLI::App& command)
+{
+  auto options = std::make_shared<CompareOptions>();
+  command.add_option("SCENARIO", options->files, "two or more scenario files, or one study that names them")
+      ->required();
+  add_changes(command, options->changes);
+  add_file(command, "--json", options->json, "also write all of it as JSON to FILE; - for standard output, alone");
+  add_file(command, "--csv", options->csv, "also write the table as CSV to FILE; - for standard output, alone");
+  add_fleet(command, options->fleet);
+  command.add_flag("--quiet", options->quiet, "no table, no progress");
+  return [options] { return compare(*options); };
+}
+
+} // namespace podsim

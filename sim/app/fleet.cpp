@@ -1,0 +1,303 @@
+#include "sim/app/fleet.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdexcept>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+namespace podsim {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The first byte of what a child writes.
+constexpr char answer_follows  = 'a';
+constexpr char message_follows = 'm';
+
+volatile std::sig_atomic_t interrupted = 0;
+
+sigset_t held_signals()
+{
+  sigset_t held;
+  sigemptyset(&held);
+  sigaddset(&held, SIGINT);
+  sigaddset(&held, SIGTERM);
+  return held;
+}
+
+// Notes a SIGINT or SIGTERM instead of ending the process. Both are blocked except while it waits in ppoll(), so that
+// none is missed between a look at the note and the waiting.
+class HeldSignals {
+public:
+  HeldSignals()
+  {
+    interrupted         = 0;
+    const sigset_t held = held_signals();
+    sigprocmask(SIG_BLOCK, &held, &mask_);
+    struct sigaction action = {};
+    action.sa_handler       = [](int) { interrupted = 1; };
+    sigaction(SIGINT, &action, &old_interrupt_);
+    sigaction(SIGTERM, &action, &old_terminate_);
+  }
+  ~HeldSignals()
+  {
+    take_pending();
+    sigaction(SIGINT, &old_interrupt_, nullptr);
+    sigaction(SIGTERM, &old_terminate_, nullptr);
+    sigprocmask(SIG_SETMASK, &mask_, nullptr);
+  }
+  HeldSignals(const HeldSignals&)            = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+  const sigset_t& while_waiting() const { return mask_; }
+
+  // A ppoll() that finds a file ready returns without looking at signals.
+  static void take_pending()
+  {
+    const sigset_t held = held_signals();
+    const timespec now{};
+    while (sigtimedwait(&held, nullptr, &now) > 0)
+      interrupted = 1;
+  }
+
+private:
+  sigset_t mask_{};
+  struct sigaction old_interrupt_ = {}, old_terminate_ = {};
+};
+
+struct Worker {
+  std::size_t index;
+  pid_t process;
+  int pipe;
+  Clock::time_point end; // when it is killed
+  std::string bytes;
+};
+
+void write_all(int file, const std::string& bytes)
+{
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t written = write(file, bytes.data() + done, bytes.size() - done);
+    if (written < 0 && errno != EINTR)
+      _exit(EXIT_FAILURE);
+    done += written > 0 ? static_cast<std::size_t>(written) : 0;
+  }
+}
+
+[[noreturn]] void work(const Job& job, std::size_t index, int pipe, pid_t parent, const sigset_t& mask)
+{
+  // A Ctrl-C reaches the whole process group: it is the parent that decides what becomes of this job. If the parent is
+  // killed, nobody else would end it.
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent)
+    _exit(EXIT_FAILURE);
+  std::string answer;
+  try {
+    answer = answer_follows + job(index);
+  } catch (const std::exception& error) {
+    answer = message_follows + std::string(error.what());
+  }
+  write_all(pipe, answer);
+  _exit(EXIT_SUCCESS);
+}
+
+class Fleet {
+public:
+  Fleet(const Job& job, const FleetOptions& options) : job_(job), options_(options) {}
+  Fleet(const Fleet&)            = delete;
+  Fleet& operator=(const Fleet&) = delete;
+  ~Fleet()
+  {
+    for (const Worker& worker : workers_) {
+      kill(worker.process, SIGKILL);
+      close(worker.pipe);
+      reap(worker.process);
+    }
+  }
+
+  bool run(std::size_t count, const Deliver& deliver)
+  {
+    const auto most  = static_cast<std::size_t>(options_.workers > 0 ? options_.workers : usable_cores());
+    std::size_t next = 0;
+    while (next < count || !workers_.empty()) {
+      HeldSignals::take_pending();
+      if (interrupted && options_.on_interrupt == OnInterrupt::kill)
+        for (const Worker& worker : workers_)
+          kill(worker.process, SIGKILL);
+      while (!interrupted && next < count && workers_.size() < most)
+        start(next++);
+      if (interrupted && workers_.empty())
+        break;
+      wait(deliver);
+    }
+    HeldSignals::take_pending();
+    for (; next < count; ++next)
+      deliver(next, {});
+    return !interrupted;
+  }
+
+private:
+  void start(std::size_t index)
+  {
+    std::array<int, 2> ends{};
+    if (pipe(ends.data()) != 0)
+      throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+    std::fflush(nullptr); // or the child would hold the same text
+    const pid_t parent = getpid();
+    const pid_t child  = fork();
+    if (child < 0) {
+      const int reason = errno;
+      close(ends[0]);
+      close(ends[1]);
+      throw std::runtime_error(fmt::format("cannot start a process: {}", std::strerror(reason)));
+    }
+    if (child == 0) {
+      close(ends[0]);
+      work(job_, index, ends[1], parent, signals_.while_waiting());
+    }
+    close(ends[1]);
+    const auto end = options_.time_out.count() > 0 ? Clock::now() + options_.time_out : Clock::time_point::max();
+    workers_.push_back({index, child, ends[0], end, {}});
+  }
+
+  // Until something was read, a job ended, one is out of time or a signal came.
+  void wait(const Deliver& deliver)
+  {
+    std::vector<pollfd> files;
+    Clock::time_point first = Clock::time_point::max();
+    for (const Worker& worker : workers_) {
+      files.push_back({worker.pipe, POLLIN, 0});
+      first = std::min(first, worker.end);
+    }
+    timespec limit{};
+    if (first != Clock::time_point::max()) {
+      const auto left = std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(first - Clock::now()));
+      limit.tv_sec    = left.count() / 1'000'000'000;
+      limit.tv_nsec   = left.count() % 1'000'000'000;
+    }
+    const int ready = ppoll(files.data(), files.size(), first == Clock::time_point::max() ? nullptr : &limit,
+                            &signals_.while_waiting());
+    if (ready < 0)
+      return; // a signal
+    std::vector<Worker> ended;
+    for (std::size_t i = files.size(); i-- > 0;) {
+      Worker& worker      = workers_[i];
+      const bool too_late = Clock::now() >= worker.end;
+      if ((files[i].revents == 0 || more(worker)) && !too_late)
+        continue;
+      if (too_late)
+        kill(worker.process, SIGKILL);
+      ended.push_back(std::move(worker));
+      workers_.erase(workers_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    for (Worker& worker : ended) {
+      close(worker.pipe);
+      JobOutcome result = outcome(worker);
+      deliver(worker.index, std::move(result));
+    }
+  }
+
+  static bool more(Worker& worker)
+  {
+    std::array<char, 1U << 16U> block{};
+    const ssize_t got = read(worker.pipe, block.data(), block.size());
+    if (got > 0)
+      worker.bytes.append(block.data(), static_cast<std::size_t>(got));
+    return got > 0 || (got < 0 && errno == EINTR);
+  }
+
+  static int reap(pid_t process)
+  {
+    int status = 0;
+    while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status;
+  }
+
+  JobOutcome outcome(const Worker& worker) const
+  {
+    const int status = reap(worker.process);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS && !worker.bytes.empty()) {
+      const std::string rest = worker.bytes.substr(1);
+      return worker.bytes[0] == answer_follows ? JobOutcome{JobStatus::done, rest, "", 0}
+                                               : JobOutcome{JobStatus::failed, "", rest, 0};
+    }
+    const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (signal == SIGKILL && Clock::now() >= worker.end)
+      return {JobStatus::timed_out, "", fmt::format("it took longer than {:g} s", seconds()), 0};
+    if (signal == SIGKILL && interrupted)
+      return {};
+    return {JobStatus::crashed, "", "", signal};
+  }
+
+  double seconds() const { return std::chrono::duration<double>(options_.time_out).count(); }
+
+  const Job& job_;
+  const FleetOptions& options_;
+  const HeldSignals signals_;
+  std::vector<Worker> workers_;
+};
+
+} // namespace
+
+const char* status_word(JobStatus status)
+{
+  switch (status) {
+  case JobStatus::done:
+    return "done";
+  case JobStatus::failed:
+    return "failed";
+  case JobStatus::crashed:
+    return "crashed";
+  case JobStatus::timed_out:
+    return "timed out";
+  case JobStatus::not_run:
+    return "interrupted";
+  }
+  return "";
+}
+
+std::string describe(const JobOutcome& outcome)
+{
+  switch (outcome.status) {
+  case JobStatus::done:
+    return "";
+  case JobStatus::failed:
+  case JobStatus::timed_out:
+    return outcome.message;
+  case JobStatus::crashed:
+    return outcome.signal == 0
+               ? "its process ended without an answer"
+               : fmt::format("its process was ended by signal {} ({}){}", outcome.signal, strsignal(outcome.signal),
+                             outcome.signal == SIGKILL ? ", as where memory runs out" : "");
+  case JobStatus::not_run:
+    return "interrupted";
+  }
+  return "";
+}
+
+int usable_cores()
+{
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? std::max(1, CPU_COUNT(&cores)) : 1;
+}
+
+bool run_jobs(std::size_t count, const Job& job, const Deliver& deliver, const FleetOptions& options)
+{
+  return Fleet(job, options).run(count, deliver);
+}
+
+} // namespace podsim

@@ -1,0 +1,328 @@
+#include "reports/validation.hpp"
+#include "sim/app/commands.hpp"
+#include "sim/app/options.hpp"
+#include "sim/app/pipeline.hpp"
+#include "sim/app/progress.hpp"
+#include "sim/app/terminal.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace podsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ValidateOptions {
+  std::vector<std::string> places; // files and folders instead of the catalogue
+  std::string csv, json, filter, family;
+  FleetChoice fleet;
+  bool quiet = false;
+};
+
+// The scenario files that are asked for, and whether each was named by itself.
+std::vector<std::pair<std::string, bool>> files_of(const ValidateOptions& options, const Catalogue& catalogue)
+{
+  std::vector<std::pair<std::string, bool>> files;
+  if (options.places.empty())
+    for (const std::string& name : catalogue.names(Shelf::scenarios))
+      files.emplace_back(catalogue.file(Shelf::scenarios, name), false);
+  for (const std::string& place : options.places) {
+    std::error_code error;
+    if (!fs::is_directory(place, error)) {
+      files.emplace_back(place, true);
+      continue;
+    }
+    std::vector<std::string> found;
+    for (const auto& entry : fs::recursive_directory_iterator(place, error))
+      if (entry.path().extension() == ".json")
+        found.push_back(entry.path().string());
+    if (found.empty())
+      throw InputError(fmt::format("{}: there is no JSON file in this folder", place));
+    std::sort(found.begin(), found.end());
+    for (const std::string& file : found)
+      files.emplace_back(file, false);
+  }
+  return files;
+}
+
+// One scenario that is to be simulated, and what is asked of it.
+struct Run {
+  std::string name; // its file, as reports show it
+  Scenario scenario;
+  std::vector<std::pair<Metric, Counting>> asked = {};
+
+  std::string status = "interrupted", reason = "interrupted";
+  std::vector<std::optional<double>> answers = {};
+
+  std::size_t ask(Metric metric, Counting counting)
+  {
+    asked.emplace_back(metric, counting);
+    return asked.size() - 1;
+  }
+};
+
+// A place among the answers of a run.
+struct Answer {
+  std::size_t run = 0, at = 0;
+};
+
+struct Question {
+  ValidatedFigure figure;
+  Answer own;
+  std::optional<Answer> other; // of the scenario that it is relative to
+};
+
+class Validator {
+public:
+  Validator(const ValidateOptions& options, const Catalogue& catalogue) : options_(options), catalogue_(catalogue) {}
+
+  // Reads a scenario; what is wrong with it is a row of the report.
+  void add(const std::string& file, bool named)
+  {
+    const auto run = find(file, named);
+    if (!run)
+      return;
+    const std::vector<PublishedFigure> figures = runs_[*run].scenario.published;
+    if (figures.empty() && named)
+      throw InputError(fmt::format("{}: it has no \"published\" figures to compare with", file));
+    for (const PublishedFigure& figure : figures)
+      if (wanted(figure, *run))
+        ask(figure, *run);
+  }
+
+  void check_found() const
+  {
+    if (!questions_.empty() || !failures_.empty())
+      return;
+    if (!options_.family.empty())
+      throw InputError(fmt::format("--family {}: no figure is of this family{} (there are: {})",
+                                   printable(options_.family), did_you_mean(options_.family, families_),
+                                   fmt::join(families_, ", ")));
+    throw InputError(options_.filter.empty()
+                         ? "no scenario has \"published\" figures"
+                         : fmt::format("--filter {}: no published figure matches", printable(options_.filter)));
+  }
+
+  bool simulate()
+  {
+    std::vector<std::size_t> needed; // what no figure asks anything of was filtered away
+    for (std::size_t run = 0; run < runs_.size(); ++run)
+      if (!runs_[run].asked.empty())
+        needed.push_back(run);
+    ProgressBar bar("validating", needed.size(), !options_.quiet);
+    return run_jobs(
+        needed.size(), [&](std::size_t job) { return answers(runs_[needed[job]]); },
+        [&](std::size_t job, const JobOutcome& outcome) {
+          take(runs_[needed[job]], outcome);
+          bar.job_ended(outcome.status != JobStatus::done);
+        },
+        fleet_options(options_.fleet));
+  }
+
+  Validation result()
+  {
+    Validation all;
+    for (Question& question : questions_)
+      all.figures.push_back(answered(question));
+    std::stable_sort(all.figures.begin(), all.figures.end(), [](const ValidatedFigure& a, const ValidatedFigure& b) {
+      return a.figure.family != b.figure.family ? family_before(a.figure.family, b.figure.family)
+                                                : a.scenario < b.scenario;
+    });
+    all.families = family_errors(all.figures);
+    all.failures = failures_;
+    for (const Run& run : runs_)
+      if (!run.asked.empty() && run.status != "ok" && run.status != "interrupted")
+        all.failures.push_back({run.name, run.status, run.reason});
+    for (const ValidatedFigure& figure : all.figures)
+      if (figure.status == "no prediction")
+        all.failures.push_back({figure.scenario, figure.status, figure.reason});
+    std::stable_sort(all.failures.begin(), all.failures.end(),
+                     [](const auto& a, const auto& b) { return a.scenario < b.scenario; });
+    return all;
+  }
+
+  std::size_t done() const
+  {
+    return static_cast<std::size_t>(
+        std::count_if(runs_.begin(), runs_.end(), [](const Run& run) { return run.status == "ok"; }));
+  }
+
+private:
+  // The run of a scenario file, read at its first mention; nothing if it cannot be read. What is wrong with a file that
+  // the user named is the user's to mend at once.
+  std::optional<std::size_t> find(const std::string& file, bool named = false)
+  {
+    std::error_code error;
+    const auto [at, first] = known_.try_emplace(fs::weakly_canonical(file, error).string());
+    if (!first)
+      return at->second;
+    const std::string name = catalogue_.within(file);
+    try {
+      runs_.push_back({.name = name, .scenario = read_scenario(resolve(file, {}, catalogue_))});
+      at->second = runs_.size() - 1;
+    } catch (const InputError& wrong) {
+      if (named)
+        throw;
+      const std::string said = wrong.what();
+      failures_.push_back({name, "input", said.starts_with(file + ": ") ? said.substr(file.size() + 2) : said});
+    } catch (const CannotRun& wrong) {
+      failures_.push_back({name, "mesh", wrong.what()});
+    }
+    return at->second;
+  }
+
+  bool wanted(const PublishedFigure& figure, std::size_t run)
+  {
+    if (std::find(families_.begin(), families_.end(), figure.family) == families_.end())
+      families_.push_back(figure.family);
+    if (!options_.family.empty() && figure.family != options_.family)
+      return false;
+    const auto lower = [](std::string text) {
+      std::transform(text.begin(), text.end(), text.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      return text;
+    };
+    for (const std::string& text : {figure.id, runs_[run].name, runs_[run].scenario.name, info(figure.metric).name})
+      if (lower(text).find(lower(options_.filter)) != std::string::npos)
+        return true;
+    return false;
+  }
+
+  void ask(const PublishedFigure& figure, std::size_t run)
+  {
+    Question question{{figure, runs_[run].name, {}, "ok", ""}, {run, 0}, {}};
+    if (!figure.relative_to.empty()) {
+      const auto other = find(figure.relative_file);
+      if (!other) {
+        question.figure.status = "input";
+        question.figure.reason = fmt::format("{} cannot be read", figure.relative_to);
+        questions_.push_back(std::move(question));
+        return;
+      }
+      question.other = {*other, runs_[*other].ask(figure.metric, figure.counting)};
+    }
+    question.own.at = runs_[run].ask(figure.metric, figure.counting);
+    questions_.push_back(std::move(question));
+  }
+
+  // In the child. Numbers go as JSON, which keeps every bit of a double.
+  static std::string answers(const Run& run)
+  {
+    SimulationOptions simulation;
+    simulation.in_process = true;
+    const Result result   = podsim::run(prepare(run.scenario), simulation);
+    Json values           = Json::array();
+    for (const auto& [metric, counting] : run.asked) {
+      const auto value = result.metrics ? predicted(metric, counting, *result.metrics) : std::nullopt;
+      values.push_back(value ? Json(*value) : Json());
+    }
+    return Json{{"status", result.status}, {"reason", result.reason}, {"values", values}}.dump(
+        -1, ' ', false, Json::error_handler_t::replace);
+  }
+
+  static void take(Run& run, const JobOutcome& outcome)
+  {
+    if (outcome.status != JobStatus::done) {
+      run.status = status_word(outcome.status);
+      run.reason = one_line(podsim::describe(outcome));
+      return;
+    }
+    const Json answer = Json::parse(outcome.bytes);
+    run.status        = answer.at("status");
+    run.reason        = answer.at("reason");
+    for (const Json& value : answer.at("values"))
+      run.answers.push_back(value.is_number() ? std::optional(value.get<double>()) : std::nullopt);
+  }
+
+  ValidatedFigure answered(Question& question) const
+  {
+    ValidatedFigure& figure = question.figure;
+    if (figure.status != "ok")
+      return figure;
+    const Run& own   = runs_[question.own.run];
+    const Run& other = question.other ? runs_[question.other->run] : own;
+    for (const Run* run : {&own, &other})
+      if (run->status != "ok") {
+        figure.status = run->status;
+        figure.reason = run == &own ? run->reason : run->name + ": " + run->reason;
+        return figure;
+      }
+    figure.predicted = own.answers[question.own.at];
+    if (question.other) {
+      const auto over = other.answers[question.other->at];
+      figure.predicted =
+          figure.predicted && over && *over > 0 ? std::optional(*figure.predicted / *over) : std::nullopt;
+    }
+    if (!figure.predicted || !(*figure.predicted > 0)) {
+      figure.predicted.reset();
+      figure.status = "no prediction";
+      figure.reason = fmt::format("{}: a run of this scenario does not give \"{}\"", figure.figure.id,
+                                  info(figure.figure.metric).name);
+    }
+    return figure;
+  }
+
+  const ValidateOptions& options_;
+  const Catalogue& catalogue_;
+  std::vector<Run> runs_;
+  std::vector<Question> questions_;
+  std::vector<ScenarioFailure> failures_;
+  std::vector<std::string> families_; // that were met
+  std::map<std::string, std::optional<std::size_t>> known_;
+};
+
+int validate(const ValidateOptions& options)
+{
+  if (options.csv == "-" && options.json == "-")
+    throw InputError("--csv - and --json -: only one of them can have standard output");
+  const Catalogue catalogue = Catalogue::beside_program();
+  Validator validator(options, catalogue);
+  for (const auto& [file, named] : files_of(options, catalogue))
+    validator.add(file, named);
+  validator.check_found();
+  const bool whole        = validator.simulate();
+  const Validation result = validator.result();
+  if (!options.quiet && options.csv != "-" && options.json != "-")
+    print(to_text(result, Style(stdout_has_colour())));
+  if (!whole) {
+    const bool files = !options.csv.empty() || !options.json.empty();
+    complain(fmt::format("interrupted: {} scenarios done{}", validator.done(), files ? ", no file written" : ""));
+    return exit_interrupted;
+  }
+  if (!options.csv.empty())
+    write_result("--csv", options.csv, to_csv(result));
+  if (!options.json.empty())
+    write_result("--json", options.json, to_json(result));
+  if (result.failures.empty())
+    return exit_done;
+  complain(fmt::format("{} of the scenarios or figures could not run; the first: {}: {}", result.failures.size(),
+                       result.failures.front().scenario, result.failures.front().reason));
+  return exit_cannot_run;
+}
+
+} // namespace
+
+Action setup_validate(CLI::App& command)
+{
+  auto options = std::make_shared<ValidateOptions>();
+  command.add_option("PLACE", options->places,
+                     "scenario files, or folders of them, instead of those that come with podsim");
+  command
+      .add_option("--filter", options->filter, "only figures with TEXT in their id, metric, or scenario's file or name")
+      ->type_name("TEXT");
+  command.add_option("--family", options->family, "only figures of one family, as \"TPU v4\"")->type_name("NAME");
+  add_file(command, "--json", options->json, "also write all of it as JSON to FILE; - for standard output, alone");
+  add_file(command, "--csv", options->csv, "also write the figures as CSV to FILE; - for standard output, alone");
+  add_fleet(command, options->fleet);
+  command.add_flag("--quiet", options->quiet, "no table, no progress");
+  return [options] { return validate(*options); };
+}
+
+} // namespace podsim

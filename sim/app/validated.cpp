@@ -1,0 +1,29 @@
+#include "sim/app/validated.hpp"
+
+#include "sim/core/reader.hpp"
+
+#include <filesystem>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace podsim {
+
+ErrorBar validated_error(const Catalogue& catalogue, const std::string& family)
+{
+  const std::string file = catalogue.file(Shelf::scenarios, "validation");
+  ErrorBar bar{family, 0, 0, 0};
+  std::error_code error;
+  if (!std::filesystem::exists(file, error))
+    return bar;
+  const Json json = parse_json_file(file);
+  try {
+    for (const Json& row : json.at("families"))
+      if (row.at("family") == family && row.at("count") > 0)
+        bar = {family, row.at("count"), row.at("mean_abs_error"), row.at("max_abs_error")};
+  } catch (const Json::exception&) {
+    throw InputError(fmt::format("{}: is not a result of podsim validate --json", file));
+  }
+  return bar;
+}
+
+} // namespace podsim
