@@ -221,7 +221,8 @@ Ordered to_json(const Column& column)
                {"status", column.status}};
   if (!column.reason.empty())
     json["reason"] = column.reason;
-  json.update(to_json(column.values)); // names are those of the ratios
+  for (const auto& [name, value] : column.values) // under the names that a run's JSON has
+    json[name == "step_time" ? "step_time_s" : name == "energy_per_token" ? "energy_per_token_j" : name] = value;
   json["breakdown_s"]           = to_json(column.breakdown);
   json["memory_per_chip_bytes"] = to_json(column.memory);
   json["published"]             = Ordered::array();

@@ -131,9 +131,10 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
   read.name           = software.at("name").text();
   Reader asynchronous = software.constant("asynchronous");
   for (const Reader& what : asynchronous.elements())
-    (what.choice<bool>({{"weight gathers", true}, {"gradient reductions", false}}) ? overlap.weight_gathers
-                                                                                   : overlap.gradient_reductions) =
-        true;
+    overlap.*what.choice<bool Overlap::*>({{"weight gathers", &Overlap::weight_gathers},
+                                           {"gradient reductions", &Overlap::gradient_reductions},
+                                           {"activation reductions", &Overlap::activation_reductions},
+                                           {"activation gathers", &Overlap::activation_gathers}}) = true;
   overlap.prefetch_layers         = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
   read.multi_axis                 = software.constant("multi_axis_collectives").choice(multi_axis_uses());
   read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes());

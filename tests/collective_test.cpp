@@ -50,9 +50,8 @@ double simulated(const Setting& s, std::vector<DeviceOperation> operations, Gran
   DeviceBlock block;
   block.name       = "test";
   block.operations = std::move(operations);
-  const ShardedProgram program{s.prepared.scenario.mesh, {{{block}, {}}}, 0};
-  return podsim::simulate(program, s.prepared.scenario.machine, s.placement, MultiAxis::sequential,
-                          {.granularity = granularity, .explicit_devices = explicit_devices, .progress = {}})
+  return test::simulate(one_stage(s.prepared.scenario.mesh, {block}), s.prepared.scenario.machine, s.placement,
+                        MultiAxis::sequential, granularity, explicit_devices)
       .end.value();
 }
 
@@ -116,7 +115,7 @@ TEST_CASE("over torus and pods, the pods exchange what each has reduced")
 TEST_CASE("a slice smaller than a host's block shares its NIC among the chips there are")
 {
   const Setting s = setting("1x1x4", 2);
-  CHECK(s.prepared.scenario.machine.chips_per_host() == 1);
+  CHECK(s.prepared.scenario.machine.devices_per_host() == 1);
   CHECK(seconds(s, {CollectiveKind::all_reduce, 4, Bytes(64e6)}) == Approx(2 * (32e6 / 8e9 + 10e-6)).margin(8 * tick));
 }
 
@@ -144,7 +143,7 @@ TEST_CASE("rings over every 4th chip relay through the chips between")
                                     .mesh  = {{"data", {{{"axis", "x"}, {"length", 3}, {"stride", 4}}, "y", "z"}},
                                               {"model", {{"axis", "x"}, {"length", 4}}}}});
   // 3 chips, 4 links apart: one step of 20 MB each way, over four links, each of which carries four rings in turn.
-  const Placement strided{{false, {p.scenario.placement[0].factors[0]}}};
+  const Placement strided{{p.scenario.placement[0][0]}};
   const Plan own =
       plan({CollectiveKind::all_gather, 1, Bytes(60e6)}, p.scenario.machine, strided, MultiAxis::sequential);
   CHECK(static_cast<double>(duration(own)) * tick == Approx(4 * (2e-3 + 1e-6)).margin(8 * tick));

@@ -12,9 +12,12 @@
 //   block wait  the first operation of a block that waits follows all asynchronous collectives in a queue by then
 //   barrier     a collective (by chunks: each of its rings in turn) starts when all its devices have arrived, a
 //               strided ring together with those that it relays for: they hold the same line of chips
+//   message     a send holds its data until it is reached, then the transfer begins; a receive follows the end of the
+//               transfer with its virtual stage, direction and micro-batch. What follows a send in the stream follows
+//               its beginning, or its end where transfers block
 //
-// Collectives take the closed forms of their rings. So it is right only where no two of them share a link at one
-// time, and says where they do.
+// Collectives take the closed forms of their rings, and so do transfers. So it is right only where no two of them share
+// a link at one time, and says where they do.
 
 #include "sim/engine/collective_plan.hpp" // only MultiAxis
 #include "sim/engine/ticks.hpp"
@@ -29,17 +32,18 @@ namespace podsim::test {
 
 struct Timeline {
   Ticks end      = 0;
-  bool contended = false; // two collectives were on one link at a time: the rest is then too early
+  bool contended = false; // two collectives or transfers were on one link at a time: the rest is then too early
 
-  // An execution is one operation of one iteration; they are counted through the program.
-  std::vector<std::vector<std::size_t>> first; // that of an iteration, by block and iteration
-  std::vector<std::vector<Ticks>> ends;        // by device and execution
+  // An execution is one operation of one iteration; they are counted through the steps of a stage.
+  std::vector<std::vector<std::vector<std::size_t>>> first; // that of an iteration, by stage, step and iteration
+  std::vector<std::size_t> stages;                          // of each device
+  std::vector<std::vector<Ticks>> ends;                     // by device and execution
 
-  Ticks end_of(std::int64_t device, int block, int iteration, int operation) const;
+  Ticks end_of(std::int64_t device, int step, int iteration, int operation) const;
 };
 
-// `granularity`: whether collectives are single events or go by chunks; not `automatic`, which mixes the two. A host
-// on the DCN must have all its chips.
+// `granularity`: whether collectives are single events, which use no link, or go by chunks; not `automatic`, which
+// mixes the two. A host on the DCN must have all its chips.
 Timeline evaluate(const ShardedProgram& program, const Machine& machine, const Placement& placement,
                   MultiAxis multi_axis, Granularity granularity);
 

@@ -11,7 +11,8 @@ namespace {
 Metrics measured(const Prepared& p, Granularity granularity = Granularity::automatic)
 {
   const Scenario& s = p.scenario;
-  return measure(p.program, p.sharded, s.machine, s.placement, multi_axis(s), test::simulate(p, granularity, false));
+  return measure(p.program, p.sharded, timed_program(p, granularity), s.machine, s.placement,
+                 test::simulate(p, granularity, false));
 }
 
 Seconds sum(const Breakdown& breakdown)
@@ -159,9 +160,9 @@ DeviceBlock block(std::string name, std::int64_t count, std::vector<DeviceOperat
 Metrics measured(const Prepared& p, const ShardedProgram& program, Granularity granularity = Granularity::automatic)
 {
   const Scenario& s = p.scenario;
-  return measure(p.program, program, s.machine, s.placement, MultiAxis::sequential,
-                 simulate(program, s.machine, s.placement, MultiAxis::sequential,
-                          {.granularity = granularity, .explicit_devices = false, .progress = {}}));
+  return measure(p.program, program, time_program(program, s.machine, s.placement, MultiAxis::sequential, granularity),
+                 s.machine, s.placement,
+                 test::simulate(program, s.machine, s.placement, MultiAxis::sequential, granularity));
 }
 
 double part(const Metrics& m, const std::string& name)
@@ -183,13 +184,11 @@ constexpr double gather_yz_time = 1.5 * 4e6 / 10e9 + 1.5 * 16e6 / 10e9 + 4e-6; /
 TEST_CASE("each part of the breakdown is what it says")
 {
   const Prepared p = test::prepare({});
-  const ShardedProgram program{p.scenario.mesh,
-                               {{{block("layer", 2,
+  const ShardedProgram program =
+      one_stage(p.scenario.mesh, {block("layer", 2,
                                         {compute(matrix_work), compute(hbm_work), compute(vector_work),
                                          gather(2, Bytes(64e6)), gather(1, Bytes(64e6))}),
-                                  block("update", 1, {compute(hbm_work, {}, Pass::update)})},
-                                 {}}},
-                               0};
+                                  block("update", 1, {compute(hbm_work, {}, Pass::update)})});
   const Metrics m = measured(p, program);
   CHECK(part(m, "matrix_unit") == Approx(2 * 1e-3));
   CHECK(part(m, "hbm") == Approx(2 * 2e-3));
@@ -211,10 +210,9 @@ TEST_CASE("only what an asynchronous collective does not hide is exposed, on its
 {
   const Prepared p   = test::prepare({});
   const auto exposed = [&](const Work& behind) {
-    const ShardedProgram program{
-        p.scenario.mesh,
-        {{{block("layer", 1, {gather(1, Bytes(64e6), true), compute(behind), compute(matrix_work, {0})})}, {}}},
-        0};
+    const ShardedProgram program =
+        one_stage(p.scenario.mesh,
+                  {block("layer", 1, {gather(1, Bytes(64e6), true), compute(behind), compute(matrix_work, {0})})});
     const Metrics m = measured(p, program);
     CHECK(part(m, "exposed_ici_model") == 0);
     CHECK(part(m, "idle") == 0);
@@ -230,7 +228,7 @@ TEST_CASE("a collective over torus and pods is exposed on both, and the burst is
       {.slice = "4x2x2", .pods = 2, .batch = 32, .mesh = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}});
   DeviceOperation reduce = gather(2 | 4, Bytes(64e6));
   reduce.collective.kind = CollectiveKind::all_reduce;
-  const Metrics m        = measured(p, {p.scenario.mesh, {{{block("layer", 1, {reduce})}, {}}}, 0});
+  const Metrics m        = measured(p, one_stage(p.scenario.mesh, {block("layer", 1, {reduce})}));
   const double dcn       = 2 * (8e6 / 2e9 + 10e-6); // 16 MB a chip are left, halves of them go at 8 GB/s for 4 chips
   CHECK(part(m, "exposed_ici_model") == Approx(2 * gather_x_time).epsilon(1e-6));
   CHECK(part(m, "exposed_dcn_pod") == Approx(dcn).epsilon(1e-6));
@@ -239,15 +237,15 @@ TEST_CASE("a collective over torus and pods is exposed on both, and the burst is
 
 TEST_CASE("memory at the worst moment, what other iterations have in flight among it")
 {
-  const Prepared p  = test::prepare({});
-  DeviceBlock layer = block("layer", 4,
-                            {gather(1, Bytes(100), true), compute(matrix_work, {0}), compute(hbm_work, {1}),
-                             gather(1, Bytes(30), true, {2})});
-  layer.buffers     = {{"weights", Buffer::Kind::gathered_weights, Bytes(100), 0, 1},
-                       {"hidden", Buffer::Kind::workspace, Bytes(7), 1, 2},
-                       {"gradient", Buffer::Kind::gradients, Bytes(30), 2, 3}};
-  layer.saved       = Bytes(5);
-  ShardedProgram program{p.scenario.mesh, {{{layer}, {Bytes(1000), Bytes(2000), Bytes(500)}}}, 0};
+  const Prepared p       = test::prepare({});
+  DeviceBlock layer      = block("layer", 4,
+                                 {gather(1, Bytes(100), true), compute(matrix_work, {0}), compute(hbm_work, {1}),
+                                  gather(1, Bytes(30), true, {2})});
+  layer.buffers          = {{"weights", Buffer::Kind::gathered_weights, Bytes(100), 0, 1},
+                            {"hidden", Buffer::Kind::workspace, Bytes(7), 1, 2},
+                            {"gradient", Buffer::Kind::gradients, Bytes(30), 2, 3}};
+  layer.saved            = Bytes(5);
+  ShardedProgram program = one_stage(p.scenario.mesh, {layer}, {Bytes(1000), Bytes(2000), Bytes(500)});
   // In operation 1: weights and hidden, and the gradient of the layer before, which is still being reduced.
   CHECK(memory(program).gathered_weights.value() == 100);
   CHECK(memory(program).workspace.value() == 7);

@@ -117,13 +117,12 @@ TEST_CASE("devices together execute the program's FLOPs, and what is replicated 
   const Prepared p  = test::prepare({.model = "tiny-serial"});
   double of_program = 0;
   double of_device  = 0;
-  for (std::size_t b = 0; b < p.program.blocks.size(); ++b) {
-    const auto count = static_cast<double>(p.program.blocks[b].count);
-    for (const Operation& op : p.program.blocks[b].operations)
-      of_program += count * flops(p.program.blocks[b], op);
-    for (const DeviceOperation& op : p.sharded.programs.front().blocks[b].operations)
-      of_device += count * op.work.matrix.flops().value();
-  }
+  for (const Block& one : p.program.programs.front().blocks)
+    for (const Operation& op : one.operations)
+      of_program += static_cast<double>(one.count) * flops(one, op);
+  for (const Step& step : p.sharded.stages.front().steps)
+    for (const DeviceOperation& op : p.sharded.program_of(0).blocks[static_cast<std::size_t>(step.block)].operations)
+      of_device += step.count * op.work.matrix.flops().value();
   CHECK(64 * of_device == Approx(of_program).epsilon(1e-12)); // 24 heads, 384 channels and 1000 words all divide by 4
   // With one key head its projections and their gradients run on every chip of the model axis.
   const Prepared one_head = test::prepare({});
@@ -134,15 +133,167 @@ TEST_CASE("devices together execute the program's FLOPs, and what is replicated 
   CHECK(replicated == 2 * 2.0 * 4 * 64 * 192 * 16);
 }
 
+// Megatron's tensor parallelism, and with the activations between split over the sequence.
+const nlohmann::json sequence_parallel = {
+    {"name", "sequence parallel"},
+    {"weights", {{"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}}},
+    {"activations",
+     {{"batch", "data"}, {"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}, {"sequence", "model"}}},
+    {"compute", {{"batch", "data"}, {"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}}}};
+
+TEST_CASE("an activation's gradient is complete before the gradients of weights, and may be reduced behind them")
+{
+  const auto names = [](const Prepared& p) {
+    std::vector<std::string> all;
+    for (const DeviceOperation& op : block(p, "layer backward").operations)
+      if (op.name.find("norm)") != std::string::npos || op.name.find("weight)") != std::string::npos)
+        all.push_back((op.asynchronous ? "beside: " : "") + op.name);
+    return all;
+  };
+  const test::SmallScenario blocking{.model = "tiny-serial", .remat = "none", .sharding = "tensor-1d"};
+  test::SmallScenario beside = blocking;
+  beside.changes             = {"software.asynchronous=[\"activation reductions\"]"};
+  using Names                = std::vector<std::string>;
+  const Prepared in_order    = test::prepare(blocking);
+  const Prepared overlapped  = test::prepare(beside);
+  CHECK(names(in_order) == Names{"d(down weight)", "d(mlp norm)", "d(up weight)", "all-reduce d(mlp norm)",
+                                 "d(attention output weight)", "d(attention norm)", "d(attention norm)",
+                                 "d(attention norm)", "d(value weight)", "d(key weight)", "d(query weight)",
+                                 "all-reduce d(attention norm)"});
+  CHECK(names(overlapped) == Names{"d(down weight)", "d(mlp norm)", "beside: all-reduce d(mlp norm)", "d(up weight)",
+                                   "d(attention output weight)", "d(attention norm)", "d(attention norm)",
+                                   "d(attention norm)", "beside: all-reduce d(attention norm)", "d(value weight)",
+                                   "d(key weight)", "d(query weight)"});
+  for (const DeviceOperation& op : block(overlapped, "layer backward").operations)
+    if (op.asynchronous)
+      CHECK(!op.needs.empty());
+  CHECK(test::simulate(overlapped, Granularity::automatic, false).end <
+        test::simulate(in_order, Granularity::automatic, false).end);
+}
+
+TEST_CASE("a saved activation is gathered behind the product that makes its gradient")
+{
+  test::SmallScenario scenario{.model = "tiny-serial", .remat = "none", .sharding = sequence_parallel};
+  const Prepared in_order = test::prepare(scenario);
+  scenario.changes        = {"software.asynchronous=[\"activation gathers\"]"};
+  const Prepared beside   = test::prepare(scenario);
+  const auto& operations  = block(beside, "layer backward").operations;
+  const auto at           = [&](const std::string& name) {
+    const auto found =
+        std::find_if(operations.begin(), operations.end(), [&](const auto& op) { return op.name == name; });
+    REQUIRE(found != operations.end());
+    return found - operations.begin();
+  };
+  for (const auto& [norm, weight] : {std::pair("mlp norm", "up weight"), {"attention norm", "query weight"}}) {
+    const auto gather = at(std::string("all-gather ") + norm);
+    CHECK(operations[static_cast<std::size_t>(gather)].asynchronous);
+    CHECK(!operations[static_cast<std::size_t>(gather)].needs.empty()); // else it would start a layer ahead
+    CHECK(gather < at(std::string("d(") + norm + ")"));
+    CHECK(gather > at(norm == std::string("mlp norm") ? "d(hidden)" : "d(context)"));
+    CHECK(at(std::string("d(") + norm + ")") < at(std::string("d(") + weight + ")"));
+  }
+  // Korthikanti's two pairs of a layer, and the second gathers, of what stood before the products.
+  const double activation = 4 * 64 * 192 * 2;
+  for (const Prepared* one : {&in_order, &beside}) {
+    const auto all = large_collectives(*one, "layer backward", 1e3);
+    CHECK(std::count(all.begin(), all.end(), Expected{AG, "model", activation}) == 4);
+    CHECK(std::count(all.begin(), all.end(), Expected{RS, "model", activation}) == 2);
+    CHECK(all.size() == 6 + 1); // and the reduction of the gradients of weights
+  }
+  CHECK(test::simulate(beside, Granularity::automatic, false).end <
+        test::simulate(in_order, Granularity::automatic, false).end);
+}
+
+// 16 experts in every second layer, 4 of the 64 tokens of a sequence each; tokens and experts both over data.
+TEST_CASE("a mixture of experts: FLOPs, and four all-to-alls a layer")
+{
+  const nlohmann::json sharding = {
+      {"name", "experts over data"},
+      {"weights", {{"expert", "data"}, {"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}}},
+      {"activations",
+       {{"batch", "data"}, {"expert", "data"}, {"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}}},
+      {"compute", {{"batch", "data"}, {"expert", "data"}, {"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}}}};
+  const nlohmann::json experts = {{"count", 16}, {"top_k", 2}, {"every", 2}, {"capacity_factor", 1}, {"mlp", "plain"}};
+  const Prepared p             = test::prepare(
+                  {.model = "tiny-serial", .remat = "none", .sharding = sharding, .changes = {"model.experts=" + experts.dump()}});
+  const double tokens  = 64 * 64;
+  const double layer   = 2 * (4 * 192 * 192 + 2 * 64 * 192); // FLOPs a token outside the MLP
+  const double dense   = 2 * 2 * 192 * 384;
+  const double mixture = 2 * 192 * 16 + 2 * (2.0 * 16 * 4 * 192) +
+                         16 * 4 / 64.0 * 2 * 2 * 192 * 384; // router, dispatch and combine, experts
+  const auto& program = p.program.blocks;
+  const auto of       = [&](const char* name) {
+    const auto found = std::find_if(program.begin(), program.end(), [&](const Block& b) { return b.name == name; });
+    double sum       = 0;
+    for (const Operation& op : found->operations)
+      sum += flops(*found, op);
+    CHECK(found->count == 1);
+    return sum;
+  };
+  CHECK(of("layer") == tokens * (2 * layer + dense + mixture));
+  CHECK(of("layer backward") ==
+        tokens * (2 * (2 * layer + dense + mixture) - 2.0 * 16 * 4 * 192)); // a mask has no gradient
+  double of_device = 0;
+  for (const DeviceOperation& op : block(p, "layer").operations)
+    of_device += 64 * op.work.matrix.flops().value();
+  CHECK(of_device ==
+        tokens * (2 * layer + dense + mixture + 3 * (2 * 192 * 16 + 2 * (2.0 * 16 * 4 * 192)))); // the model
+  // axis splits neither router nor masks
+
+  // A chip has 4 sequences, and of each 4 tokens for each of 16 experts.
+  constexpr auto AA     = CollectiveKind::all_to_all;
+  const double exchange = 4.0 * 16 * 4 * 192 * 2;
+  for (const char* name : {"layer", "layer backward"}) {
+    CAPTURE(name);
+    std::vector<Expected> exchanges;
+    for (const Expected& one : large_collectives(p, name, 0))
+      if (one.kind == AA)
+        exchanges.push_back(one);
+    CHECK(exchanges == std::vector<Expected>{{AA, "data", exchange}, {AA, "data", exchange}});
+  }
+  // Gradients of the experts are whole where the experts are; the others are sums over the chips of data.
+  // The router's weight lies by experts as theirs do, and is gathered.
+  const double router = 192 * 16 * 2;
+  const double others = (2 * 4 * 192 * 192 / 4 + 2 * 192 * 384 / 4) * 2;
+  std::vector<Expected> over_data;
+  for (const Expected& one : large_collectives(p, "layer backward", 0))
+    if (one.axes == "data" && one.kind != AA)
+      over_data.push_back(one);
+  CHECK(over_data == std::vector<Expected>{{AG, "data", router}, {AR, "data", others}, {RS, "data", router}});
+  // A token meets 2 of 16 experts.
+  CHECK(p.program.model.parameters - p.program.model.active_parameters == 14 * 2 * 192 * 384);
+}
+
+TEST_CASE("groups of another size than a sequence change the masks only")
+{
+  const auto prepared = [](int group) {
+    const nlohmann::json experts = {{"count", 16},          {"top_k", 2},     {"every", 1},
+                                    {"capacity_factor", 2}, {"group", group}, {"mlp", "gated"}};
+    return test::prepare({.model = "tiny-serial", .changes = {"model.experts=" + experts.dump()}});
+  };
+  const auto total = [](const Prepared& p, const std::string& name) {
+    double sum = 0;
+    for (const DeviceOperation& op : block(p, "layer").operations)
+      if (op.name == name)
+        sum += op.work.matrix.flops().value();
+    return sum;
+  };
+  const Prepared small = prepared(32);
+  const Prepared large = prepared(128);
+  CHECK(total(large, "dispatch") == 4 * total(small, "dispatch")); // each token to 4 times the places of its group
+  CHECK(total(large, "up") == total(small, "up"));
+  CHECK(total(small, "up") > 0);
+}
+
 TEST_CASE("a gradient is made and handed on for every weight that computes")
 {
   for (const char* model : {"tiny", "tiny-serial"}) {
     const Prepared p = test::prepare({.model = model});
     for (const auto& [forward, backward] :
          {std::pair("embedding", "embedding backward"), {"layer", "layer backward"}, {"loss", "loss"}}) {
-      const auto named = [&](const char* name) {
-        return *std::find_if(p.program.blocks.begin(), p.program.blocks.end(),
-                             [&](const Block& b) { return b.name == name; });
+      const std::vector<Block>& blocks = p.program.programs.front().blocks;
+      const auto named                 = [&](const char* name) {
+        return *std::find_if(blocks.begin(), blocks.end(), [&](const Block& b) { return b.name == name; });
       };
       const Block uses  = named(forward);
       const Block makes = named(backward);

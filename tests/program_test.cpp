@@ -18,7 +18,7 @@ Scenario catalogued(const std::string& name, std::vector<std::string> changes = 
 double weights_in(const Program& program)
 {
   double sum = 0;
-  for (const Tensor& tensor : program.blocks.back().tensors) // the update has every weight once
+  for (const Tensor& tensor : program.programs.front().blocks.back().tensors) // the update has every weight once
     if (tensor.kind == TensorKind::weight)
       sum += tensor.elements();
   return sum;
@@ -27,7 +27,7 @@ double weights_in(const Program& program)
 std::map<Pass, double> flops_by_pass(const Program& program)
 {
   std::map<Pass, double> sums;
-  for (const Block& block : program.blocks)
+  for (const Block& block : program.programs.front().blocks)
     for (const Operation& operation : block.operations)
       sums[operation.pass] += flops(block, operation) * static_cast<double>(block.count) / program.tokens_per_step;
   return sums;

@@ -84,6 +84,23 @@ FURTHER = [
     ({"sharding": {"name": "own", "weights": {}, "activations": {"batch": "a"}, "compute": {"batch": ["a"]}}}, True),
     ({"sharding": {"name": "own", "weights": {}, "activations": {"bach": "data"}, "compute": {}}}, False),
     ({"sharding": {"name": "own", "weights": {}, "activations": {}}}, False),
+    ({"sharding": {"base": "fsdp", "gradients": {}, "optimizer": {"embed": "data"}}}, True),
+    ({"sharding": {"base": "fsdp", "optimiser": {"embed": "data"}}}, False),
+    ({"pipeline": {"schedule": "1f1b"}}, True),
+    ({"pipeline": {"schedule": "interleaved", "chunks": 2, "layers": [3, 2, 2, 1]}}, True),
+    ({"pipeline": {"schedule": "2f2b"}}, False),
+    ({"pipeline": {"chunks": 2}}, False),
+    ({"pipeline": {"schedule": "interleaved", "chunks": 1}}, False),
+    ({"pipeline": None}, False),
+    ({"workload": {"batch": 8, "sequence": 8, "remat": "full", "optimizer": "adamw", "micro_batch": 1}}, True),
+    ({"workload": {"batch": 8, "sequence": 8, "remat": "full", "optimizer": "adamw", "micro_batch": 0}}, False),
+    ({"software": {"base": "xla-tpu-2021", "gradient_accumulation": "fused", "accumulation_dtype": "bf16",
+                   "parameters_dtype": "bf16", "reduce_gradients": "last micro-batch", "blocking_transfers": True,
+                   "scattered_transfers": {"value": False, "source": "own"},
+                   "multi_axis_collectives": "pipelined"}}, True),
+    ({"software": {"base": "xla-tpu-2021", "gradient_accumulation": "both"}}, False),
+    ({"software": {"base": "xla-tpu-2021", "reduce_gradients": "last"}}, False),
+    ({"software": {"base": "xla-tpu-2021", "blocking_transfers": "yes"}}, False),
 ]
 
 # Texts for a bandwidth: (text, valid?)

@@ -1,7 +1,9 @@
 #include "tests/small_scenario.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <tuple>
 #include <unistd.h>
 
 namespace podsim::test {
@@ -35,14 +37,18 @@ Prepared prepare(const SmallScenario& s)
   json mesh              = json::object();
   for (const auto& [name, on] : s.mesh)
     mesh[name] = {{"size", size_of(on, s)}, {"on", on}};
-  const json scenario{{"schema_version", 1},
-                      {"name", "small"},
-                      {"model", data + s.model + ".json"},
-                      {"machine", {{"base", data + "generic.json"}, {"slice", s.slice}, {"pods", s.pods}}},
-                      {"workload", {{"batch", s.batch}, {"sequence", 64}, {"remat", s.remat}, {"optimizer", "adamw"}}},
-                      {"mesh", mesh},
-                      {"sharding", s.sharding},
-                      {"software", s.software}};
+  json scenario{{"schema_version", 1},
+                {"name", "small"},
+                {"model", data + s.model + ".json"},
+                {"machine", {{"base", data + "generic.json"}, {"slice", s.slice}, {"pods", s.pods}}},
+                {"workload", {{"batch", s.batch}, {"sequence", 64}, {"remat", s.remat}, {"optimizer", "adamw"}}},
+                {"mesh", mesh},
+                {"sharding", s.sharding},
+                {"software", s.software}};
+  if (!s.pipeline.is_null())
+    scenario["pipeline"] = s.pipeline;
+  if (s.micro_batch > 0)
+    scenario["workload"]["micro_batch"] = s.micro_batch;
   const auto file = std::filesystem::temp_directory_path() / ("podsim-test-" + std::to_string(getpid()) + ".json");
   std::ofstream(file) << scenario.dump();
   Document document = resolve(file.string(), s.changes, Catalogue(PODSIM_SOURCE_DIR));
@@ -53,8 +59,43 @@ Prepared prepare(const SmallScenario& s)
 Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices)
 {
   const Scenario& s = prepared.scenario;
-  return podsim::simulate(prepared.sharded, s.machine, s.placement, multi_axis(s),
+  return simulate(prepared.sharded, s.machine, s.placement, multi_axis(s), granularity, explicit_devices);
+}
+
+Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
+               Granularity granularity, bool explicit_devices)
+{
+  return podsim::simulate(program, time_program(program, machine, placement, multi_axis, granularity), machine,
+                          placement,
                           {.granularity = granularity, .explicit_devices = explicit_devices, .progress = {}});
+}
+
+ShardedProgram one_stage(const Mesh& mesh, std::vector<DeviceBlock> blocks, ResidentBytes resident,
+                         int prefetch_iterations)
+{
+  ShardedProgram program;
+  program.mesh                = mesh;
+  program.prefetch_iterations = prefetch_iterations;
+  Stage stage{0, {}};
+  for (const DeviceBlock& block : blocks)
+    stage.steps.push_back({static_cast<std::int32_t>(stage.steps.size()), static_cast<std::int32_t>(block.count)});
+  program.programs.push_back({std::move(blocks), resident});
+  program.stages.push_back(std::move(stage));
+  return program;
+}
+
+std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram& program, const TimedProgram& timed)
+{
+  std::vector<TraceRecord> all;
+  for (const TraceRecord& record : trace.records) {
+    const std::size_t stage = trace.stages.at(static_cast<std::size_t>(record.device_class));
+    const std::vector<TraceRecord> single =
+        split(record, program.program_of(stage), program.stages[stage], timed[program.stages[stage].program]);
+    all.insert(all.end(), single.begin(), single.end());
+  }
+  const auto key = [](const TraceRecord& r) { return std::tuple(r.device_class, r.step, r.iteration, r.operation); };
+  std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  return all;
 }
 
 } // namespace podsim::test

@@ -19,6 +19,8 @@ struct SmallScenario {
   std::string software    = "xla-tpu-2021";
   // Mesh axis -> where it lies; sizes follow.
   std::vector<std::pair<std::string, nlohmann::json>> mesh{{"data", {"y", "z"}}, {"model", "x"}};
+  nlohmann::json pipeline = nullptr;  // the scenario's part of that name, if any
+  int micro_batch         = 0;        // 0: none said
   std::vector<std::string> changes{}; // as of --set
 };
 
@@ -27,5 +29,16 @@ Prepared prepare(const SmallScenario& scenario);
 
 // Simulates with the scenario's own software.
 Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices);
+
+// Simulates a program made by hand.
+Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
+               Granularity granularity, bool explicit_devices = false);
+
+// A program without stages: each block once, as often as it counts.
+ShardedProgram one_stage(const Mesh& mesh, std::vector<DeviceBlock> blocks, ResidentBytes resident = {},
+                         int prefetch_iterations = 0);
+
+// The records of a trace with runs of operations taken apart, sorted by class, step, iteration and operation.
+std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram& program, const TimedProgram& timed);
 
 } // namespace podsim::test

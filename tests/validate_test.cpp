@@ -305,14 +305,14 @@ TEST_CASE("compare: scenarios side by side, as each would run alone")
   const json alone = run_json(sandbox.path("b.json"));
   REQUIRE(both["scenarios"].size() == 2);
   CHECK(both["scenarios"][1]["label"] == "b");
-  CHECK(both["scenarios"][1]["step_time"] == alone["step_time_s"]);
+  CHECK(both["scenarios"][1]["step_time_s"] == alone["step_time_s"]);
   CHECK(both["scenarios"][1]["mfu"] == Approx(alone["mfu"].get<double>()));
   CHECK(both["scenarios"][1]["breakdown_s"] == alone["breakdown_s"]);
   CHECK(both["scenarios"][1]["memory_per_chip_bytes"] == alone["memory_per_chip_bytes"]);
   CHECK(both["scenarios"][0]["published"][0]["value"] == Approx(46.2));
   const json same =
       json::parse(sandbox.call({"compare", "a.json", "b.json", "--set", "workload.batch=256", "--json", "-"}).out);
-  CHECK(same["scenarios"][0]["step_time"] == same["scenarios"][1]["step_time"]);
+  CHECK(same["scenarios"][0]["step_time_s"] == same["scenarios"][1]["step_time_s"]);
   const std::string csv = sandbox.call({"compare", "a.json", "b.json", "--csv", "-"}).out;
   CHECK(csv.starts_with("metric,a,b\nstatus,ok,ok\nchips,"));
 

@@ -60,12 +60,9 @@ std::string remedies(const Prepared& prepared)
 }
 
 // What a chip draws with its share of the system, in watts, where its file says so.
-template <class AnyChip> std::optional<double> chip_power(const AnyChip& chip)
+std::optional<double> chip_power(const Chip& chip)
 {
-  if constexpr (requires { chip.power->value(); })
-    return chip.power ? std::optional(chip.power->value()) : std::nullopt;
-  else
-    return std::nullopt;
+  return chip.power ? std::optional(chip.power->value() * static_cast<double>(chip.devices)) : std::nullopt;
 }
 
 } // namespace

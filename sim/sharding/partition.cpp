@@ -45,11 +45,11 @@ public:
 
   DeviceBlock partition()
   {
-    for (const Operation& operation : block_.operations)
-      if (operation.kind == OperationKind::pointwise)
-        partition_pointwise(operation);
+    for (std::size_t i = 0; i < block_.operations.size(); ++i)
+      if (block_.operations[i].kind == OperationKind::pointwise)
+        partition_pointwise(block_.operations[i]);
       else
-        partition_product(operation);
+        partition_product(i);
     for (const TensorId output : block_.outputs) {
       Layout wanted = stored(block_.tensor(output));
       if (block_.tensor(output).kind == TensorKind::weight_gradient)
@@ -238,20 +238,24 @@ private:
     return extents;
   }
 
-  // Einsums, lookups and scatter-adds, which have their loops but no FLOPs, and fused attention.
-  void partition_product(const Operation& operation)
+  // An operand as the loops split its dimensions.
+  Layout seen(const Operand& operand, const Layout& split) const
   {
+    Layout lies = layout(seen_shape(block_, operand), split.dims, mesh_);
+    if (operand.as_keys)
+      std::swap(lies.dims[static_cast<std::size_t>(Dim::sequence)],
+                lies.dims[static_cast<std::size_t>(Dim::key_sequence)]);
+    return lies;
+  }
+
+  // Einsums, lookups and scatter-adds, which have their loops but no FLOPs, and fused attention.
+  void partition_product(std::size_t place_in_block)
+  {
+    const Operation& operation        = block_.operations[place_in_block];
     pass_                             = operation.pass;
     const std::vector<Extent> extents = ordered_loops(operation);
     const Layout split                = layout(extents, rules_.compute, mesh_);
-    const auto seen                   = [&](const Operand& operand) { // as the loops split its dimensions
-      Layout lies = layout(seen_shape(block_, operand), split.dims, mesh_);
-      if (operand.as_keys)
-        std::swap(lies.dims[static_cast<std::size_t>(Dim::sequence)],
-                                    lies.dims[static_cast<std::size_t>(Dim::key_sequence)]);
-      return lies;
-    };
-    const auto extent_in = [&](const Operand& operand, Dim dim) {
+    const auto extent_in              = [&](const Operand& operand, Dim dim) {
       for (const Extent& extent : seen_shape(block_, operand))
         if (extent.dim == dim)
           return extent.size;
@@ -261,13 +265,13 @@ private:
     DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
     Bytes traffic;
     for (const Operand& input : operation.inputs) {
-      needs(device, input, seen(input));
-      traffic += local_bytes(block_.tensor(input.tensor), seen(input));
+      needs(device, input, seen(input, split));
+      traffic += local_bytes(block_.tensor(input.tensor), seen(input, split));
     }
     std::vector<Layout> results;
     Bytes written;
     for (const Operand& output : operation.outputs) {
-      Layout result  = seen(output);
+      Layout result  = seen(output, split);
       result.partial = split.axes() & ~result.axes();
       written += local_bytes(block_.tensor(output.tensor), result);
       results.push_back(result);
@@ -296,11 +300,81 @@ private:
       traffic = written + (traffic - written) * 3.0; // zeroes; each gradient, and its row read and written
     }
     device.work.hbm = traffic * operation.fraction;
-    int index       = place(std::move(device));
+    if (compilation_.overlap.activation_gathers && operation.pass == Pass::backward)
+      gather_saved_ahead(place_in_block);
+    int index = place(std::move(device));
     if (block_.tensor(output.tensor).kind == TensorKind::weight_gradient && operation.kind == OperationKind::einsum)
       index = accumulate(output.tensor, results.front(), index);
     for (std::size_t i = 0; i < results.size(); ++i)
       produce(operation.outputs[i], results[i], index, operation.accumulates);
+    if (compilation_.overlap.activation_reductions && operation.pass == Pass::backward)
+      for (const Operand& made : operation.outputs)
+        reduce_when_complete(made.tensor, place_in_block);
+  }
+
+  // Saved activations that the gradients of weights following this product read: their gathers start beside it (the
+  // second gather of sequence parallelism, behind the product that makes the activation's gradient). Nothing
+  // makes them in this block, but the engine lets what waits for nothing start iterations ahead, as weights may;
+  // an activation is kept whole for as short as can be, so its gather waits for the operation before.
+  void gather_saved_ahead(std::size_t place_in_block)
+  {
+    const auto blocking = std::find_if(device_.operations.rbegin(), device_.operations.rend(),
+                                       [](const DeviceOperation& op) { return !op.asynchronous; });
+    if (blocking == device_.operations.rend())
+      return;
+    const int before = static_cast<int>(device_.operations.rend() - blocking) - 1;
+    for (std::size_t i = place_in_block + 1; i < block_.operations.size(); ++i) {
+      const Operation& next = block_.operations[i];
+      if (next.kind != OperationKind::einsum || next.pass != Pass::backward)
+        return;
+      const Layout split = layout(ordered_loops(next), rules_.compute, mesh_);
+      for (const Operand& input : next.inputs) {
+        if (block_.tensor(input.tensor).kind != TensorKind::activation || made_here(input.tensor))
+          continue;
+        const std::size_t known = device_.operations.size();
+        require(input.tensor, seen(input, split));
+        run_beside(known, before);
+      }
+    }
+  }
+
+  // After the last product that adds to an activation's gradient, its sum over the mesh runs beside what follows, until
+  // somebody in this block reads it. Where nobody does, the next block would not know that it has to wait.
+  void reduce_when_complete(TensorId id, std::size_t place_in_block)
+  {
+    bool read = false;
+    for (std::size_t i = place_in_block + 1; i < block_.operations.size(); ++i) {
+      if (among(block_.operations[i].outputs, id))
+        return; // it is not complete
+      read = read || among(block_.operations[i].inputs, id);
+    }
+    const Version made = versions(id).back();
+    if (!read || block_.tensor(id).kind != TensorKind::activation || made.layout.partial == 0)
+      return;
+    const std::size_t known = device_.operations.size();
+    versions(id).push_back(reduce(id, made, made.layout.partial));
+    run_beside(known, -1);
+  }
+
+  static bool among(const std::vector<Operand>& operands, TensorId id)
+  {
+    return std::any_of(operands.begin(), operands.end(), [&](const Operand& one) { return one.tensor == id; });
+  }
+
+  bool made_here(TensorId id) const
+  {
+    return std::any_of(block_.operations.begin(), block_.operations.end(),
+                       [&](const Operation& operation) { return among(operation.outputs, id); });
+  }
+
+  // The collectives from `first` on leave the order; `after`: what they wait for besides their operands, or -1.
+  void run_beside(std::size_t first, int after)
+  {
+    for (std::size_t i = first; i < device_.operations.size(); ++i) {
+      device_.operations[i].asynchronous = true;
+      if (after >= 0)
+        device_.operations[i].needs.push_back(after);
+    }
   }
 
   // Adds a product's gradient to the sum over micro-batches: in the product, which then reads and writes the sum

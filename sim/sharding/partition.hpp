@@ -17,11 +17,13 @@
 
 namespace podsim {
 
-// What the software does with the collectives of weights and gradients.
+// Which collectives the compiler makes asynchronous.
 struct Overlap {
-  bool weight_gathers      = false; // asynchronous
-  bool gradient_reductions = false; // asynchronous
-  int prefetch_layers      = 0;     // how many layers ahead weights may be gathered
+  bool weight_gathers        = false;
+  bool gradient_reductions   = false;
+  bool activation_reductions = false; // of activations' gradients, in the backward pass
+  bool activation_gathers    = false; // of saved activations, in the backward pass
+  int prefetch_layers        = 0;     // how many layers ahead weights may be gathered
 };
 
 // How gradients of several micro-batches become one.

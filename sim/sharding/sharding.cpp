@@ -55,11 +55,12 @@ Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh
 {
   Layout result;
   AxisMask taken = 0;
-  for (const bool positions : {false, true})
+  for (const bool sequence : {false, true})
     for (const Extent& extent : shape) {
-      const AxisMask axes    = table[static_cast<std::size_t>(extent.dim)] & ~taken;
-      const bool is_position = extent.dim == Dim::sequence || extent.dim == Dim::key_sequence;
-      if (is_position != positions || axes == 0 || extent.size < mesh.size(axes))
+      if ((extent.dim == Dim::sequence || extent.dim == Dim::key_sequence) != sequence)
+        continue;
+      const AxisMask axes = table[static_cast<std::size_t>(extent.dim)] & ~taken;
+      if (axes == 0 || extent.size < mesh.size(axes))
         continue;
       result.dims[static_cast<std::size_t>(extent.dim)] = axes;
       taken |= axes;

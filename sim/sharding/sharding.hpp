@@ -37,9 +37,9 @@ struct Layout {
 };
 
 // The layout of a tensor with these extents under a table. An axis splits one dimension only (the first
-// that wants it, positions of a sequence after all others: inside a layer heads and channels are split instead), and
-// only one with an element for each of its devices: a single key head stays whole. A dimension that does not divide is
-// padded, as GSPMD does (256,000 words over 12 chips).
+// that wants it), and only one with an element for each of its devices: a single key head stays whole. The sequence
+// takes what no other dimension does (Megatron's sequence parallelism: heads and MLP where a tensor has them). A
+// dimension that does not divide is padded, as GSPMD does (256,000 words over 12 chips).
 Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh);
 
 // Elements of a dimension, and of a whole tensor, on one device, padding included.
