@@ -294,6 +294,8 @@ void read_pipeline(Reader& top, Scenario& scenario)
     pipeline.schedule = own->at("schedule").choice(pipeline_schedules());
     if (pipeline.schedule == PipelineSchedule::interleaved)
       pipeline.chunks = own->at("chunks").count(2, 1000);
+    if (pipeline.chunks > 1 && pipeline.stages == 1)
+      own->fail("an interleaved schedule needs more than one stage");
     if (const auto list = own->find("layers"))
       for (const Reader& count : list->elements())
         layers.push_back(count.count(0, 10'000));
@@ -327,8 +329,16 @@ void read_pipeline(Reader& top, Scenario& scenario)
   for (const AxisFactor& factor : placement) {
     const bool torus = scenario.machine.lattice.axes[factor.axis].kind == AxisKind::ici;
     longer += factor.length > 1 ? 1 : 0;
-    if (torus && (factor.stride > 1 || (pipeline.chunks > 1 && !factor.closed)))
+    if (!torus || factor.length == 1)
+      continue;
+    if (factor.stride > 1 || (pipeline.chunks > 1 && !factor.closed))
       own->fail("stages on a torus axis must be neighbours, and on a ring where the schedule is interleaved");
+    for (const AxisPlacement& other : scenario.placement)
+      for (const AxisFactor& ring : other)
+        if (ring.axis == factor.axis && ring.length > 1 && ring.stride > 1)
+          own->fail(fmt::format("rings of another mesh axis over every {}th chip of {} would go through chips of other "
+                                "stages",
+                                ring.stride, scenario.machine.lattice.axes[factor.axis].name));
   }
   if (longer > 1)
     own->fail("stages must lie along one axis of the machine");

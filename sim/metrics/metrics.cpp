@@ -380,6 +380,7 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
   metrics.peak            = machine.chip.matrix_peak * static_cast<double>(machine.chip.devices);
   const double peak       = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
   metrics.mfu             = metrics.tokens_per_s * metrics.flops.model() / peak;
+  metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
   metrics.hfu             = metrics.tokens_per_s * metrics.flops.hardware() / peak;
 
   metrics.breakdowns = Account(sharded, timed, machine, placement).breakdowns(trace);
