@@ -21,9 +21,17 @@ struct Roaming {
 Roaming roaming(const DeviceBlock& block)
 {
   Roaming sum;
-  for (const DeviceOperation& operation : block.operations)
-    if (operation.asynchronous)
-      (operation.needs.empty() ? sum.gathers : sum.reduced) += operation.collective.full;
+  for (std::size_t i = 0; i < block.operations.size(); ++i) {
+    const DeviceOperation& operation = block.operations[i];
+    const bool read_here =
+        std::any_of(block.operations.begin(), block.operations.end(), [&](const DeviceOperation& op) {
+          return std::find(op.needs.begin(), op.needs.end(), static_cast<int>(i)) != op.needs.end();
+        });
+    if (operation.asynchronous && operation.needs.empty())
+      sum.gathers += operation.collective.full;
+    else if (operation.asynchronous && !read_here) // what is read in the block has ended with it
+      sum.reduced += operation.collective.full;
+  }
   return sum;
 }
 
