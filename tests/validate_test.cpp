@@ -249,7 +249,8 @@ TEST_CASE("validate: what is chosen, and what is mistyped")
   check_error(call({"validate", "--fliter", "x"}), bad_input, {"did you mean \"--filter\"?"});
   check_error(call({"validate", "--workers", "0"}), bad_input, {"--workers"});
   check_error(call({"validate", "--json", "-", "--csv", "-"}), bad_input, {"only one"});
-  check_error(call({"validate", source + "/scenarios/training/palm-540b-one-pod.json"}), bad_input, {"no \"published\" figures"});
+  check_error(call({"validate", source + "/scenarios/training/palm-540b-one-pod.json"}), bad_input,
+              {"no \"published\" figures"});
   check_error(call({"validate", source + "/scenarios/training/palm-8c.json"}), bad_input,
               {"did you mean \"palm-8b.json\"?"});
   check_error(call({"validate", "--filter", "PALM-540B-HFU"}, {.output = "/dev/full"}), bad_input, {"standard output"});
