@@ -173,6 +173,8 @@ std::string breakdown_words(std::string name)
     return "exposed ICI " + name.substr(12);
   if (name.starts_with("exposed_dcn_"))
     return "exposed DCN " + name.substr(12);
+  if (name == "slower_pods")
+    return "waiting for slower pods";
   std::replace(name.begin(), name.end(), '_', ' ');
   return name == "hbm" ? "HBM" : name;
 }

@@ -158,6 +158,8 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
                                            {"activation reductions", &Overlap::activation_reductions},
                                            {"activation gathers", &Overlap::activation_gathers}}) = true;
   overlap.prefetch_layers         = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
+  if (software.find("backward_prefetch_layers"))
+    overlap.backward_prefetch_layers = static_cast<int>(software.constant("backward_prefetch_layers").count(0, 1000));
   read.multi_axis                 = software.constant("multi_axis_collectives").choice(multi_axis_uses());
   read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes());
   read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes());
@@ -316,6 +318,8 @@ void read_pipeline(Reader& top, Scenario& scenario)
     pipeline.schedule = own->at("schedule").choice(pipeline_schedules());
     if (pipeline.schedule == PipelineSchedule::interleaved)
       pipeline.chunks = own->at("chunks").count(2, 1000);
+    if (pipeline.chunks > 1 && pipeline.stages == 1)
+      own->fail("an interleaved schedule needs more than one stage");
     if (const auto list = own->find("layers"))
       for (const Reader& count : list->elements())
         layers.push_back(count.count(0, 10'000));
@@ -349,8 +353,16 @@ void read_pipeline(Reader& top, Scenario& scenario)
   for (const AxisFactor& factor : placement) {
     const bool torus = scenario.machine.lattice.axes[factor.axis].kind == AxisKind::ici;
     longer += factor.length > 1 ? 1 : 0;
-    if (torus && (factor.stride > 1 || (pipeline.chunks > 1 && !factor.closed)))
+    if (!torus || factor.length == 1)
+      continue;
+    if (factor.stride > 1 || (pipeline.chunks > 1 && !factor.closed))
       own->fail("stages on a torus axis must be neighbours, and on a ring where the schedule is interleaved");
+    for (const AxisPlacement& other : scenario.placement)
+      for (const AxisFactor& ring : other)
+        if (ring.axis == factor.axis && ring.length > 1 && ring.stride > 1)
+          own->fail(fmt::format("rings of another mesh axis over every {}th chip of {} would go through chips of other "
+                                "stages",
+                                ring.stride, scenario.machine.lattice.axes[factor.axis].name));
   }
   if (longer > 1)
     own->fail("stages must lie along one axis of the machine");

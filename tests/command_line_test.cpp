@@ -596,6 +596,51 @@ TEST_CASE("bad input: meshes and slices")
   check_wrong({{json::object(), {"s.json: mesh: more than 16 axes"}}}, many);
 }
 
+TEST_CASE("bad input: pipelines and micro-batches")
+{
+  const json on_dcn{{"pod", nullptr}, {"pipeline", {{"size", 2}, {"on", "dcn"}}}};
+  const auto piped = [&](const json& pipeline, int micro_batch = 1, int layers = 118) {
+    return json{{"mesh", on_dcn},
+                {"pipeline", pipeline},
+                {"model", {{"base", "palm-540b"}, {"layers", layers}}},
+                {"workload", {{"micro_batch", micro_batch}}}};
+  };
+  const json one_by_one{{"schedule", "1f1b"}};
+  const json interleaved{{"schedule", "interleaved"}, {"chunks", 2}};
+  const auto on_x = [&](const json& stages, const json& model, const json& pipeline) {
+    json change    = piped(pipeline, 1, 120);
+    change["mesh"] = {{"pipeline", stages}, {"model", model}};
+    return change;
+  };
+  const json part_of_x{{"size", 4}, {"on", {{"axis", "x"}, {"length", 4}}}};
+  const json every_4th{{"size", 3}, {"on", {{"axis", "x"}, {"length", 3}, {"stride", 4}}}};
+  json on_two_axes    = piped(one_by_one, 1, 120);
+  on_two_axes["mesh"] = {
+      {"pod", nullptr}, {"model", nullptr}, {"pipeline", {{"size", 24}, {"on", json::array({"x", "dcn"})}}}};
+  check_wrong(
+      {{{{"pipeline", one_by_one}}, {"s.json: pipeline: the mesh has no axis \"pipeline\" for its stages"}},
+       {{{"mesh", on_dcn}}, {"s.json: ", "a mesh with the axis \"pipeline\" needs a \"pipeline\""}},
+       {piped({{"schedule", "2f2b"}}), {"s.json: pipeline.schedule: expected one of gpipe, 1f1b, interleaved"}},
+       {piped({{"schedule", "interleaved"}}), {"s.json: pipeline: ", "chunks"}},
+       {piped({{"schedule", "1f1b"}, {"chunks", 2}}), {"s.json: pipeline", "chunks"}},
+       {piped(interleaved), {"s.json: pipeline: 118 layers do not divide into 4 equal pieces"}},
+       {piped({{"schedule", "1f1b"}, {"layers", {59, 58}}}),
+        {"s.json: pipeline: \"layers\" must be 2 numbers that add up to 118"}},
+       {piped({{"schedule", "1f1b"}, {"layers", {118}}}),
+        {"s.json: pipeline: \"layers\" must be 2 numbers that add up to 118"}},
+       {piped(interleaved, 8, 120), {"s.json: pipeline: ", "multiples of its 2 stages; there are 1"}},
+       {piped(one_by_one, 3), {"s.json: workload.micro_batch: 3 sequences on each of 256 replicas"}},
+       {piped(one_by_one, 0), {"s.json: workload.micro_batch: expected a whole number"}},
+       {on_two_axes, {"s.json: pipeline: stages must lie along one axis of the machine"}},
+       {on_x(every_4th, part_of_x, one_by_one), {"s.json: pipeline: stages on a torus axis must be neighbours"}},
+       {on_x(part_of_x, every_4th, interleaved), {"s.json: pipeline: ", "on a ring where the schedule is"}},
+       {{{"mesh", {{"pipeline", {{"size", 1}, {"on", json::array()}}}}}, {"pipeline", interleaved}},
+        {"s.json: pipeline: an interleaved schedule needs more than one stage"}},
+       // The rings of the other axis would go through chips of other stages.
+       {on_x(part_of_x, every_4th, one_by_one), {"s.json: pipeline: ", "stages"}}},
+      palm());
+}
+
 TEST_CASE("bad input: what does not divide")
 {
   const auto model = [](const char* key, int value) { return json{{"model", {{"base", "palm-540b"}, {key, value}}}}; };

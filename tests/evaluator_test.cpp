@@ -651,6 +651,81 @@ TEST_CASE("evaluator: random scenarios agree with the engine")
 
 namespace {
 
+// Stages on the DCN, on a ring or on an open line; hosts are of one stage each.
+json draw_pipeline(Draw& draw)
+{
+  const bool dcn            = draw.below(3) == 0;
+  const bool closed         = draw.flip();
+  const std::int64_t stages = draw.between(2, 4);
+  const int pods            = static_cast<int>(dcn ? stages : draw.between(1, 2));
+  json mesh;
+  if (dcn)
+    mesh = {{"data", mesh_axis(4, "x")}, {"model", mesh_axis(2, "y")}, {"pipeline", mesh_axis(stages, "dcn")}};
+  else
+    mesh = {{"data", mesh_axis(2, "y")}, {"model", mesh_axis(2, "z")}, {"pipeline", mesh_axis(stages, "x")}};
+  if (!dcn && pods > 1)
+    mesh["pod"] = mesh_axis(pods, "dcn");
+  json scenario = tiny_scenario(dcn ? "4x2x1" : fmt::format("{}x2x2", stages), pods, mesh);
+
+  const bool interleaved      = (dcn || closed) && draw.below(3) == 0;
+  const std::int64_t chunks   = interleaved ? 2 : 1;
+  scenario["pipeline"]        = {{"schedule", interleaved ? "interleaved" : draw.flip() ? "1f1b" : "gpipe"}};
+  scenario["model"]["layers"] = stages * chunks * draw.between(1, 2);
+  if (interleaved)
+    scenario["pipeline"]["chunks"] = chunks;
+  const std::int64_t micro_batches = interleaved ? stages * draw.between(1, 2) : draw.between(1, 6);
+  const std::int64_t replicas      = (dcn ? 4 : 2) * (mesh.contains("pod") ? pods : 1);
+  scenario["workload"]             = {{"batch", micro_batches * replicas},
+                                      {"sequence", 16 * draw.between(1, 4)},
+                                      {"remat", draw.flip() ? "none" : "full"},
+                                      {"optimizer", "adamw"},
+                                      {"micro_batch", 1}};
+
+  json& machine                     = scenario["machine"];
+  machine["ici"]["cube"]            = closed ? 1 : 8;
+  machine["ici"]["link_bandwidth"]  = fmt::format("{} MB/s", draw.between(2'000, 50'000));
+  machine["ici"]["hop_latency"]     = fmt::format("{} ns", draw.between(50, 2'000));
+  machine["host"]["chips"]          = dcn ? json{2, 2, 1} : json{1, 2, 2};
+  machine["host"]["nic_bandwidth"]  = fmt::format("{} Mb/s", draw.between(5'000, 90'000));
+  machine["host"]["pcie_bandwidth"] = "16 GB/s";
+  machine["dcn"]["latency"]         = fmt::format("{} us", draw.between(1, 50));
+
+  scenario["sharding"] = draw.one_of<std::string>({"gspmd-2d", "tensor-1d"});
+  json asynchronous    = json::array();
+  for (const char* what : {"weight gathers", "gradient reductions"})
+    if (draw.below(3) == 0)
+      asynchronous.push_back(what);
+  scenario["software"] = {{"base", "xla-tpu-2021"},
+                          {"asynchronous", asynchronous},
+                          {"prefetch_layers", draw.below(3)},
+                          {"multi_axis_collectives", draw.one_of<std::string>({"sequential", "pipelined"})},
+                          {"blocking_transfers", draw.flip()},
+                          {"scattered_transfers", draw.flip()}};
+  if (scenario["sharding"] == "tensor-1d" && draw.flip())
+    scenario["software"]["reduce_gradients"] = "last micro-batch";
+  return scenario;
+}
+
+} // namespace
+
+TEST_CASE("evaluator: random pipelines agree with the engine")
+{
+  Draw draw(19890604);
+  int as_events = 0;
+  int by_chunks = 0;
+  for (int i = 0; i < 60; ++i) {
+    const json scenario = draw_pipeline(draw);
+    INFO("draw " << i << ": " << scenario.dump());
+    const Case c = case_from(prepared_from(scenario));
+    as_events += check_collective(c) ? 1 : 0;
+    by_chunks += check_where_apart(c) ? 1 : 0;
+  }
+  CHECK(as_events >= 20);
+  CHECK(by_chunks >= 10);
+}
+
+namespace {
+
 // Operations in any order, needing any before them, that no partitioner would make. Durations are few, so that
 // much ends at one time.
 ShardedProgram draw_program(Draw& draw, AxisMask axes)

@@ -135,6 +135,71 @@ TEST_CASE("folded equals explicit where mesh axes share a torus axis or lie on o
   }
 }
 
+TEST_CASE("folded equals explicit for pipelines")
+{
+  const auto granularity = GENERATE(Granularity::collective, Granularity::chunk, Granularity::automatic);
+  const auto part        = GENERATE(json{{"schedule", "gpipe"}}, json{{"schedule", "1f1b"}},
+                                    json{{"schedule", "interleaved"}, {"chunks", 2}});
+  CAPTURE(part.dump());
+  const bool chunks = part["schedule"] == "interleaved";
+  SmallScenario s{.slice       = "4x2x1",
+                  .pods        = 2,
+                  .model       = "tiny-serial",
+                  .batch       = 16,
+                  .sharding    = "tensor-1d",
+                  .mesh        = {{"data", "x"}, {"model", "y"}, {"pipeline", "dcn"}},
+                  .pipeline    = part,
+                  .micro_batch = 1,
+                  .changes     = {"model.layers=8"}};
+  SECTION("stages on four pods, data and model axes in each, two hosts a pod")
+  {
+    s.pods = 4;
+    check_folded_equals_explicit(s, granularity);
+  }
+  SECTION("the same, blocking, each device of a group sends a part")
+  {
+    s.changes.insert(s.changes.end(), {"software.blocking_transfers=true", "software.scattered_transfers=true"});
+    check_folded_equals_explicit(s, granularity);
+  }
+  SECTION("gradients scattered and weights gathered beside the computation")
+  {
+    s.sharding = "gspmd-2d";
+    s.software = "xla-tpu-2023";
+    s.changes.push_back(R"(software.asynchronous=["gradient reductions","weight gathers"])");
+    check_folded_equals_explicit(s, granularity);
+  }
+  SECTION("gradients all-reduced beside the computation, those of the last micro-batch only")
+  {
+    s.changes.insert(s.changes.end(), {R"(software.asynchronous=["gradient reductions"])",
+                                       R"(software.reduce_gradients="last micro-batch")"});
+    check_folded_equals_explicit(s, granularity);
+  }
+  SECTION("stages and replicas share the DCN")
+  {
+    s.pods = 4;
+    s.mesh = {{"data", "x"},
+              {"model", "y"},
+              {"pipeline", {{"axis", "dcn"}, {"length", 2}}},
+              {"pod", {{"axis", "dcn"}, {"length", 2}, {"stride", 2}}}};
+    check_folded_equals_explicit(s, granularity);
+  }
+  SECTION("on a closed torus axis, hosts of two stages, gradients across pods")
+  {
+    s.mesh = {{"pipeline", "x"}, {"model", "y"}, {"pod", "dcn"}};
+    check_folded_equals_explicit(s, granularity);
+  }
+  SECTION("on an open torus axis")
+  {
+    if (chunks) // a message from the last to the first stage would have no way
+      return;
+    s.slice = "4x2x3";
+    s.batch = 48;
+    s.mesh  = {{"pipeline", "x"}, {"model", "y"}, {"data", "z"}, {"pod", "dcn"}};
+    s.changes.push_back("machine.ici.cube=5");
+    check_folded_equals_explicit(s, granularity);
+  }
+}
+
 TEST_CASE("a closed torus is one class, and open lines tell chips apart by their place")
 {
   CHECK(fold(test::prepare({}).scenario.machine, test::prepare({}).scenario.placement).classes.size() == 1);

@@ -83,6 +83,62 @@ TEST_CASE("properties of every step: the breakdown is the step, and no unit and 
   }
 }
 
+TEST_CASE("no step beats the roofline, nor the bytes of its busiest link, with and without stages")
+{
+  Draw draw(1337);
+  for (int round = 0; round < 40; ++round) {
+    SmallScenario s   = draw.scenario();
+    const bool staged = draw.from<int>({0, 1, 1}) == 1;
+    if (staged) {
+      const std::string schedule = draw.from<std::string>({"gpipe", "1f1b", "interleaved"});
+      const int stages           = draw.from<int>({2, 4});
+      const int micro_batches    = stages * draw.from<int>({1, 3});
+      s.slice                    = draw.from<std::string>({"4x2x1", "2x2x2"});
+      s.pods                     = stages;
+      s.sharding                 = draw.from<std::string>({"gspmd-2d", "tensor-1d"});
+      s.mesh                     = {{"data", {"y", "z"}}, {"model", "x"}, {"pipeline", "dcn"}};
+      s.pipeline                 = {{"schedule", schedule}};
+      s.micro_batch              = 1;
+      s.batch                    = micro_batches * (s.slice == "4x2x1" ? 2 : 4);
+      s.changes.push_back("model.layers=8");
+      if (schedule == "interleaved")
+        s.pipeline["chunks"] = 2;
+    }
+    CAPTURE(round, s.slice, s.pods, s.model, s.remat, s.sharding.dump(), s.pipeline.dump(), s.changes);
+    const Prepared p       = test::prepare(s);
+    const Machine& machine = p.scenario.machine;
+    const Metrics m        = measured(p, draw.from<Granularity>({Granularity::automatic, Granularity::chunk}));
+    const double peak      = machine.chip.matrix_peak.value() * static_cast<double>(machine.devices());
+    CHECK(m.step_time.value() >= m.flops.model() * m.tokens_per_step / peak);
+    for (std::size_t stage = 0; stage < p.sharded.stages.size(); ++stage) {
+      double matrix = 0, hbm = 0, out = 0; // of one device; bytes that it sends to another pod
+      for (const Step& step : p.sharded.stages[stage].steps)
+        for (const DeviceOperation& op :
+             p.sharded.program_of(stage).blocks[static_cast<std::size_t>(step.block)].operations) {
+          matrix += step.count * op.work.matrix.flops().value();
+          hbm += step.count * op.work.hbm.value();
+          out += op.kind == DeviceOperation::Kind::send ? step.count * op.transfer.value() : 0;
+        }
+      CHECK(m.step_time.value() >= matrix / machine.chip.matrix_peak.value());
+      CHECK(m.step_time.value() >= hbm / machine.chip.hbm_bandwidth.value());
+      CHECK(m.step_time.value() >=
+            out * static_cast<double>(machine.devices_per_host()) / machine.host.nic_bandwidth.value());
+    }
+    for (const LinkUse& link : m.links) {
+      CHECK(link.busy_fraction <= 1 + 1e-9);
+      // A device has two links on a torus axis, and its share of the host's NIC.
+      const double rate = link.name == "dcn"
+                              ? machine.host.nic_bandwidth.value() / static_cast<double>(machine.devices_per_host())
+                              : 2 * machine.ici.effective().value();
+      CHECK(m.step_time.value() * (1 + 1e-9) >= link.sent.value() / rate);
+    }
+    for (const Breakdown& breakdown : m.breakdowns)
+      CHECK(sum(breakdown).value() == Approx(m.step_time.value()).epsilon(1e-12));
+    CHECK(m.bubble >= -1e-12);
+    CHECK(m.bubble < 1);
+  }
+}
+
 TEST_CASE("utilisation by PaLM's formula")
 {
   const Prepared p = test::prepare({});

@@ -221,7 +221,7 @@ TEST_CASE("a mixture of experts: FLOPs, and four all-to-alls a layer")
   const double dense   = 2 * 2 * 192 * 384;
   const double mixture = 2 * 192 * 16 + 2 * (2.0 * 16 * 4 * 192) +
                          16 * 4 / 64.0 * 2 * 2 * 192 * 384; // router, dispatch and combine, experts
-  const auto& program = p.program.blocks;
+  const auto& program = p.program.programs.front().blocks;
   const auto of       = [&](const char* name) {
     const auto found = std::find_if(program.begin(), program.end(), [&](const Block& b) { return b.name == name; });
     double sum       = 0;

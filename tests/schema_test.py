@@ -61,7 +61,6 @@ FURTHER = [
     ({"mesh": {"a": {"size": 4, "on": {"axis": "x", "lenght": 4}}}}, False),
     ({"mesh": {"a": {"size": 4, "on": {"length": 4}}}}, False),
     ({"mesh": {"a": {"size": 4, "on": "w"}}}, False),
-    ({"mesh": {"a": {"size": 4, "on": ["dcn"]}}}, False),
     ({"mesh": {"a": {"on": "x"}}}, False),
     ({"mesh": {"a": None}}, False),  # there is no base to remove it from
     ({"published": None}, False),

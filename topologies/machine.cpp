@@ -225,6 +225,12 @@ Machine read_machine(Reader machine)
   read.host.block.push_back(1);
   Reader dcn       = machine.at("dcn");
   read.dcn_latency = dcn.constant("latency").quantity<SecondUnit>();
+  if (dcn.find("pod_spread")) {
+    const Reader spread = dcn.constant("pod_spread");
+    read.pod_spread     = spread.number();
+    if (!(read.pod_spread >= 0 && read.pod_spread < 1))
+      spread.expected("a number from 0 to below 1");
+  }
   dcn.finish();
   machine.finish();
   return read;

@@ -56,6 +56,7 @@ struct Machine {
   Wire ici;   // a device's share of its chip's link
   Host host;
   Seconds dcn_latency;
+  double pod_spread = 0; // scale of the spread of a pod's step times, over their mean
 
   std::int64_t devices() const { return lattice.devices(); }
   std::int64_t chips() const { return devices() / chip.devices; }

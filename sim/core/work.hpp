@@ -13,8 +13,8 @@ struct MatrixShape {
 
 struct Work {
   MatrixShape matrix{0, 0, 0, 0};
-  Bytes hbm; // read and written
-  Ops vector;
+  Bytes hbm{}; // read and written
+  Ops vector{};
   double matrix_efficiency = 0; // share of the matrix peak that a kernel of its own reaches (fused attention); 0: a
                                 // plain product, by the chip's own model
 };

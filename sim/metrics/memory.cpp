@@ -21,16 +21,25 @@ struct Roaming {
 Roaming roaming(const DeviceBlock& block)
 {
   Roaming sum;
-  for (const DeviceOperation& operation : block.operations)
-    if (operation.asynchronous)
-      (operation.needs.empty() ? sum.gathers : sum.reduced) += operation.collective.full;
+  for (std::size_t i = 0; i < block.operations.size(); ++i) {
+    const DeviceOperation& operation = block.operations[i];
+    const bool read_here =
+        std::any_of(block.operations.begin(), block.operations.end(), [&](const DeviceOperation& op) {
+          return std::find(op.needs.begin(), op.needs.end(), static_cast<int>(i)) != op.needs.end();
+        });
+    if (operation.asynchronous && operation.needs.empty())
+      sum.gathers += operation.collective.full;
+    else if (operation.asynchronous && !read_here) // what is read in the block has ended with it
+      sum.reduced += operation.collective.full;
+  }
   return sum;
 }
 
 // The most that other iterations have in flight while one of each block runs: what the next `ahead` gather, and what
 // the one before reduces (a backlog of more than one iteration is not foreseen).
-std::vector<Roaming> in_flight_beside(const DeviceProgram& device, const Stage& stage, int ahead)
+std::vector<Roaming> in_flight_beside(const ShardedProgram& program, const Stage& stage)
 {
+  const DeviceProgram& device = program.programs[stage.program];
   std::vector<Roaming> own;
   for (const DeviceBlock& block : device.blocks)
     own.push_back(roaming(block));
@@ -40,7 +49,11 @@ std::vector<Roaming> in_flight_beside(const DeviceProgram& device, const Stage& 
     rows.insert(rows.end(), static_cast<std::size_t>(step.count), static_cast<std::size_t>(step.block));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     Bytes gathers;
-    for (std::size_t next = row + 1; next < rows.size() && next <= row + static_cast<std::size_t>(ahead); ++next)
+    const auto ahead = [&](std::size_t next) {
+      return next < rows.size() &&
+             next <= row + static_cast<std::size_t>(program.prefetch_of(device.blocks[rows[next]]));
+    };
+    for (std::size_t next = row + 1; ahead(next); ++next)
       gathers += own[rows[next]].gathers;
     Roaming& beside = most[rows[row]];
     beside.gathers  = std::max(beside.gathers, gathers);
@@ -71,9 +84,10 @@ Memory worst_moment(const DeviceBlock& block, const Roaming& beside)
   return worst;
 }
 
-Memory memory_of(const DeviceProgram& device, const Stage& stage, int ahead)
+Memory memory_of(const ShardedProgram& program, const Stage& stage)
 {
-  const std::vector<Roaming> beside = in_flight_beside(device, stage, ahead);
+  const DeviceProgram& device       = program.programs[stage.program];
+  const std::vector<Roaming> beside = in_flight_beside(program, stage);
   std::vector<Memory> moments;
   for (std::size_t b = 0; b < device.blocks.size(); ++b)
     moments.push_back(worst_moment(device.blocks[b], beside[b]));
@@ -110,8 +124,7 @@ Memory memory(const ShardedProgram& program)
 {
   Memory worst;
   for (const Stage& stage : program.stages)
-    if (const Memory own = memory_of(program.programs[stage.program], stage, program.prefetch_iterations);
-        own.total() > worst.total())
+    if (const Memory own = memory_of(program, stage); own.total() > worst.total())
       worst = own;
   return worst;
 }

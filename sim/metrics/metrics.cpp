@@ -369,33 +369,45 @@ FlopsPerToken flops_per_token(const Program& program)
   return flops_of;
 }
 
+double waiting_for_slower_pods(double scale, std::int64_t pods)
+{
+  double sum = 0;
+  for (std::int64_t pod = 2; pod <= pods; ++pod)
+    sum += 1 / static_cast<double>(pod);
+  return scale * sum;
+}
+
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace)
 {
   Metrics metrics;
-  metrics.step_time       = trace.end;
-  metrics.tokens_per_step = program.tokens_per_step;
-  metrics.tokens_per_s    = program.tokens_per_step / trace.end.value();
-  metrics.model           = program.model;
-  metrics.flops           = flops_per_token(program);
-  metrics.chips           = static_cast<double>(machine.chips());
-  metrics.peak            = machine.chip.matrix_peak * static_cast<double>(machine.chip.devices);
-  const double peak       = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
-  metrics.mfu             = metrics.tokens_per_s * metrics.flops.model() / peak;
-  metrics.hfu             = metrics.tokens_per_s * metrics.flops.hardware() / peak;
+  const Seconds waiting         = trace.end * waiting_for_slower_pods(machine.pod_spread, machine.pods());
+  metrics.step_time             = trace.end + waiting;
+  metrics.tokens_per_step       = program.tokens_per_step;
+  metrics.tokens_per_s          = program.tokens_per_step / metrics.step_time.value();
+  metrics.model                 = program.model;
+  metrics.flops                 = flops_per_token(program);
+  metrics.chips                 = static_cast<double>(machine.chips());
+  metrics.peak                  = machine.chip.matrix_peak * static_cast<double>(machine.chip.devices);
+  const double peak             = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
+  metrics.mfu                   = metrics.tokens_per_s * metrics.flops.model() / peak;
+  metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
+  metrics.hfu                   = metrics.tokens_per_s * metrics.flops.hardware() / peak;
 
   metrics.breakdowns = Account(sharded, timed, machine, placement).breakdowns(trace);
   for (std::size_t c = 0; c < metrics.breakdowns.size(); ++c) {
     const Seconds idle = sum_named(metrics.breakdowns[c], "idle");
     if (idle < sum_named(metrics.breakdowns[metrics.critical], "idle"))
       metrics.critical = c;
-    metrics.bubble +=
-        idle / trace.end * static_cast<double>(trace.classes[c].devices) / static_cast<double>(machine.devices());
+    if (waiting > Seconds(0))
+      metrics.breakdowns[c].emplace_back("slower_pods", waiting);
+    metrics.bubble += idle / metrics.step_time * static_cast<double>(trace.classes[c].devices) /
+                      static_cast<double>(machine.devices());
   }
   metrics.layer_forward  = layer_time(trace, sharded, BlockRole::layers);
   metrics.layer_backward = layer_time(trace, sharded, BlockRole::layers_backward);
   metrics.dcn_burst      = burst(sharded, timed, trace, machine);
-  metrics.links          = link_use(sharded, timed, machine, placement, trace.end);
+  metrics.links          = link_use(sharded, timed, machine, placement, metrics.step_time);
   return metrics;
 }
 

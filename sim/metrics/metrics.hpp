@@ -29,7 +29,7 @@ FlopsPerToken flops_per_token(const Program& program);
 
 // Where the time of one device went, by name: matrix_unit, hbm, vector_unit, overhead (dispatch and pipeline
 // fill), exposed_<link>_<mesh axis> (link: ici, dcn, nvlink, core), optimizer, idle (waiting for others: of a pipeline
-// stage, its bubble). Sums to the step.
+// stage, its bubble), slower_pods (waiting for the slowest of several pods). Sums to the step.
 using Breakdown = std::vector<std::pair<std::string, Seconds>>;
 
 struct LinkUse {
@@ -55,6 +55,11 @@ struct Metrics {
   std::optional<BytesPerSecond> achieved_bandwidth;     // of a micro-benchmark
   std::optional<FlopsPerSecond> achieved_flops;
 };
+
+// What a step over n pods takes longer than one pod's own, on average, relative to that: each pod's time is that of a
+// shifted exponential distribution of this scale, and the slowest sets the pace:
+//     E[max of n] - E[one] = scale (1 + 1/2 + ... + 1/n - 1)
+double waiting_for_slower_pods(double scale, std::int64_t pods);
 
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace);

@@ -253,7 +253,12 @@ void mark_saved(Block& forward, const Remat& remat)
   Tensor seed             = trial.tensor(forward.outputs.at(0));
   const TensorId gradient = trial.add(std::move(seed));
   append_gradients(trial, {{forward.outputs.at(0), gradient}});
-  for (const TensorId tensor : read_by_gradients(trial, forward.tensors.size()))
+  const std::set<TensorId> of_gradients = read_by_gradients(trial, forward.tensors.size());
+  std::set<TensorId> read               = of_gradients;
+  for (const Operation& again : recomputation(forward, remat, of_gradients))
+    for (const Operand& input : again.inputs)
+      read.insert(input.tensor);
+  for (const TensorId tensor : read)
     if (forward.tensor(tensor).kind == TensorKind::activation && keeps(forward, remat, tensor))
       forward.saved.push_back(tensor);
 }

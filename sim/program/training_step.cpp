@@ -78,8 +78,11 @@ Block update_block(const std::vector<Tensor>& weights, const Optimizer& optimize
       update.inputs.push_back({id});
       update.outputs.push_back({id});
     }
+    // Where the update was split and the weights are not, they are gathered from it.
     if (precision.parameters != Dtype::f32)
       block.outputs.push_back(update.outputs.emplace_back(Operand{block.add(std::move(copy))}).tensor);
+    else
+      block.outputs.push_back(w);
     updates.push_back(std::move(update));
   }
   for (Operation& update : updates)

@@ -547,6 +547,8 @@ public:
         resident(stage.blocks.back(), mesh, rules, summed ? std::optional(gradients.accumulator) : std::nullopt);
     if (pipeline.stages > 1)
       add_transfers(stage);
+    if (gradients.last_micro_batch_only && pipeline.micro_batches > 1)
+      device_.resident.gradients = device_.resident.gradients * growth_until_reduced(stage.blocks.back());
   }
 
   const DeviceProgram& program() const { return device_; }
@@ -586,7 +588,30 @@ private:
     device_.blocks.push_back(BlockPartitioner(block, mesh_, rules_, compilation_, unreduced).partition());
     device_.blocks.back().waits_for_asynchronous = block.role == BlockRole::update;
     device_.blocks.back().role                   = block.role;
+    if (block.role == BlockRole::layers_backward || block.role == BlockRole::embedding_backward)
+      device_.blocks.back().prefetch_iterations = compilation_.overlap.backward_prefetch_layers;
     return static_cast<std::int32_t>(device_.blocks.size()) - 1;
+  }
+
+  // Until they are reduced, gradients are summands over the mesh axes of the tokens, and whole over those even where
+  // storage splits them: how much larger that makes them.
+  double growth_until_reduced(const Block& update) const
+  {
+    AxisMask summed = 0;
+    for (const Dim dim : {Dim::batch, Dim::sequence})
+      summed |= rules_.compute[static_cast<std::size_t>(dim)];
+    double reduced = 0;
+    double sums    = 0;
+    for (const Tensor& tensor : update.tensors) {
+      if (tensor.kind != TensorKind::weight_gradient)
+        continue;
+      Layout lies = layout(tensor.shape, rules_.gradients, mesh_);
+      reduced += local_elements(tensor.shape, lies, mesh_) * bytes_per_element(tensor.dtype);
+      for (AxisMask& axes : lies.dims)
+        axes &= ~summed;
+      sums += local_elements(tensor.shape, lies, mesh_) * bytes_per_element(tensor.dtype);
+    }
+    return reduced > 0 ? sums / reduced : 1;
   }
 
   void add_transfers(const StageProgram& stage)
