@@ -135,8 +135,12 @@ private:
   TensorId layer(Builder& add, TensorId x, bool experts) const
   {
     const TensorId normed = norm(add, "attention norm", x);
-    const TensorId branch = add.activation("attention branch", {b_, s_, m_});
+    TensorId branch       = add.activation("attention branch", {b_, s_, m_});
     attention(add, normed, branch);
+    if (c_.parallel_block)
+      small_weight(add, c_.biases, "attention output bias", {m_});
+    else
+      branch = biased(add, "attention output", branch, {b_, s_, m_}, {m_});
     const auto feed_forward = [&](TensorId input, TensorId out) -> Operation& {
       return experts ? mixture(add, input, out) : mlp(add, input, out);
     };
@@ -144,10 +148,12 @@ private:
       feed_forward(normed, branch).accumulates = true;
       return residual(add, "residual", "y", x, branch);
     }
-    const TensorId middle     = residual(add, "attention residual", "middle", x, branch);
-    const TensorId mlp_input  = norm(add, "mlp norm", middle);
-    const TensorId mlp_branch = add.activation("mlp branch", {b_, s_, m_});
+    const TensorId middle    = residual(add, "attention residual", "middle", x, branch);
+    const TensorId mlp_input = norm(add, "mlp norm", middle);
+    TensorId mlp_branch      = add.activation("mlp branch", {b_, s_, m_});
     feed_forward(mlp_input, mlp_branch);
+    if (!experts)
+      mlp_branch = biased(add, "down", mlp_branch, {b_, s_, m_}, {m_});
     return residual(add, "residual", "y", middle, mlp_branch);
   }
 
@@ -179,6 +185,20 @@ private:
     return y;
   }
 
+  // The bias itself is added within a neighbour's kernel; its gradient is a sum over all tokens. XLA fuses that into
+  // what makes the tokens' gradients, CUDA kernels read these once more.
+  TensorId biased(Builder& add, const std::string& name, TensorId x, const std::vector<Extent>& shape,
+                  std::vector<Extent> weight_shape) const
+  {
+    if (!c_.biases || precision_.kernels.element_wise == ElementWise::xla) {
+      small_weight(add, c_.biases, name + " bias", std::move(weight_shape));
+      return x;
+    }
+    const TensorId y = add.activation(name + " with bias", shape);
+    add.pointwise(name + " bias", pointwise::bias, {{x}, {add.weight(name + " bias", std::move(weight_shape))}}, {{y}});
+    return y;
+  }
+
   TensorId rotated(Builder& add, const std::string& name, TensorId a, const std::vector<Extent>& shape) const
   {
     if (c_.positions != Positions::rotary)
@@ -193,15 +213,15 @@ private:
     const Extent h{Dim::heads, c_.heads};
     const Extent g{Dim::heads, c_.kv_heads};
     const Extent d{Dim::head_dim, c_.head_dim};
-    const TensorId q = add.activation("query", {b_, s_, h, d});
-    const TensorId k = add.activation("key", {b_, t_, g, d});
-    const TensorId v = add.activation("value", {b_, t_, g, d});
+    TensorId q = add.activation("query", {b_, s_, h, d});
+    TensorId k = add.activation("key", {b_, t_, g, d});
+    TensorId v = add.activation("value", {b_, t_, g, d});
     add.product("query", {x}, {add.weight("query weight", {m_, h, d})}, q);
     add.product("key", {x, true}, {add.weight("key weight", {m_, g, d})}, k);
     add.product("value", {x, true}, {add.weight("value weight", {m_, g, d})}, v);
-    small_weight(add, c_.biases, "query bias", {h, d});
-    small_weight(add, c_.biases, "key bias", {g, d});
-    small_weight(add, c_.biases, "value bias", {g, d});
+    q = biased(add, "query", q, {b_, s_, h, d}, {h, d});
+    k = biased(add, "key", k, {b_, t_, g, d}, {g, d});
+    v = biased(add, "value", v, {b_, t_, g, d}, {g, d});
     small_weight(add, c_.positions == Positions::relative, "relative bias", {{Dim::position, c_.max_positions}, h});
     small_weight(add, c_.positions == Positions::transformer_xl, "position weight", {m_, h, d});
     const TensorId rotated_q = rotated(add, "query", q, {b_, s_, h, d});
@@ -219,7 +239,6 @@ private:
       core_attention(add, rotated_q, rotated_k, v, context);
     }
     add.product("attention output", {context}, {add.weight("attention output weight", {h, d, m_})}, branch);
-    small_weight(add, c_.biases, "attention output bias", {m_});
   }
 
   void core_attention(Builder& add, TensorId q, TensorId k, TensorId v, TensorId context) const
@@ -240,9 +259,7 @@ private:
 
   Operation& mlp(Builder& add, TensorId x, TensorId branch) const
   {
-    small_weight(add, c_.biases, "up bias", {{Dim::mlp, c_.d_ff}});
-    small_weight(add, c_.biases && c_.gated_mlp, "gate bias", {{Dim::mlp, c_.d_ff}});
-    small_weight(add, c_.biases, "down bias", {m_});
+    small_weight(add, c_.biases && c_.parallel_block, "down bias", {m_});
     return feed_forward(add, c_.gated_mlp, {b_, s_}, {}, x, branch);
   }
 
@@ -257,12 +274,16 @@ private:
       return add.weight(name, shape);
     };
     tokens.push_back(f);
-    const TensorId up = add.activation("up", tokens);
+    TensorId up = add.activation("up", tokens);
     add.product("up", {x}, {weight("up weight", m_, f)}, up);
+    if (stack.empty())
+      up = biased(add, "up", up, tokens, {f});
     const TensorId hidden = add.activation("hidden", tokens);
     if (gated) {
-      const TensorId gate = add.activation("gate", tokens);
+      TensorId gate = add.activation("gate", tokens);
       add.product("gate", {x}, {weight("gate weight", m_, f)}, gate);
+      if (stack.empty())
+        gate = biased(add, "gate", gate, tokens, {f});
       add.pointwise("gating", pointwise::gate, {{gate}, {up}}, {{hidden}});
     } else {
       add.pointwise("activation", pointwise::activation, {{up}}, {{hidden}});

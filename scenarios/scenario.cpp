@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <numeric>
+#include <utility>
 
 namespace podsim {
 namespace {
@@ -62,6 +63,13 @@ Workload read_workload(Reader workload)
   return read;
 }
 
+// A flag, or "activations": then their gradients go whole.
+void read_scattered(const Reader& scattered, Transfers& transfers)
+{
+  transfers.scattered = scattered.is_text() ? scattered.choice<bool>({{"activations", true}}) : scattered.flag();
+  transfers.scattered_gradients = !scattered.is_text() && transfers.scattered;
+}
+
 // How gradients of several micro-batches are added up and reduced, and how activations go from stage to stage; absent
 // in software that knows neither.
 void read_accumulation(Reader& software, Software& read)
@@ -79,10 +87,24 @@ void read_accumulation(Reader& software, Software& read)
   if (software.find("reduce_gradients"))
     gradients.last_micro_batch_only =
         software.constant("reduce_gradients").choice<bool>({{"each micro-batch", false}, {"last micro-batch", true}});
+  const auto bytes = [&](const char* field, double& read_bytes) {
+    if (!software.find(field))
+      return;
+    const Reader given = software.constant(field);
+    read_bytes         = given.number();
+    if (!(read_bytes >= 0 && read_bytes <= 1000))
+      given.expected("a number of bytes from 0 to 1000");
+  };
+  bytes("weight_gather_copies", read.compilation.copies.after_weight_gather);
+  bytes("gradient_reduction_copies", read.compilation.copies.before_gradient_reduction);
   if (software.find("blocking_transfers"))
     read.compilation.transfers.blocking = software.constant("blocking_transfers").flag();
   if (software.find("scattered_transfers"))
-    read.compilation.transfers.scattered = software.constant("scattered_transfers").flag();
+    read_scattered(software.constant("scattered_transfers"), read.compilation.transfers);
+  if (software.find("blocking_receives"))
+    read.compilation.transfers.blocking_receives = software.constant("blocking_receives").flag();
+  if (software.find("combined_collectives"))
+    read.compilation.combines = software.constant("combined_collectives").flag();
 }
 
 // "unfused", or {"kernel": "fused", ...} with what the kernel reaches.
@@ -395,7 +417,7 @@ MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, MultiAxi
 }
 
 // What a mesh axis splits must have a part for each of its devices, and a whole number of sequences and heads.
-void check_divisions(Reader& top, const Scenario& scenario)
+void check_divisions(Reader& top, Scenario& scenario)
 {
   const auto check = [&](Dim dim, std::int64_t size, const char* part, const char* key, const char* what) {
     for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations, scenario.sharding.weights,
@@ -412,7 +434,11 @@ void check_divisions(Reader& top, const Scenario& scenario)
   if (scenario.model.experts.count > 0)
     check(Dim::expert, scenario.model.experts.count, "model", "experts", "experts");
   check(Dim::mlp, scenario.model.d_ff, "model", "d_ff", "channels of the MLP");
+  // ZeRO cuts the flat state, padded, into equal parts: the last of what it splits over may be padding.
+  ShardingRules& rules = scenario.sharding;
+  const DimAxes flat   = std::exchange(rules.optimizer, rules.gradients);
   check(Dim::embed, scenario.model.d_model, "model", "d_model", "channels");
+  rules.optimizer = flat;
 }
 
 // Groups of tokens for the experts are whole within the tokens of a step and at least one for each device.

@@ -1,6 +1,7 @@
 // Attention as one kernel, element-wise work as CUDA kernels, dropout: by hand, on the generic chip (100 TFLOP/s, 1
 // TB/s, 1 us an operation).
 
+#include "sim/engine/timed_program.hpp"
 #include "sim/metrics/metrics.hpp"
 #include "tests/small_scenario.hpp"
 
@@ -222,4 +223,97 @@ TEST_CASE("mistakes in the fields of kernels and experts are answered in one lin
     CAPTURE(change);
     CHECK_THROWS_WITH(test::prepare({.model = "tiny-serial", .changes = {change}}), Catch::Contains(complaint));
   }
+}
+
+namespace {
+
+const std::vector<std::string> cuda = {
+    R"(software.element_wise="kernels")",
+    R"(software.asynchronous=["weight gathers", "gradient reductions"])",
+};
+
+test::SmallScenario fully_sharded(std::vector<std::string> changes)
+{
+  test::SmallScenario scenario = on_one_axis(std::move(changes));
+  scenario.sharding            = "fsdp";
+  scenario.changes.insert(scenario.changes.end(), cuda.begin(), cuda.end());
+  return scenario;
+}
+
+} // namespace
+
+// tiny-serial over 64 chips: a sequence of 64 tokens each.
+TEST_CASE("the gradient of a bias reads its product's gradient once more, where kernels are not fused by a compiler")
+{
+  const Prepared p = test::prepare(on_one_axis({"model.biases=true", cuda[0]}));
+  const double up  = 1.0 * 64 * p.scenario.model.d_ff * 2;
+  CHECK(only(p, "layer", "up bias").work.hbm == Bytes(0));
+  const double sums = p.scenario.model.d_ff * 2.0; // what it writes
+  CHECK(only(p, "layer backward", "up bias gradient").work.hbm.value() == Approx(up + sums));
+
+  const Prepared compiled = test::prepare(on_one_axis({"model.biases=true"}));
+  CHECK(named(compiled, "layer backward", "up bias gradient").empty());
+}
+
+TEST_CASE("copies beside collectives cost HBM traffic, before a reduction and after a gather")
+{
+  const Prepared p =
+      test::prepare(fully_sharded({"software.weight_gather_copies=4", "software.gradient_reduction_copies=18"}));
+  const double elements = static_cast<double>(p.scenario.model.d_model * p.scenario.model.d_ff);
+  CHECK(only(p, "layer", "copies for the gather of up weight").work.hbm.value() == 4 * elements);
+  CHECK(only(p, "layer backward", "copies for the reduction of d(up weight)").work.hbm.value() == 18 * elements);
+  CHECK(named(test::prepare(fully_sharded({})), "layer", "copies for the gather of up weight").empty());
+}
+
+TEST_CASE("collectives of a layer stay apart where the software does not combine them")
+{
+  const auto gathers = [](const Prepared& p) {
+    const auto& all = block(p, "layer").operations;
+    return std::count_if(all.begin(), all.end(), [](const DeviceOperation& operation) {
+      return operation.kind == DeviceOperation::Kind::collective &&
+             operation.collective.kind == CollectiveKind::all_gather;
+    });
+  };
+  CHECK(gathers(test::prepare(fully_sharded({}))) == 1);
+  CHECK(gathers(test::prepare(fully_sharded({"software.combined_collectives=false"}))) > 4);
+}
+
+TEST_CASE("a reduction of summed gradients carries the sum")
+{
+  const auto bytes = [](const char* dtype) {
+    const Prepared p = test::prepare(on_one_axis(
+        {R"(software.gradient_accumulation="separate")", std::string("software.accumulation_dtype=") + dtype}));
+    Bytes sum;
+    for (const DeviceOperation& operation : block(p, "layer backward").operations)
+      if (operation.kind == DeviceOperation::Kind::collective)
+        sum += operation.collective.full;
+    return sum.value();
+  };
+  CHECK(bytes("f32") == 2 * bytes("bf16"));
+}
+
+// A layer computes C in all, and a collective of T beside it takes a fifth of the processors: T / 5 is lost, but never
+// more than C / 4, what all of C would lose.
+TEST_CASE("a collective beside the computation takes some of a GPU's processors")
+{
+  const auto durations = [](int collective) {
+    Prepared p = test::prepare(fully_sharded({}));
+    TiledProcessors processors{.processors = 100, .tiles = {{128, 128, 1.0}}, .collective_processors = collective};
+    p.scenario.machine.chip.matrix_unit = processors;
+    const TimedProgram timed = time_program(p.sharded, p.scenario.machine, p.scenario.placement, MultiAxis::pipelined,
+                                            Granularity::collective);
+    const auto& blocks       = p.sharded.programs.front().blocks;
+    double compute = 0, beside = 0;
+    for (std::size_t b = 0; b < blocks.size(); ++b)
+      if (blocks[b].name == "layer")
+        for (std::size_t o = 0; o < blocks[b].operations.size(); ++o) {
+          const bool computes = blocks[b].operations[o].kind == DeviceOperation::Kind::compute;
+          (computes ? compute : beside) += static_cast<double>(timed.front()[b][o].duration);
+        }
+    return std::pair(compute, beside);
+  };
+  const auto [alone, collectives] = durations(0);
+  const auto [shared, same]       = durations(20);
+  CHECK(same == collectives);
+  CHECK(shared - alone == Approx(std::min(collectives / 5, alone / 4)).epsilon(1e-6));
 }

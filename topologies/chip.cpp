@@ -72,6 +72,8 @@ TiledProcessors read_processors(Reader& chip)
     tiles.expected("at least one tile");
   read.depth_fill = static_cast<double>(chip.constant("matrix_depth_fill").count(0, 65536));
   read.split_k    = chip.constant("split_k").count(1, 64);
+  if (chip.find("collective_processors"))
+    read.collective_processors = chip.constant("collective_processors").count(0, read.processors - 1);
   return read;
 }
 
@@ -107,6 +109,12 @@ Chip read_chip(Reader chip)
     read.power = chip.constant("power").quantity<WattUnit>() / devices;
   chip.finish();
   return read;
+}
+
+double collective_share(const Chip& chip)
+{
+  const auto* unit = std::get_if<TiledProcessors>(&chip.matrix_unit);
+  return unit == nullptr ? 0 : static_cast<double>(unit->collective_processors) / static_cast<double>(unit->processors);
 }
 
 OperationTime operation_time(const Work& work, const Chip& chip)

@@ -34,9 +34,10 @@ struct TiledProcessors {
   };
   std::int64_t processors = 1;
   std::vector<Tile> tiles;
-  double depth_fill = 0;    // depth that would take as long as what a tile waits for before its first and after its
-                            // last product
-  std::int64_t split_k = 1; // at most
+  double depth_fill = 0; // depth that would take as long as what a tile waits for before its first and after its
+                         // last product
+  std::int64_t split_k               = 1; // at most
+  std::int64_t collective_processors = 0; // that a collective occupies while it runs beside the computation
 };
 
 // The constants of a chip, a device's share of them.
@@ -62,5 +63,8 @@ struct OperationTime {
 
 Chip read_chip(Reader chip);
 OperationTime operation_time(const Work& work, const Chip& chip);
+
+// The share of the processors that an asynchronous collective takes from the computation beside it.
+double collective_share(const Chip& chip);
 
 } // namespace podsim

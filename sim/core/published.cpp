@@ -30,6 +30,13 @@ const Conventions& of_hardware()
   return names;
 }
 
+// Of all devices on average, or of the stage that waits least: then what a slower stage makes others wait is none.
+const Conventions& of_bubbles()
+{
+  static const Conventions names{{"none", Counting::none}, {"slowest stage", Counting::slowest_stage}};
+  return names;
+}
+
 // TFLOP/s are given of either kind, so the one that PaLM's formula leaves open says so.
 const Conventions& of_either()
 {
@@ -59,7 +66,7 @@ const std::vector<MetricInfo>& metric_table()
       {Metric::tflops_per_chip, "tflops_per_chip", "TFLOP/s a chip", {{"TFLOP/s", 1e12}}, of_either()},
       {Metric::layer_forward_time, "layer_forward_time", "layer forward", {{"ms", 1e-3}}, none()},
       {Metric::layer_backward_time, "layer_backward_time", "layer backward", {{"ms", 1e-3}}, none()},
-      {Metric::bubble, "bubble", "bubble", {{"%", 0.01}}, none()},
+      {Metric::bubble, "bubble", "bubble", {{"%", 0.01}}, of_bubbles()},
       {Metric::model_flops_per_token, "model_flops_per_token", "model FLOPs", {{"TFLOP", 1e12}}, of_model()},
       {Metric::hardware_flops_per_token,
        "hardware_flops_per_token",

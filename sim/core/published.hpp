@@ -40,6 +40,7 @@ enum class Counting {
   six_n_causal,  // 6N + 6 L H Q T: causal attention is half (MaxText's tables for v5)
   two_n,         // 2N: inference
   eight_n,       // 8N: full recomputation, without attention
+  slowest_stage, // no FLOPs: of a bubble, that of the stage which waits least
   narayanan,     // 96 L h^2 (1 + T/6h + V/16Lh): full recomputation (arXiv:2104.04473, section 5.1)
 };
 

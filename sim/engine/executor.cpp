@@ -371,7 +371,16 @@ private:
     record.start = std::max(record.ready, found->second);
     s.arrived.erase(found);
     s.after_run = slots(s).next(s.slot);
-    end(c, s.slot);
+    // Where both sides block, the data moves when both are there: one that comes late waits for all of it.
+    const Ticks whole = slots(s).timed(s.slot).duration;
+    const Ticks rest =
+        replay_.program.blocking_receives ? to_ticks(record.ready) + whole - static_cast<Ticks>(engine_.now()) : 0;
+    if (rest > 0) {
+      s.running = true;
+      engine_.compute(processors_[static_cast<std::size_t>(c)], rest, {compute_token, c, s.slot, 0, 0});
+    } else {
+      end(c, s.slot);
+    }
     return true;
   }
 

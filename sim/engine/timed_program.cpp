@@ -84,6 +84,36 @@ private:
   const Machine& machine_;
 };
 
+// On GPUs a collective is a kernel: while it runs beside the computation it occupies some processors, and the
+// computation of that time goes on with the others. What is lost is added to the operation that follows the
+// collective's place in the order, and is never more than if the block's whole computation had run beside collectives.
+void add_contention(const DeviceBlock& block, std::vector<TimedOperation>& timed, double share)
+{
+  if (share <= 0)
+    return;
+  const auto computes = [&](std::size_t i) {
+    return block.operations[i].kind == DeviceOperation::Kind::compute && timed[i].duration > 0;
+  };
+  double left = 0;
+  for (std::size_t i = 0; i < timed.size(); ++i)
+    left += computes(i) ? static_cast<double>(timed[i].duration) * share / (1 - share) : 0;
+  for (std::size_t i = 0; i < timed.size(); ++i) {
+    if (block.operations[i].kind != DeviceOperation::Kind::collective || !block.operations[i].asynchronous)
+      continue;
+    const double lost = std::min(left, static_cast<double>(timed[i].duration) * share);
+    std::size_t next  = i;
+    while (next < timed.size() && !computes(next))
+      ++next;
+    if (next == timed.size())
+      for (next = i; next > 0 && !computes(next);)
+        --next;
+    if (!computes(next))
+      continue;
+    timed[next].duration += static_cast<Ticks>(lost);
+    left -= lost;
+  }
+}
+
 double activities(const Plan& plan)
 {
   double sum = 0;
@@ -118,6 +148,8 @@ TimedProgram time_program(const ShardedProgram& program, const Machine& machine,
         }
       }
     }
+    for (std::size_t b = 0; b < blocks.size(); ++b)
+      add_contention(device.blocks[b], blocks[b], collective_share(machine.chip));
     if (granularity == Granularity::automatic)
       Granulation(program, device, blocks, machine).decide();
   }

@@ -176,8 +176,9 @@ private:
     if (timed.duration == 0)
       return result;
     const OperationTime units = operation_time(operation.work, machine_.chip);
-    const double fixed        = // whole ticks add up exactly
-        std::min(1.0, static_cast<double>(to_ticks(units.fixed)) / static_cast<double>(timed.duration));
+    const double fixed        = // with what collectives beside it cost; whole ticks add up exactly
+        std::min(1.0, static_cast<double>(to_ticks(units.fixed) + timed.duration - to_ticks(units.total())) /
+                          static_cast<double>(timed.duration));
     result.shares.emplace_back(slot("overhead"), fixed);
     const bool matrix = units.matrix >= units.hbm && units.matrix >= units.vector;
     result.shares.emplace_back(slot(matrix                      ? "matrix_unit"
@@ -318,6 +319,7 @@ double FlopsPerToken::counted(Counting counting) const
 {
   switch (counting) {
   case Counting::none:
+  case Counting::slowest_stage:
     return 0;
   case Counting::palm:
     return model();
@@ -438,6 +440,8 @@ std::optional<double> predicted(Metric metric, Counting counting, const Metrics&
   case Metric::layer_backward_time:
     return number(metrics.layer_backward);
   case Metric::bubble:
+    if (counting == Counting::slowest_stage)
+      return sum_named(metrics.breakdowns.at(metrics.critical), "idle") / metrics.step_time;
     return metrics.bubble;
   case Metric::model_flops_per_token:
   case Metric::hardware_flops_per_token:

@@ -78,6 +78,10 @@ const PointwiseColumns dropout = table({.name = "dropout", .gradients_of = {0}, 
 const PointwiseColumns gate = alike({.name = "gate", .gradients_of = {0, 1}, .gradient_reads = {0, 1}},
                                     {.forward = {{1, 1}, 1, 8}, .backward = PointwisePasses{{1, 1, 1}, 1, 14}});
 
+// Added in the product's kernel or the next one; its gradient sums up that of the result.
+const PointwiseColumns bias = alike({.name = "bias", .gradients_of = {1}, .hands_on = {0}},
+                                    {.forward = {{0, 0}, 0, 0}, .backward = PointwisePasses{{1}, 1, 1}});
+
 const PointwiseColumns activation = alike({.name = "activation", .gradients_of = {0}, .gradient_reads = {0}},
                                           {.forward = {{1}, 1, 6}, .backward = PointwisePasses{{1, 1}, 1, 8}});
 
@@ -113,6 +117,16 @@ const PointwiseKind add{.name = "add", .hands_on = {0, 1}, .forward = {{1, 1}, 1
 const PointwiseKind square_sum{.name = "square sum", .forward = {{1}, 1, 2}};
 
 const PointwiseKind update{.name = "update", .forward = {{1, 0, 1, 1, 1}, 1, 16}};
+
+// Megatron-LM's Float16OptimizerWithFloat16Params (megatron/optimizer/optimizer.py): gradients are copied to f32,
+// unscaled and checked, clipped, and read by Apex's fused Adam, which makes 6 passes of f32, counted with the weight;
+// then the weights are read to be copied back, and the gradients are set to zero.
+const PointwiseKind mixed_update{.name = "mixed-precision update", .forward = {{2, 0, 8, 1, 1}, 1, 16}};
+
+// Composer's DecoupledAdamW (composer/optim/decoupled_weight_decay.py): decay, mul and add into the first moment, mul
+// and addcmul into the second, sqrt, division and epsilon through temporaries (6 passes, counted with the second),
+// addcdiv.
+const PointwiseKind unfused_update{.name = "unfused update", .forward = {{2, 0, 2, 3, 9}, 2, 16}};
 
 const PointwiseKind factored_update{.name = "factored update", .forward = {{2, 0, 1, 1, 1}, 1, 16}};
 

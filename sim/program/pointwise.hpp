@@ -57,6 +57,7 @@ extern const PointwiseColumns normalise;     // x, moments -> x scaled
 extern const PointwiseColumns softmax;       // logits -> probabilities: maximum, sum, quotient
 extern const PointwiseColumns dropout;       // probabilities -> some of them, mask
 extern const PointwiseColumns gate;          // a, b -> silu(a) * b
+extern const PointwiseColumns bias;          // a, bias -> a + bias
 extern const PointwiseColumns activation;    // a -> relu(a), gelu(a)...
 extern const PointwiseColumns rotary;        // a -> a rotated by its position
 extern const PointwiseColumns residual;      // x, branch -> x + branch
@@ -69,6 +70,8 @@ extern const PointwiseColumns loss_gradient; // logits, log_sum_exp -> gradient 
 extern const PointwiseKind add;             // a, b -> a + b, of gradients
 extern const PointwiseKind square_sum;      // gradients -> one scalar, for the clip by the global norm
 extern const PointwiseKind update;          // gradient, norm, weight, state... -> weight, state...
+extern const PointwiseKind mixed_update;    // the same of f32 copies of 16-bit gradients and weights
+extern const PointwiseKind unfused_update;  // the same by a kernel an arithmetic step
 extern const PointwiseKind factored_update; // the same with row and column states: a pass more over the gradient
 } // namespace pointwise
 

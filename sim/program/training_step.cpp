@@ -96,6 +96,8 @@ const std::vector<std::pair<std::string, Optimizer>>& optimizers()
 {
   static const std::vector<std::pair<std::string, Optimizer>> table{
       {"adamw", {"adamw", &pointwise::update, false}},
+      {"adamw-mixed", {"adamw-mixed", &pointwise::mixed_update, false}},
+      {"adamw-unfused", {"adamw-unfused", &pointwise::unfused_update, false}},
       {"adafactor", {"adafactor", &pointwise::update, false}},
       {"adafactor-factored", {"adafactor-factored", &pointwise::factored_update, true}}};
   return table;

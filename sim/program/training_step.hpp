@@ -24,7 +24,8 @@ struct Optimizer {
   bool factored; // a row and a column state instead of two states of the weight's size
 };
 
-// "adamw", "adafactor" (unfactored with momentum, as PaLM's: the size of Adam's), "adafactor-factored".
+// "adamw", "adamw-mixed" (Megatron's), "adamw-unfused" (eager kernels), "adafactor" (unfactored with momentum, as
+// PaLM's: the size of Adam's), "adafactor-factored".
 const std::vector<std::pair<std::string, Optimizer>>& optimizers();
 
 // `model` is for one micro-batch and has any number of layers: `pipeline.layers` says how many each virtual stage runs.

@@ -61,7 +61,8 @@ public:
     device_.count = block_.count;
     for (const TensorId saved : block_.saved)
       device_.saved += local_bytes(block_.tensor(saved), stored(block_.tensor(saved)));
-    combine(device_, of_weights_);
+    if (compilation_.combines)
+      combine(device_, of_weights_);
     return std::move(device_);
   }
 
@@ -114,8 +115,16 @@ private:
     const bool weight    = tensor.kind == TensorKind::weight;
     DeviceOperation operation{
         .name = std::string(name(kind)) + " " + tensor.name, .kind = DeviceOperation::Kind::collective, .pass = pass_};
-    operation.collective   = {kind, axes, full};
-    operation.needs        = from.producers;
+    const double elements = full.value() / bytes_per_element(tensor.dtype);
+    if (gradient && compilation_.gradients.accumulation != Accumulation::none) // it is the sum that is reduced
+      full = Bytes(elements * bytes_per_element(compilation_.gradients.accumulator));
+    operation.collective = {kind, axes, full};
+    operation.needs      = from.producers;
+    if (gradient && !from.producers.empty())
+      if (const int copy =
+              copies("reduction of ", tensor, elements, compilation_.copies.before_gradient_reduction, from.producers);
+          copy >= 0)
+        operation.needs = {copy};
     operation.asynchronous = (weight && compilation_.overlap.weight_gathers) ||
                              (gradient && compilation_.overlap.gradient_reductions && !from.producers.empty());
     const int index = add(std::move(operation));
@@ -123,7 +132,25 @@ private:
       of_weights_.insert(index);
     if (from.buffer >= 0)
       device_.buffers[static_cast<std::size_t>(from.buffer)].last = index;
-    return {result, {index}, add_buffer(tensor, result, index)};
+    const int buffer = add_buffer(tensor, result, index);
+    if (weight)
+      if (const int copy = copies("gather of ", tensor, elements, compilation_.copies.after_weight_gather, {index});
+          copy >= 0)
+        return {result, {copy}, buffer};
+    return {result, {index}, buffer};
+  }
+
+  // The index of an operation that copies, -1 where there is nothing to copy.
+  int copies(const char* what, const Tensor& tensor, double elements, double bytes, const std::vector<int>& after)
+  {
+    if (bytes <= 0)
+      return -1;
+    DeviceOperation copy{.name = std::string("copies for the ") + what + tensor.name,
+                         .kind = DeviceOperation::Kind::compute,
+                         .pass = pass_};
+    copy.work.hbm = Bytes(elements * bytes);
+    copy.needs    = after;
+    return add(std::move(copy));
   }
 
   // The operations that give `tensor` in the wanted layout, with the collectives it takes.
@@ -594,14 +621,17 @@ private:
     const Tensor& output = layers.tensor(layers.outputs.at(0));
     const Layout lies    = layout(output.shape, rules_.activations, mesh_);
     const Bytes whole(local_elements(output.shape, lies, mesh_) * bytes_per_element(output.dtype));
-    AxisMask copies = 0; // axes over which all devices hold the same, and split the layer's products
-    if (compilation_.transfers.scattered)
+    AxisMask all_copies        = 0; // axes over which all devices hold the same, and split the layer's products
+    const Transfers& transfers = compilation_.transfers;
+    if (transfers.scattered || transfers.scattered_gradients)
       for (const Dim dim : {Dim::mlp, Dim::heads})
-        copies |= rules_.compute[static_cast<std::size_t>(dim)] & ~lies.axes();
+        all_copies |= rules_.compute[static_cast<std::size_t>(dim)] & ~lies.axes();
     const auto add_one = [&](const char* name, DeviceOperation::Kind kind, int towards) {
       DeviceBlock block{.name = name, .count = 1, .operations = {}, .buffers = {}, .saved = {}};
       const Pass pass = towards > 0 ? Pass::forward : Pass::backward;
-      block.role      = towards > 0 ? BlockRole::layers : BlockRole::layers_backward;
+      const AxisMask copies =
+          (towards > 0 ? transfers.scattered : transfers.scattered_gradients) ? all_copies : AxisMask{0};
+      block.role = towards > 0 ? BlockRole::layers : BlockRole::layers_backward;
       DeviceOperation move{.name = name, .kind = kind, .pass = pass};
       move.transfer = whole / static_cast<double>(mesh_.size(copies));
       move.towards  = towards;
@@ -670,6 +700,7 @@ ShardedProgram partition(const Program& program, const Mesh& mesh, const Shardin
   sharded.mesh                = mesh;
   sharded.chunks              = static_cast<int>(program.pipeline.chunks);
   sharded.blocking_transfers  = compilation.transfers.blocking;
+  sharded.blocking_receives   = compilation.transfers.blocking_receives;
   sharded.prefetch_iterations = compilation.overlap.prefetch_layers;
   std::vector<StagePartitioner> kinds;
   kinds.reserve(program.programs.size());

@@ -40,11 +40,22 @@ struct Gradients {
 
 // How activations go from stage to stage.
 struct Transfers {
-  bool blocking  = false; // the sender waits until the data has left
-  bool scattered = false; // each device of a tensor-parallel group sends its part, and the receivers gather
+  bool blocking            = false; // the sender waits until the data has left
+  bool blocking_receives   = false; // the data moves when both are there, and both wait for it
+  bool scattered_gradients = false; // the same of their gradients
+  bool scattered           = false; // each device of a tensor-parallel group sends its part, and the receivers gather
+};
+
+// Bytes of HBM traffic an element beside a collective, in copies to and from its buffer, casts and scalings; 0 where it
+// works on the tensors themselves.
+struct Copies {
+  double after_weight_gather       = 0;
+  double before_gradient_reduction = 0;
 };
 
 struct Compilation {
+  bool combines = true; // gathers of weights and reductions of gradients, into one of a kind a block
+  Copies copies;
   Overlap overlap;
   Gradients gradients;
   Transfers transfers;

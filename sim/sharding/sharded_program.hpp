@@ -80,6 +80,7 @@ struct ShardedProgram {
   std::optional<std::size_t> pipeline; // the mesh axis of the stages
   int chunks              = 1;         // virtual stages of a stage
   bool blocking_transfers = false;     // a send holds its device until the data has left
+  bool blocking_receives  = false;     // and a receive, until all of it has come, from when both are there
   int prefetch_iterations = 0;         // how far ahead an asynchronous collective without operands may start
 
   int prefetch_of(const DeviceBlock& block) const { return block.prefetch_iterations.value_or(prefetch_iterations); }
