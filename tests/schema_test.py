@@ -165,6 +165,8 @@ class Checks:
                 continue
             spoilt = copy.deepcopy(whole)
             old = at(whole, place)
+            if isinstance(old, dict) and isinstance(old.get("value"), (int, float)):
+                old = old["value"]  # a constant may be its bare value
             at(spoilt, place[:-1])[place[-1]] = 7.5 if isinstance(old, (str, list, dict, bool, type(None))) else "7"
             self.expect(f"{shown} of another type", definition, spoilt, False)
 
