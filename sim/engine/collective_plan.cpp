@@ -190,14 +190,20 @@ Ticks duration(const Plan& plan)
   for (const PlanPart& part : plan.parts) {
     Ticks sum = 0;
     if (plan.pipelined) {
-      // A reduce-scatter's phases overlap, then an all-gather's.
+      // A reduce-scatter's phases overlap, then an all-gather's. The ring goes through the devices of every node in
+      // turn.
       for (const CollectiveKind kind :
            {CollectiveKind::reduce_scatter, CollectiveKind::all_gather, CollectiveKind::all_to_all}) {
-        Ticks slowest = 0;
+        Ticks slowest      = 0;
+        std::int64_t nodes = 1;
+        for (const RingPhase& phase : part)
+          nodes *= phase.kind == kind && phase.link == AxisKind::dcn && phase.kind != CollectiveKind::all_to_all
+                       ? phase.length
+                       : 1;
         for (const RingPhase& phase : part)
           if (phase.kind == kind) {
             slowest = std::max(slowest, transmission(phase));
-            sum += latencies(phase);
+            sum += latencies(phase) * (phase.link == AxisKind::dcn ? 1 : nodes);
           }
         sum += slowest;
       }
