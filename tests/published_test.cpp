@@ -45,6 +45,27 @@ TEST_CASE("the cases of the calibration stay where they were fitted")
         Approx((6 * 32547799040 + attention) * 512 * 2048 / (64 * 459e12 * 0.7147)).epsilon(0.002));
 }
 
+TEST_CASE("the GPU cases of the calibration stay where they were fitted")
+{
+  struct Timing {
+    const char* name;
+    double forward, backward; // ms, arXiv:2205.05198, table 4
+  };
+  for (const Timing& layer : {Timing{"none-sp0", 7.7, 11.9},
+                              {"none-sp1", 7.2, 11.8},
+                              {"full-sp0", 7.7, 19.5},
+                              {"selective-sp0", 7.7, 13.2},
+                              {"selective-sp1", 7.2, 13.1}}) {
+    CAPTURE(layer.name);
+    const Metrics metrics = *result_of("calibration/korthikanti22-layer-" + std::string(layer.name)).metrics;
+    CHECK(metrics.layer_forward.value().value() * 1e3 == Approx(layer.forward).epsilon(0.01));
+    CHECK(metrics.layer_backward.value().value() * 1e3 == Approx(layer.backward).epsilon(0.035));
+  }
+  CHECK(result_of("calibration/narayanan21-t1-1.7b").metrics->step_time.value() == Approx(3.528).epsilon(0.005));
+  CHECK(result_of("calibration/mpt-13b-8").metrics->step_time.value() ==
+        Approx(16 * 2048 / (8 * 4792.0)).epsilon(0.015));
+}
+
 TEST_CASE("every scenario of the catalogue runs, and nothing calibrated is scored")
 {
   const Catalogue catalogue(PODSIM_SOURCE_DIR);

@@ -165,9 +165,10 @@ class Checks:
                 continue
             spoilt = copy.deepcopy(whole)
             old = at(whole, place)
-            if isinstance(old, dict) and isinstance(old.get("value"), (int, float)):
-                old = old["value"]  # a constant may be its bare value
-            at(spoilt, place[:-1])[place[-1]] = 7.5 if isinstance(old, (str, list, dict, bool, type(None))) else "7"
+            other = 7.5 if isinstance(old, (str, list, bool, type(None))) else "7"
+            if isinstance(old, dict):  # of a constant with its source the bare number is as good
+                other = [[7.5]]
+            at(spoilt, place[:-1])[place[-1]] = other
             self.expect(f"{shown} of another type", definition, spoilt, False)
 
     def run(self):
