@@ -169,14 +169,20 @@ private:
   {
     if (gathers)
       std::reverse(order.begin(), order.end());
+    std::int64_t nodes = 1;
+    for (const AxisFactor& factor : order)
+      nodes *= factor.axis == machine_.dcn_axis() ? factor.length : 1;
     for (std::size_t i = 0; i < order.size(); ++i) {
       double pieces = static_cast<double>(order[i].length);
       for (std::size_t j = 0; j < order.size(); ++j) // that have scattered before, or will gather after
         if (gathers ? j > i : j < i)
           pieces *= static_cast<double>(order[j].length);
-      const std::vector<RingTime> places = ring_times(order[i], gathers, size / pieces, machine_);
-      Leg leg                            = barrier({order[i]});
-      leg.links                          = both_ways(order[i].axis);
+      std::vector<RingTime> places = ring_times(order[i], gathers, size / pieces, machine_);
+      if (multi_axis_ == MultiAxis::pipelined && order[i].axis != machine_.dcn_axis())
+        for (RingTime& place : places) // the ring goes through the devices of every node
+          place.latencies *= nodes;
+      Leg leg   = barrier({order[i]});
+      leg.links = both_ways(order[i].axis);
       for (std::int64_t device = 0; device < machine_.devices(); ++device) {
         const std::int64_t at = places.size() == 1 ? 0 : place(order[i], device);
         leg.times.push_back(places[static_cast<std::size_t>(at)]);

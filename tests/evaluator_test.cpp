@@ -53,7 +53,7 @@ json tiny_scenario(const std::string& slice, int pods, const json& mesh)
           {"workload", {{"batch", 128}, {"sequence", 64}, {"remat", "none"}, {"optimizer", "adamw"}}},
           {"mesh", mesh},
           {"sharding", "gspmd-2d"},
-          {"software", "xla-tpu-2021"}};
+          {"software", {{"base", "xla-tpu-2021"}, {"multi_axis_collectives", "sequential"}}}};
 }
 
 std::string axis_name(std::size_t axis)
