@@ -115,6 +115,7 @@ struct Timing {
   double forward, backward; // seconds a layer
   double transfer = 0;
   bool blocking   = false;
+  bool receives   = false; // block as well
 };
 
 struct Run {
@@ -146,6 +147,7 @@ Run run_stages(const std::string& schedule, int stages, int chunks, int micro_ba
   machine.dcn_latency          = Seconds(0);
   machine.host.nic_bandwidth   = BytesPerSecond(1e9);
   p.sharded.blocking_transfers = timing.blocking;
+  p.sharded.blocking_receives  = timing.receives;
   for (DeviceProgram& program : p.sharded.programs)
     for (DeviceBlock& block : program.blocks) {
       DeviceOperation first = block.operations.front();
@@ -222,6 +224,17 @@ TEST_CASE("transfers of a known time, behind the computation and blocking it")
     t.blocking = true;
     for (const int m : {1, 2, 7})
       CHECK(run_stages("gpipe", 2, 1, m, t).step == Approx(m * (pass + 2 * t.transfer) + pass).margin(tiny_error));
+  }
+  SECTION("1F1B, blocking both sides: a stage that comes late waits for the whole transfer")
+  {
+    t.blocking = true;
+    for (const bool receives : {false, true}) {
+      t.receives = receives;
+      CHECK(run_stages("1f1b", 2, 1, 1, t).step == Approx(2 * pass + 2 * t.transfer).margin(tiny_error));
+      // The second stage: F0, B0, the gradient sent; only then does it take the second activation, long since there.
+      CHECK(run_stages("1f1b", 2, 1, 2, t).step ==
+            Approx(3 * pass + (receives ? 4 : 3) * t.transfer).margin(tiny_error));
+    }
   }
   SECTION("1F1B: a micro-batch goes down two transfers after the one before last has come up")
   {
