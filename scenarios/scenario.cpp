@@ -158,8 +158,6 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
                                            {"activation reductions", &Overlap::activation_reductions},
                                            {"activation gathers", &Overlap::activation_gathers}}) = true;
   overlap.prefetch_layers         = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
-  if (software.find("backward_prefetch_layers"))
-    overlap.backward_prefetch_layers = static_cast<int>(software.constant("backward_prefetch_layers").count(0, 1000));
   read.multi_axis                 = software.constant("multi_axis_collectives").choice(multi_axis_uses());
   read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes());
   read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes());

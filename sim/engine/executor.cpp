@@ -401,12 +401,10 @@ private:
 
   void open_window(int c)
   {
-    Stream& s       = stream(c);
-    const Slots& at = slots(s);
-    const auto open = [&](std::int32_t row) {
-      return row <= at.row(s.slot) + replay_.program.prefetch_of(at.block(at.begin(row)));
-    };
-    for (; s.opened_rows < at.rows() && open(s.opened_rows); ++s.opened_rows)
+    Stream& s               = stream(c);
+    const Slots& at         = slots(s);
+    const std::int32_t last = std::min(at.row(s.slot) + replay_.program.prefetch_iterations, at.rows() - 1);
+    for (; s.opened_rows <= last; ++s.opened_rows)
       for (std::int32_t i = 0; i < at.size(s.opened_rows); ++i) {
         const std::int32_t slot = at.begin(s.opened_rows) + i;
         if (at.operation(slot).asynchronous && at.operation(slot).needs.empty())

@@ -55,10 +55,9 @@ private:
   }
 
   // One that runs beyond its own iteration: gathered ahead, or read by later blocks only.
-  bool roams(const Place& place) const
+  bool roams(const DeviceOperation& op) const
   {
-    const DeviceOperation& op = operation(place);
-    return op.asynchronous && (!op.needs.empty() || whole_.prefetch_of(blocks_[place.block]) > 0);
+    return op.asynchronous && (!op.needs.empty() || whole_.prefetch_iterations > 0);
   }
 
   bool may_meet(const Place& a, const Place& b) const
@@ -69,7 +68,7 @@ private:
       return false; // both stand in the order
     if (first.asynchronous && second.asynchronous && first.collective.axes == second.collective.axes)
       return false; // one queue
-    if (roams(a) || roams(b))
+    if (roams(first) || roams(second))
       return true;
     if (a.block != b.block)
       return false;

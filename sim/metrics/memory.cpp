@@ -37,9 +37,8 @@ Roaming roaming(const DeviceBlock& block)
 
 // The most that other iterations have in flight while one of each block runs: what the next `ahead` gather, and what
 // the one before reduces (a backlog of more than one iteration is not foreseen).
-std::vector<Roaming> in_flight_beside(const ShardedProgram& program, const Stage& stage)
+std::vector<Roaming> in_flight_beside(const DeviceProgram& device, const Stage& stage, int ahead)
 {
-  const DeviceProgram& device = program.programs[stage.program];
   std::vector<Roaming> own;
   for (const DeviceBlock& block : device.blocks)
     own.push_back(roaming(block));
@@ -49,11 +48,7 @@ std::vector<Roaming> in_flight_beside(const ShardedProgram& program, const Stage
     rows.insert(rows.end(), static_cast<std::size_t>(step.count), static_cast<std::size_t>(step.block));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     Bytes gathers;
-    const auto ahead = [&](std::size_t next) {
-      return next < rows.size() &&
-             next <= row + static_cast<std::size_t>(program.prefetch_of(device.blocks[rows[next]]));
-    };
-    for (std::size_t next = row + 1; ahead(next); ++next)
+    for (std::size_t next = row + 1; next < rows.size() && next <= row + static_cast<std::size_t>(ahead); ++next)
       gathers += own[rows[next]].gathers;
     Roaming& beside = most[rows[row]];
     beside.gathers  = std::max(beside.gathers, gathers);
@@ -84,10 +79,9 @@ Memory worst_moment(const DeviceBlock& block, const Roaming& beside)
   return worst;
 }
 
-Memory memory_of(const ShardedProgram& program, const Stage& stage)
+Memory memory_of(const DeviceProgram& device, const Stage& stage, int ahead)
 {
-  const DeviceProgram& device       = program.programs[stage.program];
-  const std::vector<Roaming> beside = in_flight_beside(program, stage);
+  const std::vector<Roaming> beside = in_flight_beside(device, stage, ahead);
   std::vector<Memory> moments;
   for (std::size_t b = 0; b < device.blocks.size(); ++b)
     moments.push_back(worst_moment(device.blocks[b], beside[b]));
@@ -124,7 +118,8 @@ Memory memory(const ShardedProgram& program)
 {
   Memory worst;
   for (const Stage& stage : program.stages)
-    if (const Memory own = memory_of(program, stage); own.total() > worst.total())
+    if (const Memory own = memory_of(program.programs[stage.program], stage, program.prefetch_iterations);
+        own.total() > worst.total())
       worst = own;
   return worst;
 }

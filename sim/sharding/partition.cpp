@@ -588,8 +588,6 @@ private:
     device_.blocks.push_back(BlockPartitioner(block, mesh_, rules_, compilation_, unreduced).partition());
     device_.blocks.back().waits_for_asynchronous = block.role == BlockRole::update;
     device_.blocks.back().role                   = block.role;
-    if (block.role == BlockRole::layers_backward || block.role == BlockRole::embedding_backward)
-      device_.blocks.back().prefetch_iterations = compilation_.overlap.backward_prefetch_layers;
     return static_cast<std::int32_t>(device_.blocks.size()) - 1;
   }
 

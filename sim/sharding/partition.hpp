@@ -15,18 +15,15 @@
 #include "sim/sharding/sharded_program.hpp"
 #include "sim/sharding/sharding.hpp"
 
-#include <optional>
-
 namespace podsim {
 
 // Which collectives the compiler makes asynchronous.
 struct Overlap {
   bool weight_gathers        = false;
   bool gradient_reductions   = false;
-  bool activation_reductions = false;          // of activations' gradients, in the backward pass
-  bool activation_gathers    = false;          // of saved activations, in the backward pass
-  int prefetch_layers        = 0;              // how many layers ahead weights may be gathered,
-  std::optional<int> backward_prefetch_layers; // and in the backward pass, where that is not the same
+  bool activation_reductions = false; // of activations' gradients, in the backward pass
+  bool activation_gathers    = false; // of saved activations, in the backward pass
+  int prefetch_layers        = 0;     // how many layers ahead weights may be gathered
 };
 
 // How gradients of several micro-batches become one.

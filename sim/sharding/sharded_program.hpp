@@ -44,9 +44,8 @@ struct DeviceBlock {
   std::int64_t count = 1;                  // of its iterations in a row, unless a step says otherwise
   std::vector<DeviceOperation> operations; // in the order of execution
   std::vector<Buffer> buffers;
-  Bytes saved;                              // kept from each iteration until the backward pass
-  std::optional<int> prefetch_iterations{}; // of its own collectives, where not as the ShardedProgram says
-  bool waits_for_asynchronous = false;      // begins only when all asynchronous collectives have ended
+  Bytes saved;                         // kept from each iteration until the backward pass
+  bool waits_for_asynchronous = false; // begins only when all asynchronous collectives have ended
 };
 
 // What a device keeps through the whole step.
@@ -83,7 +82,6 @@ struct ShardedProgram {
   bool blocking_receives  = false;     // and a receive, until all of it has come, from when both are there
   int prefetch_iterations = 0;         // how far ahead an asynchronous collective without operands may start
 
-  int prefetch_of(const DeviceBlock& block) const { return block.prefetch_iterations.value_or(prefetch_iterations); }
   const DeviceProgram& program_of(std::size_t stage) const { return programs[stages[stage].program]; }
 };
 

@@ -16,24 +16,25 @@ using namespace podsim;
 
 namespace {
 
-const std::string palm = PODSIM_SOURCE_DIR "/scenarios/training/palm-540b.json";
+const std::string palm   = PODSIM_SOURCE_DIR "/scenarios/training/palm-540b.json";
+const std::string mt_nlg = PODSIM_SOURCE_DIR "/scenarios/training/a100/mtnlg530-2240.json";
 
-Scenario palm_scenario()
+Scenario scenario_of(const std::string& file)
 {
-  return read_scenario(resolve(palm, {}, Catalogue(PODSIM_SOURCE_DIR)));
+  return read_scenario(resolve(file, {}, Catalogue(PODSIM_SOURCE_DIR)));
 }
 
 // From the file to what each device does.
 void prepare_palm(benchmark::State& state)
 {
   for (auto _ : state)
-    benchmark::DoNotOptimize(prepare(palm_scenario()));
+    benchmark::DoNotOptimize(prepare(scenario_of(palm)));
 }
 
 // From the resolved scenario to its metrics, the fork included.
-void simulate_palm(benchmark::State& state, Granularity granularity)
+void simulate_step(benchmark::State& state, const std::string& file, Granularity granularity)
 {
-  const Scenario scenario = palm_scenario();
+  const Scenario scenario = scenario_of(file);
   double activities       = 0;
   for (auto _ : state)
     activities += static_cast<double>(
@@ -43,11 +44,22 @@ void simulate_palm(benchmark::State& state, Granularity granularity)
   state.counters["activities/s"] = benchmark::Counter(activities, benchmark::Counter::kIsRate);
 }
 
+void simulate_palm(benchmark::State& state, Granularity granularity)
+{
+  simulate_step(state, palm, granularity);
+}
+
+// A pipeline of 35 stages and 240 micro-batches.
+void simulate_mt_nlg(benchmark::State& state, Granularity granularity)
+{
+  simulate_step(state, mt_nlg, granularity);
+}
+
 // As many events as the simulation has activities, a few alive at once, and nothing done for them.
 void heap_loop(benchmark::State& state, Granularity granularity)
 {
   const std::int64_t events =
-      run(prepare(palm_scenario()), {.granularity = granularity, .explicit_devices = false, .progress = {}})
+      run(prepare(scenario_of(palm)), {.granularity = granularity, .explicit_devices = false, .progress = {}})
           .simulation.activities;
   for (auto _ : state) {
     using Event = std::pair<double, int>;
@@ -109,6 +121,7 @@ int main(int argc, char** argv)
   add("palm_collective", simulate_palm, Granularity::collective);
   add("heap_collective", heap_loop, Granularity::collective);
   add("palm_auto", simulate_palm, Granularity::automatic);
+  add("mtnlg_auto", simulate_mt_nlg, Granularity::automatic);
   add("palm_chunk", simulate_palm, Granularity::chunk);
   add("heap_chunk", heap_loop, Granularity::chunk);
   for (const char* granularity : {"auto", "chunk"})
