@@ -246,9 +246,10 @@ test::SmallScenario fully_sharded(std::vector<std::string> changes)
 TEST_CASE("the gradient of a bias reads its product's gradient once more, where kernels are not fused by a compiler")
 {
   const Prepared p = test::prepare(on_one_axis({"model.biases=true", cuda[0]}));
-  const double up  = 1.0 * 64 * p.scenario.model.d_ff * 2;
+  const auto d_ff  = static_cast<double>(p.scenario.model.d_ff);
+  const double up  = 64 * d_ff * 2;
   CHECK(only(p, "layer", "up bias").work.hbm == Bytes(0));
-  const double sums = p.scenario.model.d_ff * 2.0; // what it writes
+  const double sums = d_ff * 2; // what it writes
   CHECK(only(p, "layer backward", "up bias gradient").work.hbm.value() == Approx(up + sums));
 
   const Prepared compiled = test::prepare(on_one_axis({"model.biases=true"}));

@@ -208,15 +208,15 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   if (s.micro_benchmark)
     add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);
   result.energy_per_token = energy_per_token(chip_power(s.machine.chip), *result.metrics);
-  result.simulation = {.devices     = s.machine.devices(),
-                       .classes     = trace.simulated_classes,
-                       .activities  = trace.activities,
-                       .folded      = !options.explicit_devices,
-                       .chunked     = trace.chunked,
-                       .granularity = options.granularity,
-                       .wall =
-                           Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
-                       .class_list = trace.classes};
+  result.simulation       = {.devices     = s.machine.devices(),
+                             .classes     = trace.simulated_classes,
+                             .activities  = trace.activities,
+                             .folded      = !options.explicit_devices,
+                             .chunked     = trace.chunked,
+                             .granularity = options.granularity,
+                             .wall =
+                                 Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
+                             .class_list = trace.classes};
   return result;
 }
 

@@ -87,8 +87,8 @@ public:
   Reader constant(const std::string& key);
 
   const std::string& path() const { return path_; }
-  const std::string& origin() const; // the file or the option that gave the value
-  [[noreturn]] void fail(const std::string& complaint) const;                              // file: path: complaint
+  const std::string& origin() const;                          // the file or the option that gave the value
+  [[noreturn]] void fail(const std::string& complaint) const; // file: path: complaint
   [[noreturn]] void expected(const std::string& what, const std::string& hint = "") const; // ..., found X
 
 private:
