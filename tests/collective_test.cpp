@@ -71,6 +71,22 @@ TEST_CASE("a ring goes both ways, and for an even size the shard opposite goes h
   CHECK(seconds(setting("12x2x2"), gather_x) == Approx(64e6 * 11 / 12 / 20e9 + 6e-6).margin(12 * tick));
 }
 
+TEST_CASE("an all-to-all goes over all axes at once, and the links of the longest decide")
+{
+  const auto exchange = [](AxisMask axes) { return Collective{CollectiveKind::all_to_all, axes, Bytes(64e6)}; };
+  // On a ring of 4 a chip sends a quarter to each: the chip opposite takes both ways by halves, and a link carries
+  // 4^2/8 = 2 quarters. 2 hops to the far side.
+  CHECK(seconds(setting("4x4x4"), exchange(2)) == Approx(2 * 16e6 / 10e9 + 2e-6).margin(4 * tick));
+  // Of y and z each link carries for 16 chips what it would for 4, in parts of a 16th: the same time, 4 hops, not
+  // twice.
+  CHECK(seconds(setting("4x4x4"), exchange(1)) == Approx(2 * 16e6 / 10e9 + 4e-6).margin(4 * tick));
+  // On a line of 4 the middle link carries 2 x 2 quarters each way.
+  CHECK(seconds(setting("4x4x4", 1, {"machine.ici.cube=5"}), exchange(2)) ==
+        Approx(4 * 16e6 / 10e9 + 3e-6).margin(4 * tick));
+  // Across 2 pods half of it leaves, of 4 chips through one NIC of 8 GB/s.
+  CHECK(seconds(setting("4x4x4", 2), exchange(4)) == Approx(4 * 32e6 / 8e9 + 10e-6).margin(8 * tick));
+}
+
 TEST_CASE("an open line has no way round")
 {
   // 3 steps of 16 MB, one of them for the shard from the far end.

@@ -199,6 +199,23 @@ TEST_CASE("command line: show says what a scenario is, without simulating it")
     CHECK_THAT(outcome.out, !Catch::Contains(part));
 }
 
+TEST_CASE("command line: micro-benchmarks")
+{
+  const std::string folder = PODSIM_SOURCE_DIR "/scenarios/micro-benchmarks/";
+  const Outcome outcome    = call({"run", folder + "v4-all-to-all-4x4x8.json"});
+  CHECK(outcome.code == done);
+  CHECK_THAT(outcome.out, Catch::Contains("bandwidth") && !Catch::Contains("MFU"));
+  check_error(call({"run", folder + "v4-all-to-all-4x4x8.json", "--set", "micro_benchmark.collective=all-to-al"}),
+              bad_input, {"micro_benchmark.collective", "did you mean \"all-to-all\"?"});
+  check_error(call({"run", folder + "v4-all-to-all-4x4x8.json", "--set", R"(micro_benchmark.axes=["al"])"}), bad_input,
+              {"micro_benchmark.axes", "did you mean \"all\"?"});
+  check_error(call({"run", folder + "v4-all-to-all-4x4x8-twisted.json", "--set", "machine.slice=4x4x4", "--set",
+                    "mesh.all.size=64"}),
+              bad_input, {"machine.twisted", "4x4x4 cannot be twisted"});
+  check_error(call({"run", folder + "v6e-copy.json", "--set", "micro_benchmark.copy=33.5"}), bad_input,
+              {"micro_benchmark.copy", "33.5"});
+}
+
 TEST_CASE("command line: the JSON of a run")
 {
   const Sandbox sandbox;

@@ -206,3 +206,37 @@ TEST_CASE("a closed torus is one class, and open lines tell chips apart by their
   const Prepared open = test::prepare({.slice = "4x3x2", .batch = 24, .changes = {"machine.ici.cube=5"}});
   CHECK(fold(open.scenario.machine, open.scenario.placement).classes.size() == 4 * 3 * 2);
 }
+
+TEST_CASE("folded equals explicit for experts, their all-to-alls beside gathers and reductions")
+{
+  const auto granularity = GENERATE(Granularity::collective, Granularity::chunk, Granularity::automatic);
+  const json sharding    = {
+         {"name", "experts over data"},
+         {"weights", {{"expert", "data"}, {"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}}},
+         {"activations",
+          {{"batch", {"pod", "data"}}, {"expert", "data"}, {"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}}},
+         {"compute",
+          {{"batch", {"pod", "data"}}, {"expert", "data"}, {"mlp", "model"}, {"heads", "model"}, {"vocab", "model"}}}};
+  const std::string experts =
+      R"(model.experts={"count": 8, "top_k": 2, "every": 2, "capacity_factor": 1, "mlp": "plain"})";
+  SECTION("a closed torus")
+  {
+    check_folded_equals_explicit({.slice    = "4x4x2",
+                                  .model    = "tiny-serial",
+                                  .batch    = 32,
+                                  .sharding = sharding,
+                                  .changes  = {experts, R"(software.asynchronous=["gradient reductions"])"}},
+                                 granularity);
+  }
+  SECTION("two pods, and an open line")
+  {
+    check_folded_equals_explicit({.slice    = "3x4x2",
+                                  .pods     = 2,
+                                  .model    = "tiny-serial",
+                                  .batch    = 64,
+                                  .sharding = sharding,
+                                  .mesh     = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}},
+                                  .changes  = {experts, "machine.ici.cube=5"}},
+                                 granularity);
+  }
+}

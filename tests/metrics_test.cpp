@@ -318,3 +318,20 @@ TEST_CASE("memory at the worst moment, what other iterations have in flight amon
   CHECK(memory(program).gathered_weights.value() == 100);
   CHECK(memory(program).layer_gradients.value() == 0);
 }
+
+TEST_CASE("pods that step together wait for the slowest")
+{
+  // The largest of n draws of an exponential distribution of scale 1 is 1 + 1/2 + ... + 1/n on average, of one 1.
+  CHECK(waiting_for_slower_pods(0.1, 1) == 0);
+  CHECK(waiting_for_slower_pods(0.1, 2) == Approx(0.05));
+  CHECK(waiting_for_slower_pods(0.1, 4) == Approx(0.1 * (1.0 / 2 + 1.0 / 3 + 1.0 / 4)));
+  const test::SmallScenario two{
+      .pods = 2, .batch = 128, .mesh = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}};
+  test::SmallScenario spread = two;
+  spread.changes             = {"machine.dcn.pod_spread=0.1"};
+  const Metrics alike        = measured(test::prepare(two));
+  const Metrics waiting      = measured(test::prepare(spread));
+  CHECK(waiting.step_time / alike.step_time == Approx(1.05));
+  CHECK(part(waiting, "slower_pods") == Approx(0.05 * alike.step_time.value()));
+  CHECK(sum(waiting.breakdowns[waiting.critical]).value() == Approx(waiting.step_time.value()));
+}
