@@ -3,7 +3,9 @@
 // micro-benchmark of the machine.
 
 #include "models/transformer.hpp"
+#include "scenarios/placement.hpp"
 #include "scenarios/resolve.hpp"
+#include "scenarios/software.hpp"
 #include "sim/core/published.hpp"
 #include "sim/sharding/partition.hpp"
 #include "topologies/machine.hpp"
@@ -21,15 +23,6 @@ struct Workload {
   Remat remat;
   Optimizer optimizer;
   bool dropout = false;
-};
-
-// What the compiler and the framework of the day did. The field `multi_axis` is MultiAxis in the engine's words.
-enum class MultiAxisUse : std::uint8_t { sequential, concurrent, pipelined };
-struct Software {
-  std::string name;
-  Compilation compilation;
-  Precision precision;
-  MultiAxisUse multi_axis = MultiAxisUse::sequential;
 };
 
 // One operation by itself instead of a training step.

@@ -43,6 +43,21 @@ ShardingRules read_sharding(Reader rules, const Mesh& mesh)
   return read;
 }
 
+const DimAxes& table(const ShardingRules& rules, TensorKind kind)
+{
+  switch (kind) {
+  case TensorKind::weight:
+    return rules.weights;
+  case TensorKind::weight_gradient:
+    return rules.gradients;
+  case TensorKind::optimizer_state:
+    return rules.optimizer;
+  case TensorKind::activation:
+    return rules.activations;
+  }
+  return rules.activations;
+}
+
 AxisMask Layout::axes() const
 {
   AxisMask all = 0;

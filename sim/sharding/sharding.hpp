@@ -26,6 +26,9 @@ struct ShardingRules {
 // they are not as the weights; axes of the usual names that the mesh lacks are passed over.
 ShardingRules read_sharding(Reader rules, const Mesh& mesh);
 
+// The table that tensors of a kind are stored by.
+const DimAxes& table(const ShardingRules& rules, TensorKind kind);
+
 // How a tensor lies on the mesh: what splits each dimension, and over which axes every member of a group
 // holds a summand instead of the sum.
 struct Layout {

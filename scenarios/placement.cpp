@@ -1,0 +1,124 @@
+#include "scenarios/placement.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace podsim {
+namespace {
+
+std::size_t read_lattice_axis(const Reader& on, const Lattice& lattice)
+{
+  std::vector<std::pair<std::string, std::size_t>> axes;
+  for (std::size_t axis = 0; axis < lattice.axes.size(); ++axis)
+    axes.emplace_back(lattice.axes[axis].name, axis);
+  return on.choice(axes);
+}
+
+// "y", the whole axis, or {"axis": "y", "length": 4, "stride": 2}, a part of it.
+AxisFactor read_factor(Reader on, const Lattice& lattice)
+{
+  if (on.is_text()) {
+    const std::size_t axis = read_lattice_axis(on, lattice);
+    return {axis, lattice.axes[axis].size, 1, lattice.axes[axis].closed};
+  }
+  AxisFactor factor{read_lattice_axis(on.at("axis"), lattice), 1, 1, false};
+  const LatticeAxis& axis = lattice.axes[factor.axis];
+  factor.length           = on.at("length").count(1, axis.size);
+  if (const auto stride = on.find("stride"))
+    factor.stride = stride->count(1, axis.size);
+  on.finish();
+  if (axis.size % (factor.length * factor.stride) != 0)
+    on.fail(fmt::format("length {} with stride {} does not divide the axis of {}", factor.length, factor.stride,
+                        axis.size));
+  const bool whole    = factor.length * factor.stride == axis.size;
+  const bool switched = axis.kind != AxisKind::ici;
+  factor.closed       = switched || (whole && axis.closed);
+  if (factor.stride > 1 && !factor.closed)
+    on.fail("a stride needs a ring: it must reach around a closed axis");
+  return factor;
+}
+
+AxisPlacement read_axis_placement(const Reader& on, const Lattice& lattice)
+{
+  AxisPlacement placement;
+  if (on.is_array())
+    for (const Reader& factor : on.elements())
+      placement.push_back(read_factor(factor, lattice));
+  else
+    placement.push_back(read_factor(on, lattice));
+  return placement;
+}
+
+std::int64_t capacity(const AxisPlacement& placement)
+{
+  std::int64_t devices = 1;
+  for (const AxisFactor& factor : placement)
+    devices *= factor.length;
+  return devices;
+}
+
+// The parts of a lattice axis together must name each of its places once: each stride spans the parts before it.
+void check_interleaved(const Reader& mesh, std::size_t axis, const Placement& placement, const Lattice& lattice)
+{
+  std::vector<AxisFactor> parts;
+  for (const AxisPlacement& place : placement)
+    for (const AxisFactor& factor : place)
+      if (factor.axis == axis && factor.length > 1)
+        parts.push_back(factor);
+  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.stride < b.stride; });
+  std::int64_t spanned = 1;
+  for (const AxisFactor& part : parts) {
+    if (part.stride != spanned)
+      mesh.fail(fmt::format("the parts of the axis {} overlap: the one of length {} needs the stride {}, not {}",
+                            lattice.axes[axis].name, part.length, spanned, part.stride));
+    spanned *= part.length;
+  }
+}
+
+} // namespace
+
+PlacedMesh read_mesh(Reader mesh, const Machine& machine)
+{
+  PlacedMesh placed;
+  std::vector<Reader> places;
+  double devices = 1;
+  for (const std::string& name : mesh.keys()) {
+    Reader axis = mesh.at(name);
+    placed.mesh.axes.push_back({name, axis.at("size").count(1, 10'000'000)});
+    placed.placement.push_back(read_axis_placement(axis.at("on"), machine.lattice));
+    axis.finish();
+    places.push_back(axis);
+    devices *= static_cast<double>(placed.mesh.axes.back().size);
+  }
+  if (placed.mesh.axes.size() > 16)
+    mesh.fail("more than 16 axes");
+  const auto there   = static_cast<double>(machine.devices());
+  const char* called = machine.chip.devices > 1 ? "cores" : "chips";
+  if (devices < there)
+    mesh.fail(fmt::format("its axes multiply to {:.0f}, but the machine has {:.0f} {}", devices, there, called));
+  if (devices > there)
+    throw CannotRun(fmt::format("mesh: its axes multiply to {:.0f}; the machine, {}, has {:.0f} {}", devices,
+                                machine.shape(), there, called));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const std::int64_t size = placed.mesh.axes[i].size;
+    const std::int64_t room = capacity(placed.placement[i]);
+    const std::string place = fmt::format("{}, which has {}", describe(placed.placement[i], machine), room);
+    if (size > room)
+      throw CannotRun(fmt::format("{}: an axis of {} does not fit on {}", places[i].path(), size, place));
+    if (size < room)
+      places[i].fail(fmt::format("an axis of {} does not fill {}", size, place));
+  }
+  for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis) {
+    std::int64_t used = 1;
+    for (const AxisPlacement& placement : placed.placement)
+      for (const AxisFactor& factor : placement)
+        used *= factor.axis == axis ? factor.length : 1;
+    if (used != machine.lattice.axes[axis].size)
+      mesh.fail(fmt::format("the machine's axis {} is {} long, but mesh axes on it multiply to {}",
+                            machine.lattice.axes[axis].name, machine.lattice.axes[axis].size, used));
+    check_interleaved(mesh, axis, placed.placement, machine.lattice);
+  }
+  return placed;
+}
+
+} // namespace podsim

@@ -1,0 +1,50 @@
+#pragma once
+// What the software of the day makes of the collectives, gradients and transfers that a partition brings.
+
+#include "sim/program/tensor.hpp"
+#include "sim/sharding/mesh.hpp"
+
+namespace podsim {
+
+// Which collectives the compiler makes asynchronous.
+struct Overlap {
+  bool weight_gathers        = false;
+  bool gradient_reductions   = false;
+  bool activation_reductions = false; // of activations' gradients, in the backward pass
+  bool activation_gathers    = false; // of saved activations, in the backward pass
+  int prefetch_layers        = 0;     // how many layers ahead weights may be gathered
+};
+
+// How gradients of several micro-batches become one.
+enum class Accumulation : std::uint8_t { none, fused, separate }; // in the product's output, or by a kernel of its own
+struct Gradients {
+  AxisMask after_backward    = 0;     // mesh axes over which they are reduced only after the whole backward pass
+  bool last_micro_batch_only = false; // else each micro-batch's are reduced
+  Accumulation accumulation  = Accumulation::none;
+  Dtype accumulator          = Dtype::f32;
+};
+
+// How activations go from stage to stage.
+struct Transfers {
+  bool blocking            = false; // the sender waits until the data has left
+  bool blocking_receives   = false; // the data moves when both are there, and both wait for it
+  bool scattered           = false; // each device of a tensor-parallel group sends its part, and the receivers gather
+  bool scattered_gradients = false; // the same of their gradients
+};
+
+// Bytes of HBM traffic an element beside a collective, in copies to and from its buffer, casts and scalings; 0 where it
+// works on the tensors themselves.
+struct Copies {
+  double after_weight_gather       = 0;
+  double before_gradient_reduction = 0;
+};
+
+struct Compilation {
+  bool combines = true; // gathers of weights and reductions of gradients, into one of a kind a block
+  Copies copies;
+  Overlap overlap;
+  Gradients gradients;
+  Transfers transfers;
+};
+
+} // namespace podsim
