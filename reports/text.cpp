@@ -90,8 +90,10 @@ std::string figures(const Result& result, const Style& style)
 
 std::string validated(const ErrorBar& bar)
 {
+  if (!bar.missing.empty())
+    return fmt::format("  validated unknown: {}\n", bar.missing);
   if (bar.count == 0)
-    return fmt::format("  validated not: nothing published for {} is among podsim's scenarios\n", bar.family);
+    return fmt::format("  validated not: no training step published for {} is among podsim's scenarios\n", bar.family);
   return fmt::format("  validated {}: {} case{}, mean error {:.1f} %, largest {:.1f} % (podsim validate --family "
                      "\"{}\")\n",
                      bar.family, bar.count, bar.count == 1 ? "" : "s", 100 * bar.mean, 100 * bar.largest, bar.family);

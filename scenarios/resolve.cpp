@@ -62,6 +62,17 @@ std::vector<std::string> keys_of(const Json& object)
   return keys;
 }
 
+// A change that gives another reading of the same run (a constant, a field of the software), and not another run, of
+// which nothing was published.
+bool reads_otherwise(const std::string& change)
+{
+  for (const char* part : {"software.", "published", "machine.chip.", "machine.ici.", "machine.host.", "machine.dcn.",
+                           "machine.nvlink.", "machine.cores."})
+    if (change.starts_with(part))
+      return true;
+  return false;
+}
+
 class Resolver {
 public:
   explicit Resolver(const Catalogue& catalogue) : catalogue_(catalogue) {}
@@ -71,8 +82,11 @@ public:
     if (file.empty())
       throw InputError("expected a scenario file, found an empty name");
     *document_.json = read_scenario_file(file, {});
-    for (const std::string& change : changes)
+    for (const std::string& change : changes) {
       apply(change);
+      if (!reads_otherwise(change))
+        document_.json->erase("published");
+    }
     for (const Slot& slot : slots())
       if (Json* value = find(slot.path))
         expand(slot, *value);
@@ -114,6 +128,7 @@ private:
       throw InputError(fmt::format("{}: base: there is no file \"{}\"{}", file, base_file, nearest_file(base_file)));
     json.erase("base");
     Json merged = read_scenario_file(base_file, chain);
+    merged.erase("published"); // of another run
     Origins own;
     own.set("", file);
     lay_over(merged, json, "", own);

@@ -77,7 +77,7 @@ void read_pipeline(Reader& top, Scenario& scenario)
       own->fail("an interleaved schedule needs more than one stage");
     if (const auto list = own->find("layers"))
       for (const Reader& count : list->elements())
-        layers.push_back(count.count(0, 10'000));
+        layers.push_back(count.count(1, 10'000));
     own->finish();
   } else if (pipeline.stages > 1) {
     top.fail("a mesh with the axis \"pipeline\" needs a \"pipeline\", like {\"schedule\": \"1f1b\"}");
@@ -183,7 +183,8 @@ void check_divisions(Reader& top, Scenario& scenario)
                                               what, scenario.mesh.size(split), scenario.mesh.names(split)));
     }
   };
-  check(Dim::batch, scenario.workload.batch, "workload", "batch", "sequences");
+  check(Dim::batch, scenario.workload.batch / scenario.pipeline.micro_batches, "workload", "batch",
+        scenario.pipeline.micro_batches > 1 ? "sequences of a micro-batch" : "sequences");
   check(Dim::sequence, scenario.workload.sequence, "workload", "sequence", "tokens of a sequence");
   check(Dim::heads, scenario.model.heads, "model", "heads", "heads");
   if (scenario.model.experts.count > 0)
@@ -202,7 +203,7 @@ void check_groups(Reader& top, const Scenario& scenario)
   const std::int64_t group = scenario.model.experts.group;
   if (scenario.model.experts.count == 0 || group == 0)
     return;
-  const std::int64_t tokens = scenario.workload.batch * scenario.workload.sequence;
+  const std::int64_t tokens = scenario.workload.batch / scenario.pipeline.micro_batches * scenario.workload.sequence;
   for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations}) {
     const std::int64_t parts = scenario.mesh.size(table[static_cast<std::size_t>(Dim::batch)]);
     if (tokens % (group * parts) != 0)
@@ -249,6 +250,9 @@ PublishedFigure read_published(Reader figure, const std::string& chip)
   if (const auto other = figure.find("relative_to")) {
     read.relative_to   = other->text();
     read.relative_file = beside_origin(*other);
+    std::error_code error;
+    if (std::filesystem::equivalent(read.relative_file, figure.at("value").origin(), error))
+      other->fail("is this scenario itself");
   }
   const Reader unit = figure.at("unit");
   read.unit         = unit.text();

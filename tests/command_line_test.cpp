@@ -777,9 +777,9 @@ TEST_CASE("bad input: bases and files that refer to each other")
     sandbox.write("near/middle.json", {{"base", "../far/scenario.json"}, {"wrkload", {{"batch", 1}}}});
     check_error(show("top.json"), bad_input,
                 {"podsim: near/middle.json: unknown key \"wrkload\"", "did you mean \"workload\"?"});
-    sandbox.write("near/middle.json", {{"base", "../far/scenario.json"}, {"publishd", nullptr}});
+    sandbox.write("near/middle.json", {{"base", "../far/scenario.json"}, {"softwar", nullptr}});
     check_error(show("top.json"), bad_input,
-                {"podsim: near/middle.json: publishd: null removes", "did you mean \"published\"?"});
+                {"podsim: near/middle.json: softwar: null removes", "did you mean \"software\"?"});
     sandbox.write("near/middle.json", {{"base", "../far/scenario.json"}});
     far["workload"]["batch"] = 0;
     sandbox.write("far/scenario.json", far);

@@ -88,7 +88,7 @@ bool CollectiveRunner::last_to_arrive(std::size_t barrier, const Groups& groups,
   const std::size_t members = groups.classes[static_cast<std::size_t>(group)].size();
   if (members == 1)
     return true;
-  const std::array<std::int64_t, 3> key{static_cast<std::int64_t>(barrier), group, slot};
+  const std::tuple key{&groups, barrier, group, slot}; // stages at one slot may be in collectives over other axes
   if (++arrived_[key] < members)
     return false;
   arrived_.erase(key);

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <tuple>
 #include <vector>
 
 namespace podsim {
@@ -62,8 +63,8 @@ private:
   Network& network_;
   Listener started_, ended_;
   std::map<AxisMask, Groups> whole_groups_;
-  std::map<std::array<std::int64_t, 3>, std::size_t> arrived_; // barrier, group, slot -> members
-  std::vector<std::vector<Active>> active_;                    // by class; few at a time
+  std::map<std::tuple<const Groups*, std::size_t, int, std::int32_t>, std::size_t> arrived_; // members there
+  std::vector<std::vector<Active>> active_;                                                  // by class; few at a time
 };
 
 } // namespace podsim

@@ -71,12 +71,18 @@ std::int64_t neighbour(const AxisPlacement& placement, std::int64_t device, int 
 std::vector<std::int64_t> members(const Span& span, std::int64_t device, const Machine& machine)
 {
   std::vector<std::int64_t> all{device};
-  if (span.host) {
-    const std::int64_t pods = machine.devices_per_pod();
-    all.clear();
-    for (std::int64_t other = device / pods * pods; other < (device / pods + 1) * pods; ++other)
-      if (machine.host_of(other) == machine.host_of(device))
-        all.push_back(other);
+  if (span.host) { // the block of the lattice that it lies in, as far as there is one
+    for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis) {
+      const std::int64_t block = machine.host.block[axis];
+      const std::int64_t first = machine.lattice.coordinate(device, axis) / block * block;
+      const std::int64_t end   = std::min(first + block, machine.lattice.axes[axis].size);
+      std::vector<std::int64_t> more;
+      for (const std::int64_t from : all)
+        for (std::int64_t at = first; at < end; ++at)
+          more.push_back(machine.lattice.moved(from, axis, at));
+      all = std::move(more);
+    }
+    std::sort(all.begin(), all.end());
     return all;
   }
   for (const AxisFactor& factor : span.factors) {

@@ -247,7 +247,7 @@ private:
       TraceRecord& record = pending(c, s.slot).record;
       if (!may_start(s, s.slot))
         return;
-      if (now() > record.ready)
+      if (now() > record.ready && operation.kind != DeviceOperation::Kind::receive)
         record.waited_for = s.last_ended;
       switch (operation.kind) {
       case DeviceOperation::Kind::compute:

@@ -22,8 +22,10 @@ struct Place {
 
 class Granulation {
 public:
-  Granulation(const ShardedProgram& whole, const DeviceProgram& program, TimedBlocks& timed, const Machine& machine)
-      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine)
+  Granulation(const ShardedProgram& whole, const DeviceProgram& program, TimedBlocks& timed, const Machine& machine,
+              const Placement& placement)
+      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine),
+        transfers_(whole.pipeline ? 1U << stage_factor(whole, placement).axis : 0)
   {
   }
 
@@ -35,8 +37,9 @@ public:
         if (blocks_[b].operations[o].kind == DeviceOperation::Kind::collective)
           collectives.push_back({b, o});
     for (std::size_t i = 0; i < collectives.size(); ++i) {
-      TimedOperation& own = timed(collectives[i]);
-      own.chunked         = own.chunked || shares_links_with_itself(own.plan, machine_);
+      TimedOperation& own        = timed(collectives[i]);
+      const bool meets_transfers = (links_used(own.plan) & transfers_) != 0 && !own.plan.pipelined;
+      own.chunked                = own.chunked || meets_transfers || shares_links_with_itself(own.plan, machine_);
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
         if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j])) {
@@ -81,6 +84,7 @@ private:
   const std::vector<DeviceBlock>& blocks_;
   TimedBlocks& timed_;
   const Machine& machine_;
+  std::uint32_t transfers_; // the links that stages send over
 };
 
 // On GPUs a collective is a kernel: while it runs beside the computation it occupies some processors, and the
@@ -150,7 +154,7 @@ TimedProgram time_program(const ShardedProgram& program, const Machine& machine,
     for (std::size_t b = 0; b < blocks.size(); ++b)
       add_contention(device.blocks[b], blocks[b], collective_share(machine.chip));
     if (granularity == Granularity::automatic)
-      Granulation(program, device, blocks, machine).decide();
+      Granulation(program, device, blocks, machine, placement).decide();
   }
   return timed;
 }

@@ -19,7 +19,8 @@ using TimedBlocks  = std::vector<std::vector<TimedOperation>>; // by block and o
 using TimedProgram = std::vector<TimedBlocks>;                 // of each program
 
 // With Granularity::automatic a collective goes by chunks if it may meet another on a link: both use the same torus
-// axis and neither must precede the other, or it shares links with itself. One whose phases are pipelined never does.
+// axis and neither must precede the other, it uses the axis that pipeline stages send over, or it shares links with
+// itself. One whose phases are pipelined never does.
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
                           MultiAxis multi_axis, Granularity granularity);
 

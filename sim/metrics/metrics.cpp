@@ -70,6 +70,8 @@ public:
     struct Sums {
       std::vector<double> by_slot;
       Seconds last;
+      Seconds last_beside; // the end of the last asynchronous collective,
+      AxisMask beside = 0; // and over which axes
     };
     std::vector<Sums> all(trace.classes.size());
     for (const TraceRecord& record : trace.records) {
@@ -83,8 +85,11 @@ public:
           own.by_slot.resize(name + 1);
         own.by_slot[name] += time.value();
       };
-      if (first.asynchronous)
+      if (first.asynchronous) {
+        own.last_beside = record.end; // records stand in the order in which they ended
+        own.beside      = first.collective.axes;
         continue;
+      }
       if (record.start > record.ready)
         add(record.waited_for != 0 ? slot(exposed(record.waited_for)) : slot("idle"), record.start - record.ready);
       own.last = record.end;
@@ -105,8 +110,11 @@ public:
     slot("optimizer");
     slot("idle");
     for (Sums& own : all) {
+      const Seconds after    = std::max(own.last_beside - own.last, Seconds(0)); // nothing left to run beside
+      const std::size_t late = after > Seconds(0) ? slot(exposed(own.beside)) : slot("idle");
       own.by_slot.resize(names_.size());
-      own.by_slot[slot("idle")] += (trace.end - own.last).value();
+      own.by_slot[late] += after.value();
+      own.by_slot[slot("idle")] += (trace.end - own.last - after).value();
       Breakdown breakdown;
       for (std::size_t name = 0; name < names_.size(); ++name)
         breakdown.emplace_back(names_[name], Seconds(own.by_slot[name]));
@@ -381,7 +389,9 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
                 const Machine& machine, const Placement& placement, const Trace& trace)
 {
   Metrics metrics;
-  const Seconds waiting         = trace.end * waiting_for_slower_pods(machine.pod_spread, machine.pods());
+  const Seconds waiting         = program.tokens_per_step > 0 // a micro-benchmark is no step
+                                      ? trace.end * waiting_for_slower_pods(machine.pod_spread, machine.pods())
+                                      : Seconds(0);
   metrics.step_time             = trace.end + waiting;
   metrics.tokens_per_step       = program.tokens_per_step;
   metrics.tokens_per_s          = program.tokens_per_step / metrics.step_time.value();

@@ -30,6 +30,7 @@ struct ErrorBar {
   std::string family;
   std::int64_t count = 0; // of cases; without any, the rest says nothing
   double mean = 0, largest = 0;
+  std::string missing{}; // why nothing is known of it, or empty
 };
 
 struct FamilyErrors {
