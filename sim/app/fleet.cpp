@@ -237,7 +237,7 @@ private:
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (signal == SIGKILL && Clock::now() >= worker.end)
       return {JobStatus::timed_out, "", fmt::format("it took longer than {:g} s", seconds()), 0};
-    if (signal == SIGKILL && interrupted)
+    if ((signal == SIGKILL || signal == SIGINT) && interrupted) // ours, or the terminal's to all of us
       return {};
     return {JobStatus::crashed, "", "", signal};
   }

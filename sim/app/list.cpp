@@ -13,10 +13,10 @@ namespace {
 
 const std::vector<std::pair<std::string, Shelf>>& shelves()
 {
-  static const std::vector<std::pair<std::string, Shelf>> names{{"models", Shelf::models},
-                                                                {"chips", Shelf::chips},
-                                                                {"machines", Shelf::machines},
-                                                                {"scenarios", Shelf::scenarios}};
+  static const std::vector<std::pair<std::string, Shelf>> names{
+      {"models", Shelf::models},       {"chips", Shelf::chips},   {"machines", Shelf::machines},
+      {"shardings", Shelf::shardings}, {"remats", Shelf::remats}, {"software", Shelf::software},
+      {"scenarios", Shelf::scenarios}};
   return names;
 }
 
@@ -50,7 +50,9 @@ Action setup_list(CLI::App& command)
   std::vector<std::string> names;
   for (const auto& [name, shelf] : shelves())
     names.push_back(name);
-  command.add_option("WHAT", *what, "models, chips, machines or scenarios")->required()->check(one_of(names));
+  command.add_option("WHAT", *what, "models, chips, machines, shardings, remats, software or scenarios")
+      ->required()
+      ->check(one_of(names));
   return [what] { return list(*what); };
 }
 

@@ -19,7 +19,8 @@ const std::vector<Command>& commands()
        setup_run},
       {"show", "what a scenario resolves to, without simulating it",
        "  podsim show scenarios/training/palm-540b.json\n", setup_show},
-      {"list", "the models, chips, machines and scenarios that come with podsim", "  podsim list models\n", setup_list},
+      {"list", "the models, machines, software, scenarios... that come with podsim", "  podsim list models\n",
+       setup_list},
       {"validate", "how far predictions are from published figures",
        "  podsim validate\n"
        "  podsim validate --family \"TPU v4\"\n"
