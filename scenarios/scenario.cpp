@@ -125,7 +125,7 @@ void read_pipeline(Reader& top, Scenario& scenario)
 
 // {"matrix_product": [rows, depth, columns]}, in bf16; {"copy": "33.5 MB"}, read and written; or {"collective":
 // "all-gather", "axes": ["data"], "size": "34 MB"} (of the full tensor).
-MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, MultiAxisUse& multi_axis)
+MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, MultiAxis& multi_axis)
 {
   MicroBenchmark read;
   DeviceOperation& operation = read.operation;
@@ -161,7 +161,7 @@ MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, MultiAxi
     const Reader size         = benchmark.at("size");
     operation.collective.full = size.quantity<ByteUnit>();
     if (const auto use = benchmark.find("multi_axis_collectives"))
-      multi_axis = use->choice(multi_axis_uses());
+      multi_axis = use->choice(multi_axis_names());
     read.description =
         fmt::format("{} {} of {} over {}", operation.collective.kind == CollectiveKind::all_gather ? "an" : "one",
                     name(operation.collective.kind), size.text(), mesh.names(operation.collective.axes));

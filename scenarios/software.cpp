@@ -96,11 +96,11 @@ Kernels read_kernels(Reader& software)
 
 } // namespace
 
-const std::vector<std::pair<std::string, MultiAxisUse>>& multi_axis_uses()
+const std::vector<std::pair<std::string, MultiAxis>>& multi_axis_names()
 {
-  static const std::vector<std::pair<std::string, MultiAxisUse>> names{{"sequential", MultiAxisUse::sequential},
-                                                                       {"concurrent", MultiAxisUse::concurrent},
-                                                                       {"pipelined", MultiAxisUse::pipelined}};
+  static const std::vector<std::pair<std::string, MultiAxis>> names{{"sequential", MultiAxis::sequential},
+                                                                    {"concurrent", MultiAxis::concurrent},
+                                                                    {"pipelined", MultiAxis::pipelined}};
   return names;
 }
 
@@ -117,7 +117,7 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
                                            {"activation reductions", &Overlap::activation_reductions},
                                            {"activation gathers", &Overlap::activation_gathers}}) = true;
   overlap.prefetch_layers         = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
-  read.multi_axis                 = software.constant("multi_axis_collectives").choice(multi_axis_uses());
+  read.multi_axis                 = software.constant("multi_axis_collectives").choice(multi_axis_names());
   read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes());
   read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes());
   read.precision.attention_logits = software.constant("attention_logits_dtype").choice(dtypes());

@@ -12,15 +12,13 @@
 
 namespace podsim {
 
-// MultiAxis in the engine's words.
-enum class MultiAxisUse : std::uint8_t { sequential, concurrent, pipelined };
-const std::vector<std::pair<std::string, MultiAxisUse>>& multi_axis_uses();
+const std::vector<std::pair<std::string, MultiAxis>>& multi_axis_names(); // "sequential"...
 
 struct Software {
   std::string name;
   Compilation compilation;
   Precision precision;
-  MultiAxisUse multi_axis = MultiAxisUse::sequential;
+  MultiAxis multi_axis = MultiAxis::sequential;
 };
 
 Software read_software(Reader software, const Mesh& mesh, const ShardingRules& sharding);

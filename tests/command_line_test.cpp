@@ -199,6 +199,20 @@ TEST_CASE("command line: show says what a scenario is, without simulating it")
     CHECK_THAT(outcome.out, !Catch::Contains(part));
 }
 
+TEST_CASE("command line: published figures stay with the run that they were published for")
+{
+  const auto figures = [](const Outcome& outcome) { return json::parse(outcome.out).at("published").size(); };
+  const Sandbox sandbox;
+  const std::size_t all = figures(call({"run", palm_file, "--json", "-"}));
+  REQUIRE(all > 0);
+  // another reading of the same run
+  CHECK(figures(call({"run", palm_file, "--set", "machine.chip.matrix_efficiency=0.9", "--json", "-"})) == all);
+  // another run
+  CHECK(figures(call({"run", palm_file, "--set", "workload.batch=1024", "--json", "-"})) == 0);
+  sandbox.write("s.json", {{"base", palm_file}, {"name", "mine"}});
+  CHECK(figures(sandbox.call({"run", "s.json", "--json", "-"})) == 0);
+}
+
 TEST_CASE("command line: micro-benchmarks")
 {
   const std::string folder = PODSIM_SOURCE_DIR "/scenarios/micro-benchmarks/";

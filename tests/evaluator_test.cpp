@@ -104,7 +104,8 @@ struct Case { // what both simulate
 
 Case case_from(const Prepared& prepared)
 {
-  return {prepared.sharded, prepared.scenario.machine, prepared.scenario.placement, multi_axis(prepared.scenario)};
+  return {prepared.sharded, prepared.scenario.machine, prepared.scenario.placement,
+          prepared.scenario.software.multi_axis};
 }
 
 Timeline evaluated(const Case& c, Granularity granularity)

@@ -59,7 +59,7 @@ Prepared prepare(const SmallScenario& s)
 Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices)
 {
   const Scenario& s = prepared.scenario;
-  return simulate(prepared.sharded, s.machine, s.placement, multi_axis(s), granularity, explicit_devices);
+  return simulate(prepared.sharded, s.machine, s.placement, s.software.multi_axis, granularity, explicit_devices);
 }
 
 Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,

@@ -67,19 +67,6 @@ std::optional<double> chip_power(const Chip& chip)
 
 } // namespace
 
-MultiAxis multi_axis(const Scenario& scenario)
-{
-  switch (scenario.software.multi_axis) {
-  case MultiAxisUse::sequential:
-    return MultiAxis::sequential;
-  case MultiAxisUse::concurrent:
-    return MultiAxis::concurrent;
-  case MultiAxisUse::pipelined:
-    return MultiAxis::pipelined;
-  }
-  return MultiAxis::sequential;
-}
-
 namespace {
 
 // A micro-benchmark is a program of one operation on every device.
@@ -127,7 +114,7 @@ Prepared prepare(Scenario scenario)
 TimedProgram timed_program(const Prepared& prepared, Granularity granularity)
 {
   const Scenario& s = prepared.scenario;
-  return time_program(prepared.sharded, s.machine, s.placement, multi_axis(s), granularity);
+  return time_program(prepared.sharded, s.machine, s.placement, s.software.multi_axis, granularity);
 }
 
 Seconds serial_time(const Prepared& prepared)

@@ -14,7 +14,6 @@ struct Prepared {
 };
 
 Prepared prepare(Scenario scenario);
-MultiAxis multi_axis(const Scenario& scenario);
 TimedProgram timed_program(const Prepared& prepared, Granularity granularity);
 
 // About the time of a step in which nothing overlaps; and what the simulator's clock can hold of it (2^53 ticks,

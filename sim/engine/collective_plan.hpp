@@ -16,16 +16,12 @@
 
 #include "sim/engine/ticks.hpp"
 #include "sim/sharding/collective.hpp"
+#include "sim/sharding/compilation.hpp"
 #include "topologies/machine.hpp"
 
 #include <vector>
 
 namespace podsim {
-
-// What a collective over several axes does with their links: one axis after the other; the data in as many parts as
-// there are torus axes, each part starting on another axis; or, as NCCL's rings through nodes, all axes at once, the
-// chunks of one following those of the other: then the slowest axis sets the pace, and the latencies add up.
-enum class MultiAxis : std::uint8_t { sequential, concurrent, pipelined };
 
 // One ring (or line) of one part of a collective.
 struct RingPhase {
