@@ -423,7 +423,9 @@ private:
   {
     const Stream& first    = streams_.front();
     const std::int32_t row = slots(first).row(first.slot);
-    if (row != row_ && first.slot != slots(first).end())
+    if (first.slot == slots(first).end())
+      boundary_.reset();
+    else if (row != row_)
       boundary_ = ticks();
     row_ = row;
   }
@@ -515,24 +517,29 @@ private:
       RowPeriod period{};
     };
     std::vector<Window> windows(slots_.size());
+    const auto covers = [&](const Stream& s, std::int32_t row) {
+      Window& window = windows[s.stage];
+      window.first   = std::min(window.first, row);
+      window.last    = std::max(window.last, row);
+    };
     for (std::size_t c = 0; c < streams_.size(); ++c) {
       const Stream& s          = streams_[c];
       Window& window           = windows[s.stage];
       const std::int32_t shift = now.rows[c] - then.rows[c];
       if (window.shift >= 0 && window.shift != shift)
         return false;
-      window.shift      = shift;
-      const auto covers = [&](std::int32_t row) {
-        window.first = std::min(window.first, row);
-        window.last  = std::max(window.last, row);
-      };
-      covers(now.rows[c]);
-      covers(s.opened_rows);
+      window.shift = shift;
+      covers(s, now.rows[c]);
+      covers(s, s.opened_rows);
       if (s.running)
-        covers(slots(s).row(s.after_run));
+        covers(s, slots(s).row(s.after_run));
       for (const Pending& one : s.pending)
-        covers(slots(s).row(one.slot));
+        covers(s, slots(s).row(one.slot));
     }
+    engine_.each_running([&](const Token& token, double) {
+      const Stream& s = streams_[static_cast<std::size_t>(token.device_class)];
+      covers(s, slots(s).row(token.slot));
+    });
     const std::int32_t micro_batches =
         slots(streams_.front()).step_of(now.rows.front()).micro_batch -
         slots(streams_.front()).step_of(then.rows.front()).micro_batch;

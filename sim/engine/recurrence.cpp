@@ -1,19 +1,12 @@
 #include "sim/engine/recurrence.hpp"
 
+#include "sim/core/random.hpp"
+
 #include <bit>
 #include <cmath>
 
 namespace podsim {
 namespace {
-
-// A step of splitmix64 (Steele, Lea and Flood 2014).
-std::uint64_t mixed(std::uint64_t hash, std::uint64_t value)
-{
-  std::uint64_t z = hash + value + 0x9e3779b97f4a7c15U;
-  z               = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
-  z               = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
-  return z ^ (z >> 31U);
-}
 
 bool whole(double ticks)
 {
