@@ -57,7 +57,7 @@ Catalogue Catalogue::beside_program()
                    (folder / "../share/podsim").lexically_normal().string());
 }
 
-const std::vector<std::string>& Catalogue::names(Shelf shelf) const
+std::vector<std::string> Catalogue::names(Shelf shelf) const
 {
   const auto [known, unlisted]  = kept_->names.try_emplace(shelf);
   std::vector<std::string>& all = known->second;

@@ -23,7 +23,7 @@ public:
   // build folder. Throws InputError if there is none.
   static Catalogue beside_program();
 
-  const std::vector<std::string>& names(Shelf shelf) const; // sorted, without ".json"; "training/palm-540b"
+  std::vector<std::string> names(Shelf shelf) const; // sorted, without ".json"; scenarios as "training/palm-540b"
   std::string file(Shelf shelf, const std::string& name) const;
 
   // The file's path from the root, for messages and provenance that do not depend on where podsim lies.

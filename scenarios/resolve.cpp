@@ -226,7 +226,7 @@ private:
         fail(place, fmt::format("there is no file \"{}\"{}", file, nearest_file(file)));
       return file;
     }
-    const std::vector<std::string>& known = catalogue_.names(slot.shelf);
+    const std::vector<std::string> known = catalogue_.names(slot.shelf);
     if (std::find(known.begin(), known.end(), name) == known.end())
       fail(place, fmt::format("there is no {} \"{}\"{} (known: {})", slot.what, printable(name),
                               did_you_mean(name, known), fmt::join(known, ", ")));
