@@ -110,7 +110,7 @@ private:
     if (std::find(chain.begin(), chain.end(), self) != chain.end())
       throw InputError(fmt::format("{}: base: leads back to this file", file));
     chain.push_back(self);
-    Json json = parse_json_file(file);
+    Json json = catalogue_.read(file);
     if (!json.is_object())
       throw InputError(fmt::format("{}: expected an object, found {}", file, json.type_name()));
     json.erase("$schema"); // for editors
@@ -196,7 +196,7 @@ private:
       return;
     }
     const std::string file = file_of(slot, place, name);
-    value                  = parse_json_file(file);
+    value                  = catalogue_.read(file);
     if (!value.is_object())
       throw InputError(fmt::format("{}: expected an object, found {}", file, value.type_name()));
     value.erase("$schema"); // for editors
