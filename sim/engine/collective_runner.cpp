@@ -112,9 +112,9 @@ void CollectiveRunner::describe(State& state, const std::vector<std::int32_t>& f
     }
   state.add_sorted(rows);
   for (const auto& [barrier, meeting] : arrived_)
-    if (const std::int32_t from = first_slot[static_cast<std::size_t>(first_class(barrier))]; from >= 0)
+    if (const auto from = common(barrier, first_slot))
       rows.push_back({static_cast<std::int64_t>(barrier.at), barrier.where, static_cast<std::int64_t>(barrier.part),
-                      static_cast<std::int64_t>(barrier.phase), barrier.group, barrier.slot - from,
+                      static_cast<std::int64_t>(barrier.phase), barrier.group, barrier.slot - *from,
                       static_cast<std::int64_t>(meeting.there)});
   state.add_sorted(rows);
 }
@@ -123,22 +123,28 @@ void CollectiveRunner::move_on(const std::vector<std::int32_t>& slots, double la
 {
   for (std::vector<Active>& all : active_)
     for (Active& on : all)
-      on.slot += slots[static_cast<std::size_t>(on.device_class)];
+      on.slot += std::max(slots[static_cast<std::size_t>(on.device_class)], 0);
   std::map<Barrier, Meeting> moved;
   for (const auto& [barrier, meeting] : arrived_) {
-    const std::int32_t by = slots[static_cast<std::size_t>(first_class(barrier))];
-    Barrier then          = barrier;
-    then.slot += by;
-    moved.emplace(then, Meeting{meeting.there, meeting.latest + (by > 0 ? later : 0)});
+    const auto by = common(barrier, slots);
+    Barrier then  = barrier;
+    then.slot += by.value_or(0);
+    moved.emplace(then, Meeting{meeting.there, meeting.latest + (by ? later : 0)});
   }
   arrived_ = std::move(moved);
 }
 
-int CollectiveRunner::first_class(const Barrier& barrier) const
+// The slots of the first of the classes that meet; nothing where one of them is left out.
+std::optional<std::int32_t> CollectiveRunner::common(const Barrier& barrier,
+                                                     const std::vector<std::int32_t>& slots) const
 {
   const Groups& groups = barrier.at == Barrier::At::ring ? network_.rings(static_cast<int>(barrier.where))
                                                          : whole_groups_.at(barrier.where);
-  return groups.classes[static_cast<std::size_t>(barrier.group)].front();
+  const std::vector<int>& classes = groups.classes[static_cast<std::size_t>(barrier.group)];
+  for (const int c : classes)
+    if (slots[static_cast<std::size_t>(c)] < 0)
+      return {};
+  return slots[static_cast<std::size_t>(classes.front())];
 }
 
 const Groups& CollectiveRunner::whole_groups(AxisMask axes)

@@ -47,7 +47,7 @@ public:
   // each class on; those of which that is -1 are left out.
   void describe(State& state, const std::vector<std::int32_t>& first_slot) const;
 
-  // What is under way becomes what is under way so many slots of each class, and ticks, later.
+  // What is under way becomes what is under way so many slots of each class, and ticks, later; classes with -1 stay.
   void move_on(const std::vector<std::int32_t>& slots, double later);
 
 private:
@@ -92,7 +92,7 @@ private:
   void wait(Ticks time, int device_class, std::int32_t slot, int part);
   void begin(int device_class, std::int32_t slot);
   void begin_phase(int device_class, std::int32_t slot, std::size_t part);
-  int first_class(const Barrier& barrier) const;
+  std::optional<std::int32_t> common(const Barrier& barrier, const std::vector<std::int32_t>& slots) const;
   Ticks duration(const TimedOperation& operation, const std::vector<int>& classes) const;
   Active& active(int device_class, std::int32_t slot);
   void enter_phase(Active& on, std::size_t part);

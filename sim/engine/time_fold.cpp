@@ -238,7 +238,7 @@ bool TimeFold::skip(const Part& part, const Boundary& then, const Boundary& now)
     return false;
 
   Repetition repetition{then.records, now.records, times, to_seconds(now.time - then.time), {}};
-  std::vector<std::int32_t> slots(streams_.classes.size(), 0);
+  std::vector<std::int32_t> slots(streams_.classes.size(), -1); // for those of the part
   for (const int c : part.classes) {
     const Stream& s                    = streams_.of(c);
     const Window& window               = (*found)[s.stage];
@@ -263,7 +263,7 @@ bool TimeFold::skip(const Part& part, const Boundary& then, const Boundary& now)
 void TimeFold::move_on(const Part& part, const std::vector<std::int32_t>& slots, std::int32_t micro_batches,
                        double later)
 {
-  const auto by = [&](int c) { return slots[static_cast<std::size_t>(c)]; };
+  const auto by = [&](int c) { return std::max(slots[static_cast<std::size_t>(c)], 0); };
   for (const int c : part.classes) {
     Stream& s               = streams_.of(c);
     const std::int32_t rows = by(c) / streams_.slots_of(s).width();
