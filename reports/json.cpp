@@ -119,9 +119,31 @@ Ordered to_json(const SimulationInfo& simulation)
   const auto asked =
       std::find_if(names.begin(), names.end(), [&](const auto& row) { return row.second == simulation.granularity; });
   Ordered json{{"chips", simulation.devices}, {"classes", simulation.classes}, {"activities", simulation.activities},
-               {"granularity", asked->first}, {"chunked", simulation.chunked}, {"folded", simulation.folded}};
+               {"granularity", asked->first}, {"chunked", simulation.chunked}, {"folded", simulation.folded},
+               {"repeated_layers", simulation.repeated_layers},
+               {"repeated_micro_batches", simulation.repeated_micro_batches}};
   if (simulation.wall)
     put(json, "wall_s", simulation.wall->value());
+  return json;
+}
+
+Ordered to_json(const FaultReport& faults)
+{
+  Ordered json;
+  put(json, "healthy_step_time_s", faults.healthy_step.value());
+  put(json, "healthy_mfu", faults.healthy_mfu);
+  json["each"] = Ordered::array();
+  for (const FaultCost& one : faults.each) {
+    Ordered row{{"name", one.name}};
+    put(row, "step_time_s", one.step_time.value());
+    put(row, "mfu", one.mfu);
+    json["each"].push_back(std::move(row));
+  }
+  if (!faults.bound.empty()) {
+    json["bound"] = faults.bound;
+    put(json, "at_least_s", faults.at_least.value());
+  }
+  json["waits_least"] = {{"devices", faults.slowest.devices}, {"one", faults.slowest.one}};
   return json;
 }
 
@@ -157,6 +179,10 @@ std::string to_json(const Result& result)
     if (result.metrics->dcn_burst > BytesPerSecond(0))
       put(json["links"]["dcn"], "burst_bits_per_s", 8 * result.metrics->dcn_burst.value());
   }
+  if (result.faults)
+    json["faults"] = to_json(*result.faults);
+  if (result.metrics && result.metrics->bisection)
+    put(json, "bisection_utilisation", *result.metrics->bisection);
   if (result.memory)
     json["memory_per_chip_bytes"] = to_json(*result.memory, result.capacity);
   json["published"] = Ordered::array();

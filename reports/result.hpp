@@ -16,10 +16,31 @@ constexpr int result_schema_version = 1;
 
 struct SimulationInfo {
   std::int64_t devices = 0, classes = 0, activities = 0;
+  std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
   bool folded = true, chunked = false;
   Granularity granularity = Granularity::automatic; // as asked for
   std::optional<Seconds> wall;
   std::vector<DeviceClass> class_list;
+};
+
+// What a fault costs: the step with it alone.
+struct FaultCost {
+  std::string name;
+  Seconds step_time;
+  double mfu;
+};
+
+struct FaultReport {
+  Seconds healthy_step;
+  double healthy_mfu = 0;
+  std::vector<FaultCost> each;
+  struct {
+    std::int64_t devices;
+    std::string one; // of them, where it is
+  } slowest;         // the class that waits least
+  // Where exact classes would be too many, the step is one that takes at least as long, and at most so much longer.
+  std::string bound; // in which way, for people; empty if it is exact
+  Seconds at_least;
 };
 
 struct Result {
@@ -31,6 +52,7 @@ struct Result {
   Bytes capacity;
   std::optional<Metrics> metrics;
   SimulationInfo simulation;
+  std::optional<FaultReport> faults;
   std::vector<PublishedFigure> published;
   std::optional<ErrorBar> error_bar;      // how far podsim was off where figures were published for such chips
   std::optional<double> energy_per_token; // joules, of all chips

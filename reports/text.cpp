@@ -153,6 +153,29 @@ std::string bounds(const Breakdown& parts, Seconds step)
   return text + "\n";
 }
 
+// What the faults cost, each alone, and all together.
+std::string fault_text(const FaultReport& faults, const Metrics& metrics, const Style& style)
+{
+  const auto row = [&](const std::string& what, Seconds step, double mfu) {
+    const double slower = step / faults.healthy_step - 1;
+    return fmt::format("            {:<50}{:>10}{:>9}{}\n", what, format(step), fmt::format("{:+.1f} %", 100 * slower),
+                       mfu > 0 ? fmt::format("{:>9.1f} %{:>+7.1f} points", 100 * mfu, 100 * (mfu - faults.healthy_mfu))
+                               : "");
+  };
+  std::string text = style.dim(fmt::format("  faults    {:<50}{:>10}{:>9}{}\n", "", "step", "slower",
+                                           metrics.mfu > 0 ? fmt::format("{:>11}", "MFU") : "")) +
+                     row("none", faults.healthy_step, faults.healthy_mfu);
+  for (const FaultCost& one : faults.each)
+    text += row(one.name, one.step_time, one.mfu);
+  if (faults.each.size() > 1)
+    text += row("all of these", metrics.step_time, metrics.mfu);
+  if (!faults.bound.empty())
+    text += fmt::format("            a bound: {}; between {:.3f} and {:.3f} s\n", faults.bound,
+                        faults.at_least.value(), metrics.step_time.value());
+  return text + fmt::format("            waits least: {} chip{} like {}\n", faults.slowest.devices,
+                            faults.slowest.devices == 1 ? "" : "s", faults.slowest.one);
+}
+
 std::string simulated(const SimulationInfo& info)
 {
   const std::string chips =
@@ -162,6 +185,10 @@ std::string simulated(const SimulationInfo& info)
                                                              : "chunk by chunk where they may meet";
   std::string text =
       fmt::format("  simulated {} chips {}, {} events, collectives {}", info.devices, chips, info.activities, how);
+  const auto part = [&](std::int64_t count, const char* what) {
+    return count > 0 ? fmt::format(", {} {} as repetitions", count, what) : "";
+  };
+  text += part(info.repeated_layers, "layers") + part(info.repeated_micro_batches, "micro-batches");
   if (info.wall)
     text += fmt::format(", in {}", format(*info.wall));
   return text + "\n";
@@ -215,6 +242,10 @@ std::string to_text(const Result& result, const Style& style)
     const Breakdown parts = largest_first(result.metrics->breakdowns[result.metrics->critical]);
     text += "\n" + figures(result, style) + "\n" + sum_text(parts, result.metrics->step_time, style);
     text += bounds(parts, result.metrics->step_time);
+    if (result.metrics->bisection)
+      text += fmt::format("  bisection {:.0f} % of its bandwidth used while all-to-alls run\n", 100 * *result.metrics->bisection);
+    if (result.faults)
+      text += fault_text(*result.faults, *result.metrics, style);
   }
   if (result.memory)
     text += memory_text(*result.memory, result.capacity);

@@ -66,19 +66,7 @@ private:
     std::string text;
   };
 
-  const char* copies() const { return machine_.lattice.axes.front().name == "nvlink" ? "node" : "pod"; }
-  std::string axis_name(std::size_t axis) const
-  {
-    return axis == machine_.dcn_axis() ? copies() : machine_.lattice.axes[axis].name;
-  }
-  std::string place_text(std::int64_t device) const
-  {
-    std::string text;
-    for (std::size_t axis = machine_.lattice.axes.size(); axis-- > 0;)
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", axis_name(axis),
-                          machine_.lattice.coordinate(device, axis));
-    return text;
-  }
+  std::string copies() const { return machine_.axis_name(machine_.dcn_axis()); }
 
   template <class Read> void each(Reader& faults, const std::string& kind, const Read& read)
   {
@@ -101,12 +89,12 @@ private:
   {
     if (!at.is_object()) {
       const std::int64_t device = at.count(0, machine_.devices() - 1);
-      return {{device}, place_text(device)};
+      return {{device}, machine_.describe(device)};
     }
-    Place place{{0}, ""};
+    Place place{{0}, {}};
     for (std::size_t axis = machine_.lattice.axes.size(); axis-- > 0;) {
       const std::int64_t size = machine_.lattice.axes[axis].size;
-      const std::string key   = axis_name(axis);
+      const std::string key   = machine_.axis_name(axis);
       std::vector<std::int64_t> coordinates{0};
       if (auto own = at.find(key)) {
         coordinates = {own->count(0, size - 1)};
@@ -122,10 +110,9 @@ private:
         for (const std::int64_t coordinate : coordinates)
           devices.push_back(machine_.lattice.moved(device, axis, coordinate));
       place.devices = std::move(devices);
-      if (coordinates.size() == 1 && size > 1)
-        place.text += fmt::format("{}{} {}", place.text.empty() ? "" : ", ", key, coordinates.front());
     }
     at.finish();
+    place.text = machine_.describe(place.devices.front());
     return place;
   }
 
@@ -332,7 +319,7 @@ private:
     const LatticeAxis& axis = machine_.lattice.axes[link.axis];
     const char* mend = machine_.cube > 0 ? "; \"dead_links\": \"spare cube\" re-forms the slice without it" : "";
     const auto refuse       = [&](const std::string& why) {
-      throw CannotRun(fmt::format("faults: the dead link up {} from {} {}{}", axis.name, place_text(link.device), why,
+      throw CannotRun(fmt::format("faults: the dead link up {} from {} {}{}", axis.name, machine_.describe(link.device), why,
                                   mend));
     };
     if (dead_on_its_line > 1)

@@ -226,6 +226,22 @@ std::string Machine::shape() const
                      lattice.twisted ? ", twisted" : "");
 }
 
+std::string Machine::axis_name(std::size_t axis) const
+{
+  if (axis != dcn_axis())
+    return lattice.axes[axis].name;
+  return lattice.axes.front().name == "nvlink" ? "node" : "pod";
+}
+
+std::string Machine::describe(std::int64_t device) const
+{
+  std::string text = pods() > 1 ? fmt::format("{} {}", axis_name(dcn_axis()), lattice.coordinate(device, dcn_axis())) : "";
+  for (std::size_t axis = 0; axis < dcn_axis(); ++axis)
+    if (lattice.axes[axis].size > 1)
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", axis_name(axis), lattice.coordinate(device, axis));
+  return text;
+}
+
 Machine read_machine(Reader machine)
 {
   Machine read;

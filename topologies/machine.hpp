@@ -73,6 +73,8 @@ struct Machine {
   const Wire& wire(std::size_t axis) const;        // of a local or ICI axis
   RoutedLattice torus() const;                     // the ICI axes alone
   std::string shape() const;                       // "2 pods of 12x16x16", "280 nodes of 8"
+  std::string axis_name(std::size_t axis) const;   // "x", "pod", "node"
+  std::string describe(std::int64_t device) const; // "pod 0, z 5, y 4, x 3"
 };
 
 // Complains of a slice that the machine's pods cannot form.

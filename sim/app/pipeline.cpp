@@ -182,28 +182,115 @@ Result describe(const Prepared& prepared)
   return result;
 }
 
+namespace {
+
+// What is simulated within that time is simulated as it is, and not bounded.
+constexpr Seconds affordable{30};
+
+struct Measured {
+  Trace trace;
+  Metrics metrics;
+};
+
+// The scenario's step on a machine with other faults.
+Measured measure_on(const Machine& machine, const Prepared& prepared, const SimulationOptions& options,
+                    bool slow_links_by_chunks)
+{
+  const Scenario& s        = prepared.scenario;
+  const TimedProgram timed = time_program(prepared.sharded, machine, s.placement, s.software.multi_axis,
+                                          options.granularity, slow_links_by_chunks);
+  Measured measured{simulate(prepared.sharded, timed, machine, s.placement, options), {}};
+  measured.metrics = measure(prepared.program, prepared.sharded, timed, machine, s.placement, measured.trace);
+  return measured;
+}
+
+// Exact where that is affordable, else a bound from above, and how far below it the step may be.
+struct Faulty {
+  Measured measured;
+  std::string bound;
+  Seconds at_least;
+};
+
+Faulty measure_faulty(Machine machine, const Prepared& prepared, const SimulationOptions& options)
+{
+  if (machine.overrides.empty())
+    return {measure_on(machine, prepared, options, true), {}, {}};
+  const Scenario& s   = prepared.scenario;
+  const auto too_long = [&](bool by_chunks) {
+    const auto classes = static_cast<std::int64_t>(fold(machine, s.placement, prepared.sharded.pipeline).classes.size());
+    return simulation_estimate(classes, prepared.sharded,
+                               time_program(prepared.sharded, machine, s.placement, s.software.multi_axis,
+                                            options.granularity, by_chunks)) > affordable;
+  };
+  if (options.explicit_devices || !too_long(true))
+    return {measure_on(machine, prepared, options, true), {}, {}};
+  Machine below = machine;
+  Faulty result;
+  if (!too_long(false)) {
+    result.bound = "collectives over slow links end for all when they do for the last";
+    std::erase_if(below.overrides.links, [](const auto& link) { return link.second > 0; });
+  } else {
+    result.bound      = "all that only faults tell apart is as slow as the slowest of it";
+    below.overrides   = worst_only(machine.overrides);
+    machine.overrides = worst_everywhere(machine, s.placement, prepared.sharded.pipeline);
+  }
+  result.measured = measure_on(machine, prepared, options, false);
+  result.at_least = measure_on(below, prepared, options, false).metrics.step_time;
+  return result;
+}
+
+FaultReport fault_report(const Faulty& all, const Prepared& prepared, const SimulationOptions& options)
+{
+  const Scenario& s = prepared.scenario;
+  SimulationOptions quiet = options;
+  quiet.progress          = {};
+  Machine machine         = s.machine;
+  machine.overrides       = {};
+  const Metrics healthy   = measure_on(machine, prepared, quiet, true).metrics;
+  const DeviceClass slowest = all.measured.trace.classes[all.measured.metrics.critical];
+  FaultReport report{healthy.step_time, healthy.mfu, {}, {slowest.devices, s.machine.describe(slowest.representative)},
+                     all.bound, all.at_least};
+  for (const Fault& fault : s.faults) {
+    machine.overrides = fault.effect;
+    const Metrics one = s.faults.size() == 1      ? all.measured.metrics
+                        : fault.effect.empty()    ? healthy
+                                                  : measure_faulty(machine, prepared, quiet).measured.metrics;
+    report.each.push_back({fault.name, one.step_time, one.mfu});
+  }
+  return report;
+}
+
+} // namespace
+
 Result run(const Prepared& prepared, const SimulationOptions& options)
 {
   Result result = describe(prepared);
   if (result.status != "ok")
     return result;
-  const Scenario& s        = prepared.scenario;
-  const auto started       = std::chrono::steady_clock::now();
-  const TimedProgram timed = timed_program(prepared, options.granularity);
-  const Trace trace        = simulate(prepared.sharded, timed, s.machine, s.placement, options);
-  result.metrics           = measure(prepared.program, prepared.sharded, timed, s.machine, s.placement, trace);
+  const Scenario& s  = prepared.scenario;
+  const auto started = std::chrono::steady_clock::now();
+  SimulationOptions each = options;
+  each.in_process        = options.in_process && s.faults.empty(); // what faults cost takes several simulations
+  Faulty all             = measure_faulty(s.machine, prepared, each);
+  const Trace& trace     = all.measured.trace;
+  if (!s.faults.empty())
+    result.faults = fault_report(all, prepared, each);
+  result.simulation = {.devices                = s.machine.devices(),
+                       .classes                = trace.simulated_classes,
+                       .activities             = trace.activities,
+                       .repeated_layers        = trace.repeated_layers,
+                       .repeated_micro_batches = trace.repeated_micro_batches,
+                       .folded                 = !options.explicit_devices,
+                       .chunked                = trace.chunked,
+                       .granularity            = options.granularity,
+                       .wall                   = {},
+                       .class_list             = trace.classes};
+  result.metrics = std::move(all.measured.metrics);
   if (s.micro_benchmark)
     add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);
   result.energy_per_token = energy_per_token(chip_power(s.machine.chip), *result.metrics);
-  result.simulation       = {.devices     = s.machine.devices(),
-                             .classes     = trace.simulated_classes,
-                             .activities  = trace.activities,
-                             .folded      = !options.explicit_devices,
-                             .chunked     = trace.chunked,
-                             .granularity = options.granularity,
-                             .wall =
-                                 Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()),
-                             .class_list = trace.classes};
+  result.simulation.wall =
+      Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   return result;
 }
 

@@ -24,8 +24,8 @@ constexpr Seconds longest_step{8192};
 // What a result says of a scenario before anything is simulated, memory included.
 Result describe(const Prepared& prepared);
 
-// Simulates, measures, and completes the description. A scenario that does not fit in memory is not
-// simulated: its status says so.
+// Simulates, measures, and completes the description; with faults, also the healthy machine and each fault alone. A
+// scenario that does not fit in memory is not simulated: its status says so.
 Result run(const Prepared& prepared, const SimulationOptions& options);
 
 } // namespace podsim

@@ -19,6 +19,7 @@ struct RunOptions {
   std::vector<std::string> changes;
   std::string granularity = "auto";
   bool explicit_devices   = false;
+  bool every_layer        = false;
   bool timing             = false;
   bool quiet              = false;
 };
@@ -51,6 +52,7 @@ SimulationOptions simulation_options(const RunOptions& options)
     if (name == options.granularity)
       simulation.granularity = value;
   simulation.explicit_devices = options.explicit_devices;
+  simulation.skip_repetitions = !options.every_layer;
   if (!options.quiet && stderr_is_terminal())
     simulation.progress = Progress();
   return simulation;
@@ -59,7 +61,7 @@ SimulationOptions simulation_options(const RunOptions& options)
 void announce_if_long(const Prepared& prepared, const SimulationOptions& options)
 {
   const Scenario& s      = prepared.scenario;
-  const Seconds estimate = explicit_estimate(prepared.sharded, timed_program(prepared, options.granularity), s.machine);
+  const Seconds estimate = simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, options.granularity));
   const double minutes   = estimate.value() / 60;
   if (estimate > Seconds(5))
     complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.chips(),
@@ -128,6 +130,8 @@ Action setup_run(CLI::App& command)
       ->check(one_of(granularities))
       ->type_name("HOW");
   command.add_flag("--explicit", options->explicit_devices, "simulate every chip instead of one of a class");
+  command.add_flag("--every-layer", options->every_layer,
+                   "simulate every layer and micro-batch, also those that only repeat others");
   command.add_flag("--timing", options->timing, "add the wall time to the JSON");
   command.add_flag("--quiet", options->quiet, "no text report, no progress, no warnings");
   return [options] { return run_scenario(*options); };

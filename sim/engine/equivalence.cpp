@@ -63,6 +63,7 @@ public:
 
   int count() const { return count_; }
   const std::vector<int>& of() const { return of_; }
+  std::vector<int> take() && { return std::move(of_); }
 
   // Tells devices of one colour apart whose keys differ.
   void split(const std::vector<std::int64_t>& keys)
@@ -317,7 +318,62 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
     for (const Span& span : spans)
       refine(span, machine, colours);
   }
-  return to_device_classes(colours.of(), colours.count());
+  return to_device_classes(std::move(colours).take(), colours.count());
+}
+
+Overrides worst_everywhere(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline)
+{
+  Machine even = machine;
+  even.overrides = {};
+  for (const auto& [link, speed] : machine.overrides.links)
+    if (speed == 0)
+      even.overrides.links[link] = 0;
+  const DeviceClasses alike = fold(even, placement, pipeline);
+  std::vector<Speed> worst(alike.classes.size());
+  for (const auto& [device, speed] : machine.overrides.devices) {
+    Speed& own = worst[static_cast<std::size_t>(alike.class_of[static_cast<std::size_t>(device)])];
+    own        = {std::min(own.compute, speed.compute), std::min(own.hbm, speed.hbm)};
+  }
+  std::map<std::size_t, double> slowest; // link of an axis
+  for (const auto& [link, speed] : machine.overrides.links)
+    if (speed > 0)
+      slowest[link.axis] = std::min(slowest.try_emplace(link.axis, 1).first->second, speed);
+  double nic = 1;
+  for (const auto& [host, speed] : machine.overrides.hosts)
+    nic = std::min(nic, speed);
+  Overrides all = even.overrides;
+  for (std::int64_t device = 0; device < machine.devices(); ++device) {
+    const Speed& speed = worst[static_cast<std::size_t>(alike.class_of[static_cast<std::size_t>(device)])];
+    if (speed != Speed{})
+      all.devices[device] = speed;
+    for (const auto& [axis, link] : slowest)
+      for (const int direction : {0, 1})
+        all.links.try_emplace({device, axis, direction}, link);
+    if (nic < 1)
+      all.hosts[machine.host_of(device)] = nic;
+  }
+  return all;
+}
+
+Overrides worst_only(const Overrides& overrides)
+{
+  Overrides worst;
+  const auto keep_least = [](const auto& from, auto& to, const auto& less) {
+    const auto least = std::min_element(from.begin(), from.end(),
+                                        [&](const auto& a, const auto& b) { return less(a.second, b.second); });
+    if (least != from.end())
+      to.insert(*least);
+  };
+  const auto smaller = [](double a, double b) { return a < b; };
+  keep_least(overrides.devices, worst.devices, [](const Speed& a, const Speed& b) { return a.compute < b.compute; });
+  keep_least(overrides.devices, worst.devices, [](const Speed& a, const Speed& b) { return a.hbm < b.hbm; });
+  keep_least(overrides.links, worst.links, smaller);
+  for (const auto& [link, speed] : overrides.links) // a dead cable has two ends
+    if (speed == 0 && !worst.links.empty() && worst.links.begin()->second == 0 && worst.links.size() < 2 &&
+        link.axis == worst.links.begin()->first.axis && link.direction != worst.links.begin()->first.direction)
+      worst.links.emplace(link, speed);
+  keep_least(overrides.hosts, worst.hosts, smaller);
+  return worst;
 }
 
 DeviceClasses one_class_each(const Machine& machine)

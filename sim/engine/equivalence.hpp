@@ -46,6 +46,13 @@ struct DeviceClasses {
 // apart where a mesh axis (its index) is one of stages.
 DeviceClasses fold(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline = {});
 
+// Where faults leave too many classes: bounds. A step takes no less time when something is slower (but for what shares a
+// link unevenly), so that the first machine bounds it from above and the second from below. With `worst_everywhere` all
+// devices that only faults tell apart are as slow as the slowest of them, and so are links of an axis and NICs;
+// dead links stay. With `worst_only` the slowest device, link and NIC are left, and the first dead link.
+Overrides worst_everywhere(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline);
+Overrides worst_only(const Overrides& overrides);
+
 // Every device for itself.
 DeviceClasses one_class_each(const Machine& machine);
 

@@ -57,10 +57,10 @@ bool History::recurs(std::size_t now, std::size_t then) const
   if (boundaries_[now].state != boundaries_[then].state)
     return false;
   for (std::size_t back = 0;; ++back) { // what may have shaped the activities that are under way
-    if (back >= then)
-      return boundaries_[now].oldest >= boundaries_[now].time; // nothing is known of before
     if (boundaries_[now - back].time <= boundaries_[now].oldest)
       return true;
+    if (back >= then) // nothing is known of before
+      return false;
     if (boundaries_[now - back].events != boundaries_[then - back].events)
       return false;
   }

@@ -195,10 +195,10 @@ Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const M
   return trace;
 }
 
-Seconds explicit_estimate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine)
+Seconds simulation_estimate(std::int64_t classes, const ShardedProgram& program, const TimedProgram& timed)
 {
-  const auto devices = static_cast<double>(machine.devices());
-  return Seconds(devices * activities_per_device(program, timed) * (2e-6 + 4.4e-9 * devices));
+  const auto count = static_cast<double>(classes);
+  return Seconds(count * activities_per_device(program, timed) * (2e-6 + 4.4e-9 * count));
 }
 
 } // namespace podsim

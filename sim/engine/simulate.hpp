@@ -26,8 +26,8 @@ struct Interrupted {};
 
 std::string simgrid_version();
 
-// How long an explicit simulation will take, from the activities it needs and what SimGrid costs for each when this
-// many devices are under way (measured: 2 us, and 4.4 ns more for each).
-Seconds explicit_estimate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine);
+// How long a simulation of so many classes will take if nothing repeats, from the activities of each and what SimGrid
+// costs for them when that many are under way (measured: 2 us, and 4.4 ns more for each).
+Seconds simulation_estimate(std::int64_t classes, const ShardedProgram& program, const TimedProgram& timed);
 
 } // namespace podsim

@@ -24,10 +24,13 @@ struct Place {
 class Granulation {
 public:
   Granulation(const ShardedProgram& whole, const DeviceProgram& program, TimedBlocks& timed, const Machine& machine,
-              const Placement& placement)
+              const Placement& placement, bool slow_links_by_chunks)
       : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine),
-        transfers_(whole.pipeline ? 1U << stage_factor(whole, placement).axis : 0)
+        crowded_(whole.pipeline ? 1U << stage_factor(whole, placement).axis : 0)
   {
+    if (slow_links_by_chunks)
+      for (const auto& [link, speed] : machine.overrides.links)
+        crowded_ |= 1U << link.axis;
   }
 
   void decide()
@@ -39,8 +42,8 @@ public:
           collectives.push_back({b, o});
     for (std::size_t i = 0; i < collectives.size(); ++i) {
       TimedOperation& own        = timed(collectives[i]);
-      const bool meets_transfers = (links_used(own.plan) & transfers_) != 0 && !own.plan.pipelined;
-      own.chunked                = own.chunked || meets_transfers || shares_links_with_itself(own.plan, machine_);
+      const bool uneven    = (links_used(own.plan) & crowded_) != 0 && !own.plan.pipelined;
+      own.chunked          = own.chunked || uneven || shares_links_with_itself(own.plan, machine_);
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
         if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j])) {
@@ -85,7 +88,7 @@ private:
   const std::vector<DeviceBlock>& blocks_;
   TimedBlocks& timed_;
   const Machine& machine_;
-  std::uint32_t transfers_; // the links that stages send over
+  std::uint32_t crowded_; // lattice axes that stages send over, or with slow links
 };
 
 // On GPUs a collective is a kernel: while it runs beside the computation it occupies some processors, and the
@@ -160,7 +163,7 @@ const std::vector<std::vector<Ticks>>& TimedProgram::durations(std::size_t progr
 }
 
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
-                          MultiAxis multi_axis, Granularity granularity)
+                          MultiAxis multi_axis, Granularity granularity, bool slow_links_by_chunks)
 {
   TimedProgram timed;
   for (const DeviceProgram& device : program.programs) {
@@ -179,7 +182,7 @@ TimedProgram time_program(const ShardedProgram& program, const Machine& machine,
       }
     }
     if (granularity == Granularity::automatic)
-      Granulation(program, device, blocks, machine, placement).decide();
+      Granulation(program, device, blocks, machine, placement, slow_links_by_chunks).decide();
   }
   std::set<Speed> others;
   for (const auto& [device, speed] : machine.overrides.devices)

@@ -276,6 +276,25 @@ std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram&
   return links;
 }
 
+// Over all all-to-alls of a step: what the tightest cut of the torus needs, over how long they take.
+std::optional<double> bisection_use(const ShardedProgram& program, const TimedProgram& timed)
+{
+  double cut = 0;
+  double all = 0;
+  for (std::size_t stage = 0; stage < program.stages.size(); ++stage)
+    each_operation(program, timed, stage, [&](const DeviceOperation&, const TimedOperation& own, double times) {
+      Ticks tightest = 0;
+      for (const PlanPart& part : own.plan.parts)
+        for (const RingPhase& phase : part)
+          tightest = std::max(tightest, phase.cut_time);
+      if (tightest == 0)
+        return;
+      cut += static_cast<double>(tightest) * times;
+      all += static_cast<double>(own.duration) * times;
+    });
+  return all > 0 ? std::optional(cut / all) : std::nullopt;
+}
+
 bool over_dcn(const Plan& plan)
 {
   return std::any_of(plan.parts.begin(), plan.parts.end(), [](const PlanPart& part) {
@@ -300,9 +319,12 @@ BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, c
     if (record.device_class != 0)
       return;
     const Step& step = program.stages[trace.stages.front()].steps[static_cast<std::size_t>(record.step)];
+    const TimedBlocks& blocks = timed.programs[own];
+    const auto& block         = blocks[static_cast<std::size_t>(step.block)];
+    if (std::none_of(block.begin(), block.end(), [](const TimedOperation& op) { return over_dcn(op.plan); }))
+      return;
     for (const TraceRecord& one : split(record, program.programs[own], program.stages[trace.stages.front()], durations)) {
-      const Plan& plan =
-          timed.programs[own][static_cast<std::size_t>(step.block)][static_cast<std::size_t>(one.operation)].plan;
+      const Plan& plan = block[static_cast<std::size_t>(one.operation)].plan;
       if (!over_dcn(plan))
         continue;
       for (const PlanPart& part : plan.parts)
@@ -439,6 +461,7 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
   metrics.layer_forward  = layer_time(trace, sharded, BlockRole::layers);
   metrics.layer_backward = layer_time(trace, sharded, BlockRole::layers_backward);
   metrics.dcn_burst      = burst(sharded, timed, trace, machine);
+  metrics.bisection      = bisection_use(sharded, timed);
   metrics.links          = link_use(sharded, timed, machine, placement, metrics.step_time);
   return metrics;
 }
