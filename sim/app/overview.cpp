@@ -36,12 +36,7 @@ std::vector<std::pair<std::string, std::string>> resolved_values(const Document&
 Overview overview(const Prepared& prepared)
 {
   const Scenario& s = prepared.scenario;
-  Overview result{describe(prepared),
-                  prepared.program.model,
-                  flops_per_token(prepared.program),
-                  fold(s.machine, s.placement, prepared.sharded.pipeline).classes,
-                  {},
-                  {}};
+  Overview result{describe(prepared), prepared.program.model, flops_per_token(prepared.program), {}, {}, {}};
   if (serial_time(prepared) > longest_step) // beyond the clock that collectives are timed with
     return result;
   for (const DeviceBlock& block : prepared.sharded.program_of(0).blocks) {

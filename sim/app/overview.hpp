@@ -9,7 +9,7 @@ namespace podsim {
 // The leaves of a resolved scenario by their path; of a constant its value. To be taken before the document is read.
 std::vector<std::pair<std::string, std::string>> resolved_values(const Document& document);
 
-// All but the values.
+// All but the values and the device classes, which take a machine's size to find.
 Overview overview(const Prepared& prepared);
 
 } // namespace podsim

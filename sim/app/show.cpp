@@ -18,10 +18,13 @@ int show_scenario(const ShowOptions& options)
   const Catalogue catalogue = Catalogue::beside_program();
   std::string reason;
   try {
-    Document document                                       = resolve(options.scenario, options.changes, catalogue);
-    std::vector<std::pair<std::string, std::string>> values = resolved_values(document);
-    Overview all                                            = overview(prepare(read_scenario(std::move(document))));
-    all.values                                              = std::move(values);
+    Document document       = resolve(options.scenario, options.changes, catalogue);
+    auto values             = resolved_values(document);
+    const Prepared prepared = prepare(read_scenario(std::move(document)));
+    const Scenario& s       = prepared.scenario;
+    Overview all            = overview(prepared);
+    all.classes             = fold(s.machine, s.placement, prepared.sharded.pipeline).classes;
+    all.values              = std::move(values);
     print(to_text(all, Style(stdout_has_colour())));
     reason = all.description.reason;
   } catch (const CannotRun& wrong) {
