@@ -1,9 +1,9 @@
 #include "scenarios/catalogue.hpp"
 
-#include "sim/core/errors.hpp"
-
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
 
 namespace podsim {
 namespace {
@@ -39,6 +39,13 @@ bool is_part(const std::string& name) // folders below scenarios/ that hold part
 
 } // namespace
 
+struct Catalogue::Kept {
+  std::map<Shelf, std::vector<std::string>> names;
+  std::map<std::string, Json> files; // those below the root
+};
+
+Catalogue::Catalogue(std::string root) : root_(std::move(root)), kept_(std::make_shared<Kept>()) {}
+
 Catalogue Catalogue::beside_program()
 {
   std::error_code error;
@@ -52,15 +59,19 @@ Catalogue Catalogue::beside_program()
 
 std::vector<std::string> Catalogue::names(Shelf shelf) const
 {
-  std::vector<std::string> all;
-  const fs::path root = fs::path(root_) / folder(shelf);
+  const auto [known, unlisted]  = kept_->names.try_emplace(shelf);
+  std::vector<std::string>& all = known->second;
+  if (!unlisted)
+    return all;
+  const std::string root = (fs::path(root_) / folder(shelf)).string() + "/";
   std::error_code error;
   for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
     if (entry.path().extension() != ".json")
       continue;
-    const std::string name = fs::relative(entry.path(), root).replace_extension().generic_string();
+    std::string name = entry.path().string().substr(root.size());
+    name.resize(name.size() - std::string_view(".json").size());
     if (shelf != Shelf::scenarios || !is_part(name))
-      all.push_back(name);
+      all.push_back(std::move(name));
   }
   std::sort(all.begin(), all.end());
   return all;
@@ -75,6 +86,16 @@ std::string Catalogue::within(const std::string& file) const
 {
   const fs::path relative = fs::path(file).lexically_relative(root_);
   return relative.empty() || *relative.begin() == ".." ? file : relative.generic_string();
+}
+
+Json Catalogue::read(const std::string& file) const
+{
+  if (!file.starts_with(root_ + "/"))
+    return parse_json_file(file);
+  auto known = kept_->files.find(file);
+  if (known == kept_->files.end())
+    known = kept_->files.emplace(file, parse_json_file(file)).first;
+  return known->second;
 }
 
 } // namespace podsim

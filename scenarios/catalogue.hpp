@@ -1,6 +1,12 @@
 #pragma once
 // The JSON files that come with podsim: models, chips, machines, shardings, remats, software and scenarios.
+//
+// They are taken not to change while the program runs: what was listed and read once is kept, for a process that
+// resolves many scenarios and for the children that it forks.
 
+#include "sim/core/reader.hpp"
+
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,7 +17,7 @@ enum class Shelf { models, chips, machines, shardings, remats, software, scenari
 class Catalogue {
 public:
   // `root` holds models/, topologies/ and scenarios/.
-  explicit Catalogue(std::string root) : root_(std::move(root)) {}
+  explicit Catalogue(std::string root);
 
   // Beside the running program: in share/podsim where it is installed, else in the source tree around the
   // build folder. Throws InputError if there is none.
@@ -23,8 +29,14 @@ public:
   // The file's path from the root, for messages and provenance that do not depend on where podsim lies.
   std::string within(const std::string& file) const;
 
+  // The JSON of a file, which need not be of the catalogue.
+  Json read(const std::string& file) const;
+
 private:
+  struct Kept;
+
   std::string root_;
+  std::shared_ptr<Kept> kept_;
 };
 
 } // namespace podsim

@@ -116,7 +116,7 @@ private:
     std::error_code error;
     if (!fs::exists(file, error))
       throw InputError(fmt::format("{}: there is no such file{}", file, nearest_file(file)));
-    return over_its_base(parse_json_file(file), file, std::move(chain));
+    return over_its_base(catalogue_.read(file), file, std::move(chain));
   }
 
   // A scenario laid over its base. `chain`: the files that have this one as theirs.
@@ -212,7 +212,7 @@ private:
       return;
     }
     const std::string file = file_of(slot, place, name);
-    value                  = parse_json_file(file);
+    value                  = catalogue_.read(file);
     if (!value.is_object())
       throw InputError(fmt::format("{}: expected an object, found {}", file, value.type_name()));
     value.erase("$schema"); // for editors

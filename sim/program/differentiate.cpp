@@ -247,17 +247,13 @@ std::map<TensorId, TensorId> append_gradients(Block& block, std::map<TensorId, T
   return gradients.all();
 }
 
-void mark_saved(Block& forward, const Remat& remat)
+void mark_saved(Block& forward, const Remat& remat, const Block& backward)
 {
-  Block trial             = forward;
-  Tensor seed             = trial.tensor(forward.outputs.at(0));
-  const TensorId gradient = trial.add(std::move(seed));
-  append_gradients(trial, {{forward.outputs.at(0), gradient}});
-  const std::set<TensorId> of_gradients = read_by_gradients(trial, forward.tensors.size());
-  std::set<TensorId> read               = of_gradients;
-  for (const Operation& again : recomputation(forward, remat, of_gradients))
-    for (const Operand& input : again.inputs)
-      read.insert(input.tensor);
+  std::set<TensorId> read;
+  for (const Operation& operation : backward.operations)
+    for (const Operand& input : operation.inputs)
+      if (static_cast<std::size_t>(input.tensor) < forward.tensors.size())
+        read.insert(input.tensor);
   for (const TensorId tensor : read)
     if (forward.tensor(tensor).kind == TensorKind::activation && keeps(forward, remat, tensor))
       forward.saved.push_back(tensor);

@@ -23,10 +23,6 @@ struct Remat {
   bool repeats_logits = false; // the fraction is of the whole model, the logits among it
 };
 
-// Tensors of `forward` that its backward pass may read without recomputing, besides its weights: written
-// into Block::saved.
-void mark_saved(Block& forward, const Remat& remat);
-
 // Appends the gradient operations of all operations in `block` in reverse order, given the gradient of
 // some tensors (`seeds`: tensor -> its gradient). Returns the gradient of every tensor that got one.
 // Gradients of weights become outputs of the block, named "d(<weight>)".
@@ -35,5 +31,9 @@ std::map<TensorId, TensorId> append_gradients(Block& block, std::map<TensorId, T
 // The backward pass of `forward`, as a block of its own: recomputation, then gradients, seeded with the
 // gradient of `result` (an activation) and giving that of `source`.
 Block backward_block(const Block& forward, const Remat& remat, TensorId result, TensorId source);
+
+// Tensors of `forward` that its backward pass reads without recomputing them, besides its weights: written into
+// Block::saved.
+void mark_saved(Block& forward, const Remat& remat, const Block& backward);
 
 } // namespace podsim

@@ -116,9 +116,9 @@ StageProgram stage_program(ForwardPass model, const StageShape& shape, const Rem
 {
   model.layer.count     = shape.iterations;
   const TensorId result = model.layer.outputs.at(0);
-  mark_saved(model.layer, remat);
-  Block backward = backward_block(model.layer, remat, result, model.input);
-  backward.role  = BlockRole::layers_backward;
+  Block backward        = backward_block(model.layer, remat, result, model.input);
+  backward.role         = BlockRole::layers_backward;
+  mark_saved(model.layer, remat, backward);
 
   Block embedding_backward = backward_block(model.embedding, Remat{}, model.embedding.outputs.at(0), -1);
   embedding_backward.role  = BlockRole::embedding_backward;

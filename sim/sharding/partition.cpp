@@ -54,7 +54,7 @@ public:
       device_.resident.gradients = device_.resident.gradients * growth_until_reduced(stage.blocks.back());
   }
 
-  const DeviceProgram& program() const { return device_; }
+  DeviceProgram take_program() { return std::move(device_); }
 
   std::vector<Step> steps(std::int64_t stage) const
   {
@@ -176,7 +176,7 @@ ShardedProgram partition(const Program& program, const Mesh& mesh, const Shardin
   kinds.reserve(program.programs.size());
   for (const StageProgram& stage : program.programs) {
     kinds.emplace_back(stage, mesh, rules, compilation, program.pipeline);
-    sharded.programs.push_back(kinds.back().program());
+    sharded.programs.push_back(kinds.back().take_program());
   }
   for (std::size_t stage = 0; stage < program.program_of.size(); ++stage) {
     const std::size_t kind = program.program_of[stage];

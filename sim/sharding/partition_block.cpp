@@ -19,7 +19,8 @@ public:
   {
     for (std::size_t i = 0; i < block.tensors.size(); ++i) {
       const Tensor& tensor = block.tensors[i];
-      Layout stands        = stored(tensor);
+      stored_.push_back(layout(tensor.shape, table(rules_, tensor.kind), mesh_));
+      Layout stands = stored_.back();
       if (tensor.kind == TensorKind::weight_gradient)
         stands.partial = unreduced_ & ~stands.axes(); // as earlier blocks leave it
       versions_[i].push_back({stands, {}, -1});
@@ -34,7 +35,7 @@ public:
       else
         partition_product(i);
     for (const TensorId output : block_.outputs) {
-      Layout wanted = stored(block_.tensor(output));
+      Layout wanted = stored(output);
       if (block_.tensor(output).kind == TensorKind::weight_gradient)
         wanted.partial = versions(output).back().layout.partial & unreduced_;
       require(output, wanted);
@@ -43,7 +44,7 @@ public:
     device_.name  = block_.name;
     device_.count = block_.count;
     for (const TensorId saved : block_.saved)
-      device_.saved += local_bytes(block_.tensor(saved), stored(block_.tensor(saved)));
+      device_.saved += local_bytes(block_.tensor(saved), stored(saved));
     if (compilation_.combines)
       combine(device_, of_weights_);
     return std::move(device_);
@@ -58,7 +59,7 @@ private:
 
   std::vector<Version>& versions(TensorId tensor) { return versions_[static_cast<std::size_t>(tensor)]; }
 
-  Layout stored(const Tensor& tensor) const { return layout(tensor.shape, table(rules_, tensor.kind), mesh_); }
+  const Layout& stored(TensorId tensor) const { return stored_[static_cast<std::size_t>(tensor)]; }
 
   Bytes local_bytes(const Tensor& tensor, const Layout& lies) const
   {
@@ -186,7 +187,7 @@ private:
   Version reduce(TensorId id, Version version, AxisMask sums)
   {
     const Tensor& tensor     = block_.tensor(id);
-    const Layout storage     = stored(tensor);
+    const Layout& storage    = stored(id);
     const AxisMask scattered = sums & storage.axes() & ~version.layout.axes();
     if (scattered != 0) {
       Layout result = version.layout;
@@ -265,18 +266,13 @@ private:
     pass_                             = operation.pass;
     const std::vector<Extent> extents = ordered_loops(operation);
     const Layout split                = layout(extents, rules_.compute, mesh_);
-    const auto extent_in              = [&](const Operand& operand, Dim dim) {
-      for (const Extent& extent : seen_shape(block_, operand))
-        if (extent.dim == dim)
-          return extent.size;
-      return std::int64_t{0};
-    };
 
     DeviceOperation device{.name = operation.name, .kind = DeviceOperation::Kind::compute, .pass = operation.pass};
     Bytes traffic;
     for (const Operand& input : operation.inputs) {
-      needs(device, input, seen(input, split));
-      traffic += local_bytes(block_.tensor(input.tensor), seen(input, split));
+      const Layout lies = seen(input, split);
+      needs(device, input, lies);
+      traffic += local_bytes(block_.tensor(input.tensor), lies);
     }
     std::vector<Layout> results;
     Bytes written;
@@ -294,12 +290,20 @@ private:
       device.work.matrix_efficiency =
           operation.pass == Pass::backward ? operation.kernel.backward_efficiency : operation.kernel.forward_efficiency;
     } else if (operation.kind == OperationKind::einsum) {
+      const std::vector<Extent> a   = seen_shape(block_, operation.inputs[0]);
+      const std::vector<Extent> b   = seen_shape(block_, operation.inputs[1]);
+      const std::vector<Extent> out = seen_shape(block_, output);
+      const auto has                = [](const std::vector<Extent>& shape, const Extent& wanted) {
+        return std::any_of(shape.begin(), shape.end(), [&](const Extent& extent) {
+          return extent.dim == wanted.dim && extent.size == wanted.size;
+        });
+      };
       MatrixShape matrix;
       for (const Extent& extent : extents) {
         const double size = local_size(extent, split.dims, mesh_);
-        const bool in_a   = extent_in(operation.inputs[0], extent.dim) == extent.size;
-        const bool in_b   = extent_in(operation.inputs[1], extent.dim) == extent.size;
-        const bool in_out = extent_in(output, extent.dim) == extent.size;
+        const bool in_a   = has(a, extent);
+        const bool in_b   = has(b, extent);
+        const bool in_out = has(out, extent);
         (in_a && in_b && in_out ? matrix.batch : !in_out ? matrix.k : in_a ? matrix.m : matrix.n) *= size;
       }
       matrix.m *= operation.fraction;
@@ -436,7 +440,7 @@ private:
       const Tensor& tensor = block_.tensor(operand.tensor);
       return operation.pass == Pass::update && tensor.kind != TensorKind::activation
                  ? layout(tensor.shape, rules_.optimizer, mesh_)
-                 : stored(tensor);
+                 : stored(operand.tensor);
     };
     const auto measure = [&](const Operand& operand, double passes) {
       const Tensor& tensor = block_.tensor(operand.tensor);
@@ -481,6 +485,7 @@ private:
   const ShardingRules& rules_;
   const Compilation& compilation_;
   AxisMask unreduced_;
+  std::vector<Layout> stored_; // of each tensor, like
   std::vector<std::vector<Version>> versions_;
   DeviceBlock device_;
   Pass pass_ = Pass::forward;

@@ -1,16 +1,15 @@
-// How fast podsim is, on the PaLM step: build/release/bench.json and a table. Ratios within one run can be trusted on
-// a noisy machine, absolute times cannot: so a bare binary-heap loop over as many events stands beside each.
+// How fast podsim is: build/release/bench.json and a table. First the figures of tests/bench/figures.hpp, flat at the
+// top, then Google Benchmark's own entries under "benchmarks": absolute times, the fork of each simulation included.
 
 #include "sim/app/pipeline.hpp"
+#include "tests/bench/child.hpp"
+#include "tests/bench/figures.hpp"
 
 #include <benchmark/benchmark.h>
-#include <cstdint>
-#include <fcntl.h>
-#include <queue>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <vector>
+#include <exception>
+#include <fmt/format.h>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 using namespace podsim;
 
@@ -24,14 +23,14 @@ Scenario scenario_of(const std::string& file)
   return read_scenario(resolve(file, {}, Catalogue(PODSIM_SOURCE_DIR)));
 }
 
-// From the file to what each device does.
+// From the file to what each device does, nothing having been read before.
 void prepare_palm(benchmark::State& state)
 {
   for (auto _ : state)
     benchmark::DoNotOptimize(prepare(scenario_of(palm)));
 }
 
-// From the resolved scenario to its metrics, the fork included.
+// From the resolved scenario to its metrics.
 void simulate_step(benchmark::State& state, const std::string& file, Granularity granularity)
 {
   const Scenario scenario = scenario_of(file);
@@ -44,68 +43,25 @@ void simulate_step(benchmark::State& state, const std::string& file, Granularity
   state.counters["activities/s"] = benchmark::Counter(activities, benchmark::Counter::kIsRate);
 }
 
-void simulate_palm(benchmark::State& state, Granularity granularity)
-{
-  simulate_step(state, palm, granularity);
-}
-
-// A pipeline of 35 stages and 240 micro-batches.
-void simulate_mt_nlg(benchmark::State& state, Granularity granularity)
-{
-  simulate_step(state, mt_nlg, granularity);
-}
-
-// As many events as the simulation has activities, a few alive at once, and nothing done for them.
-void heap_loop(benchmark::State& state, Granularity granularity)
-{
-  const std::int64_t events =
-      run(prepare(scenario_of(palm)), {.granularity = granularity, .explicit_devices = false, .progress = {}})
-          .simulation.activities;
-  for (auto _ : state) {
-    using Event = std::pair<double, int>;
-    std::priority_queue<Event, std::vector<Event>, std::greater<>> heap;
-    for (int stream = 0; stream < 8; ++stream)
-      heap.emplace(stream, stream);
-    double now = 0;
-    for (std::int64_t i = 0; i < events; ++i) {
-      const Event event = heap.top();
-      heap.pop();
-      now = event.first;
-      heap.emplace(now + 1 + event.second * 0.125, event.second);
-    }
-    benchmark::DoNotOptimize(now);
-  }
-  state.counters["activities"] = static_cast<double>(events);
-  state.counters["activities/s"] =
-      benchmark::Counter(static_cast<double>(events * state.iterations()), benchmark::Counter::kIsRate);
-}
-
 // The whole program as a user starts it.
-void whole_process(benchmark::State& state, const char* granularity)
+void whole_process(benchmark::State& state, const std::string& granularity)
 {
-  long peak_kib = 0;
-  for (auto _ : state) {
-    const pid_t child = fork();
-    if (child == 0) {
-      dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
-      execl(PODSIM_PROGRAM, "podsim", "run", palm.c_str(), "--granularity", granularity, nullptr);
-      _exit(EXIT_FAILURE);
-    }
-    int status   = 0;
-    rusage usage = {};
-    wait4(child, &status, 0, &usage);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-      state.SkipWithError("podsim failed");
-    peak_kib = std::max(peak_kib, usage.ru_maxrss);
-  }
-  state.counters["peak_MB"] = static_cast<double>(peak_kib) * 1024 / 1e6;
+  for (auto _ : state)
+    bench::run_podsim({"run", palm, "--granularity", granularity});
 }
 
-void add(const char* name, void (*body)(benchmark::State&, Granularity), Granularity granularity)
+void add(const std::string& name, const std::function<void(benchmark::State&)>& body)
 {
-  benchmark::RegisterBenchmark(name, [=](benchmark::State& state) { body(state, granularity); })
-      ->Unit(benchmark::kMillisecond)
-      ->UseRealTime();
+  benchmark::RegisterBenchmark(name.c_str(), body)->Unit(benchmark::kMillisecond)->UseRealTime();
+}
+
+void write_results(const nlohmann::ordered_json& figures)
+{
+  nlohmann::ordered_json all = figures;
+  std::ifstream file(PODSIM_BENCH_ENTRIES);
+  if (const auto entries = nlohmann::ordered_json::parse(file, nullptr, false); entries.is_object())
+    all.update(entries); // not so where a filter left none
+  std::ofstream(PODSIM_BENCH_JSON) << all.dump(2) << '\n';
 }
 
 } // namespace
@@ -113,23 +69,27 @@ void add(const char* name, void (*body)(benchmark::State&, Granularity), Granula
 int main(int argc, char** argv)
 {
   std::vector<char*> arguments(argv, argv + argc);
-  std::string out    = "--benchmark_out=" PODSIM_BENCH_JSON;
+  std::string out    = "--benchmark_out=" PODSIM_BENCH_ENTRIES;
   std::string format = "--benchmark_out_format=json";
   arguments.insert(arguments.begin() + 1, {out.data(), format.data()}); // the command line may say otherwise
   int count = static_cast<int>(arguments.size());
-  benchmark::RegisterBenchmark("prepare", prepare_palm)->Unit(benchmark::kMillisecond);
-  add("palm_collective", simulate_palm, Granularity::collective);
-  add("heap_collective", heap_loop, Granularity::collective);
-  add("palm_auto", simulate_palm, Granularity::automatic);
-  add("mtnlg_auto", simulate_mt_nlg, Granularity::automatic);
-  add("palm_chunk", simulate_palm, Granularity::chunk);
-  add("heap_chunk", heap_loop, Granularity::chunk);
+  for (const auto& [name, granularity] :
+       {std::pair("palm_collective", Granularity::collective), std::pair("palm_auto", Granularity::automatic),
+        std::pair("palm_chunk", Granularity::chunk)})
+    add(name, [granularity](benchmark::State& state) { simulate_step(state, palm, granularity); });
+  add("mtnlg_auto", [](benchmark::State& state) { simulate_step(state, mt_nlg, Granularity::automatic); });
+  add("prepare", prepare_palm);
   for (const char* granularity : {"auto", "chunk"})
-    benchmark::RegisterBenchmark((std::string("process_") + granularity).c_str(),
-                                 [=](benchmark::State& state) { whole_process(state, granularity); })
-        ->Unit(benchmark::kMillisecond)
-        ->UseRealTime();
+    add(std::string("process_") + granularity,
+        [granularity](benchmark::State& state) { whole_process(state, granularity); });
   benchmark::Initialize(&count, arguments.data());
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  try {
+    const nlohmann::ordered_json figures = bench::figures();
+    benchmark::RunSpecifiedBenchmarks();
+    write_results(figures);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "bench: {}\n", error.what());
+    return EXIT_FAILURE;
+  }
+  return EXIT_SUCCESS;
 }

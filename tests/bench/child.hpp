@@ -1,0 +1,32 @@
+#pragma once
+// Simulations and programs in processes of their own, with the time and the memory that they took.
+
+#include "sim/app/pipeline.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace podsim::bench {
+
+struct Sample {
+  double inside      = 0; // seconds from the resolved scenario to the result, as the child's clock has it
+  double around      = 0; // and from before the fork to the child's end
+  std::int64_t chips = 0, classes = 0, activities = 0;
+};
+
+// In a child of this process, which holds the scenario. Throws std::runtime_error if it did not end well.
+Sample simulate_in_child(const Scenario& scenario, Granularity granularity);
+
+struct ProcessSample {
+  double seconds = 0;
+  double peak_mb = 0; // of its resident memory
+};
+
+// `podsim ARGUMENTS`, its output thrown away. What this process has in its memory when it starts the program counts as
+// the program's: Linux takes the peak over.
+ProcessSample run_podsim(const std::vector<std::string>& arguments);
+
+double seconds_of(const std::function<void()>& work);
+
+} // namespace podsim::bench
