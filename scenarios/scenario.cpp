@@ -327,6 +327,13 @@ Scenario read_scenario(Document&& document)
     scenario.micro_benchmark = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.multi_axis);
   else
     read_training(top, scenario);
+  if (const auto faults = top.find("faults")) {
+    const AxisMask stages = scenario.pipeline.stages > 1 ? scenario.mesh.find(pipeline_axis_name) : 0;
+    scenario.faults       = read_faults(*faults, scenario.machine, scenario.placement,
+                                        stages != 0 ? std::optional<std::size_t>(std::countr_zero(stages)) : std::nullopt);
+    for (const Fault& fault : scenario.faults)
+      scenario.machine.overrides.add(fault.effect);
+  }
   if (const auto published = top.find("published"))
     for (const Reader& figure : published->elements())
       scenario.published.push_back(read_published(figure, scenario.machine.chip.name));

@@ -3,6 +3,7 @@
 // micro-benchmark of the machine.
 
 #include "models/transformer.hpp"
+#include "scenarios/faults.hpp"
 #include "scenarios/placement.hpp"
 #include "scenarios/resolve.hpp"
 #include "scenarios/software.hpp"
@@ -44,6 +45,7 @@ struct Scenario {
   Software software;
   std::optional<MicroBenchmark> micro_benchmark; // then there is no model, workload, sharding or software
   std::vector<PublishedFigure> published;
+  std::vector<Fault> faults; // whose effects together are the machine's overrides
 
   std::vector<UsedConstant> constants;
   std::vector<std::string> files;

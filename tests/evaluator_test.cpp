@@ -140,7 +140,7 @@ void check_engine(const Case& c, Granularity granularity, const Timeline& timeli
       REQUIRE(timeline.stages[static_cast<std::size_t>(device)] == trace.stages[own]);
     executions += timeline.ends[static_cast<std::size_t>(devices[own].front())].size();
   }
-  const std::vector<TraceRecord> records = single_records(trace, c.program, timed);
+  const std::vector<TraceRecord> records = single_records(trace, c.program, timed, c.machine);
   REQUIRE(records.size() == executions);
   for (const TraceRecord& record : records) {
     const auto own = static_cast<std::size_t>(record.device_class);

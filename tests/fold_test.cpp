@@ -3,6 +3,8 @@
 #include "tests/small_scenario.hpp"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <tuple>
 
 using namespace podsim;
@@ -11,20 +13,15 @@ using nlohmann::json;
 
 namespace {
 
-void check_folded_equals_explicit(const SmallScenario& scenario, Granularity granularity)
+// Records of one class stand in the order in which they ended, ties either way round; and how many operations one
+// covers depends on what else could have had a say.
+void check_same_trace(const Trace& one, const Trace& other, const Prepared& prepared, Granularity granularity)
 {
-  const Prepared prepared = test::prepare(scenario);
-  const Trace folded      = test::simulate(prepared, granularity, false);
-  const Trace whole       = test::simulate(prepared, granularity, true);
-  CAPTURE(scenario.slice, scenario.pods, scenario.model, scenario.sharding.dump(), scenario.software, scenario.remat,
-          static_cast<int>(granularity));
-  CHECK(folded.simulated_classes < whole.simulated_classes);
-  CHECK(folded.end.value() == whole.end.value());
-  // Records of one class stand in the order in which they ended, ties either way round; and how many operations one
-  // covers depends on what else could have had a say.
+  CHECK(one.end.value() == other.end.value());
+  const Machine& machine           = prepared.scenario.machine;
   const TimedProgram timed         = timed_program(prepared, granularity);
-  const std::vector<TraceRecord> a = single_records(folded, prepared.sharded, timed);
-  const std::vector<TraceRecord> b = single_records(whole, prepared.sharded, timed);
+  const std::vector<TraceRecord> a = single_records(one, prepared.sharded, timed, machine);
+  const std::vector<TraceRecord> b = single_records(other, prepared.sharded, timed, machine);
   REQUIRE(a.size() == b.size());
   const auto key = [](const TraceRecord& r) { return std::tuple(r.device_class, r.step, r.iteration, r.operation); };
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -32,6 +29,20 @@ void check_folded_equals_explicit(const SmallScenario& scenario, Granularity gra
     REQUIRE(a[i].start.value() == b[i].start.value());
     REQUIRE(a[i].end.value() == b[i].end.value());
   }
+}
+
+// In space and in time: one of a class against every chip, and repetitions skipped against all simulated.
+void check_folded_equals_explicit(const SmallScenario& scenario, Granularity granularity)
+{
+  const Prepared prepared = test::prepare(scenario);
+  CAPTURE(scenario.slice, scenario.pods, scenario.model, scenario.sharding.dump(), scenario.software, scenario.remat,
+          fmt::format("{}", fmt::join(scenario.changes, " ")), static_cast<int>(granularity));
+  const Trace folded = test::simulate(prepared, granularity, false);
+  const Trace whole  = test::simulate(prepared, granularity, true, false);
+  CHECK(folded.simulated_classes < whole.simulated_classes);
+  check_same_trace(folded, whole, prepared, granularity);
+  check_same_trace(test::simulate(prepared, granularity, false, false), whole, prepared, granularity);
+  check_same_trace(test::simulate(prepared, granularity, true), whole, prepared, granularity);
 }
 
 } // namespace

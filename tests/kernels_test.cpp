@@ -309,7 +309,7 @@ TEST_CASE("a collective beside the computation takes some of a GPU's processors"
       if (blocks[b].name == "layer")
         for (std::size_t o = 0; o < blocks[b].operations.size(); ++o) {
           const bool computes = blocks[b].operations[o].kind == DeviceOperation::Kind::compute;
-          (computes ? compute : beside) += static_cast<double>(timed.front()[b][o].duration);
+          (computes ? compute : beside) += static_cast<double>(timed.programs.front()[b][o].duration);
         }
     return std::pair(compute, beside);
   };

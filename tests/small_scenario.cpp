@@ -56,18 +56,22 @@ Prepared prepare(const SmallScenario& s)
   return podsim::prepare(read_scenario(std::move(document)));
 }
 
-Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices)
+Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices, bool skip_repetitions)
 {
   const Scenario& s = prepared.scenario;
-  return simulate(prepared.sharded, s.machine, s.placement, s.software.multi_axis, granularity, explicit_devices);
+  return simulate(prepared.sharded, s.machine, s.placement, s.software.multi_axis, granularity, explicit_devices,
+                  skip_repetitions);
 }
 
 Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
-               Granularity granularity, bool explicit_devices)
+               Granularity granularity, bool explicit_devices, bool skip_repetitions)
 {
   return podsim::simulate(program, time_program(program, machine, placement, multi_axis, granularity), machine,
                           placement,
-                          {.granularity = granularity, .explicit_devices = explicit_devices, .progress = {}});
+                          {.granularity      = granularity,
+                           .explicit_devices = explicit_devices,
+                           .skip_repetitions = skip_repetitions,
+                           .progress         = {}});
 }
 
 ShardedProgram one_stage(const Mesh& mesh, std::vector<DeviceBlock> blocks, ResidentBytes resident,
@@ -84,15 +88,19 @@ ShardedProgram one_stage(const Mesh& mesh, std::vector<DeviceBlock> blocks, Resi
   return program;
 }
 
-std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram& program, const TimedProgram& timed)
+std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram& program, const TimedProgram& timed,
+                                        const Machine& machine)
 {
   std::vector<TraceRecord> all;
-  for (const TraceRecord& record : trace.records) {
+  each_record(trace, [&](const TraceRecord& record) {
     const std::size_t stage = trace.stages.at(static_cast<std::size_t>(record.device_class));
+    const std::int64_t device =
+        trace.classes.at(static_cast<std::size_t>(record.device_class)).representative;
     const std::vector<TraceRecord> single =
-        split(record, program.program_of(stage), program.stages[stage], timed[program.stages[stage].program]);
+        split(record, program.program_of(stage), program.stages[stage],
+              timed.durations(program.stages[stage].program, machine.overrides.device(device)));
     all.insert(all.end(), single.begin(), single.end());
-  }
+  });
   const auto key = [](const TraceRecord& r) { return std::tuple(r.device_class, r.step, r.iteration, r.operation); };
   std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
   return all;

@@ -28,17 +28,18 @@ struct SmallScenario {
 Prepared prepare(const SmallScenario& scenario);
 
 // Simulates with the scenario's own software.
-Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices);
+Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices, bool skip_repetitions = true);
 
 // Simulates a program made by hand.
 Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
-               Granularity granularity, bool explicit_devices = false);
+               Granularity granularity, bool explicit_devices = false, bool skip_repetitions = true);
 
 // A program without stages: each block once, as often as it counts.
 ShardedProgram one_stage(const Mesh& mesh, std::vector<DeviceBlock> blocks, ResidentBytes resident = {},
                          int prefetch_iterations = 0);
 
 // The records of a trace with runs of operations taken apart, sorted by class, step, iteration and operation.
-std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram& program, const TimedProgram& timed);
+std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram& program, const TimedProgram& timed,
+                                        const Machine& machine);
 
 } // namespace podsim::test

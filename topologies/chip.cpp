@@ -111,6 +111,15 @@ Chip read_chip(Reader chip)
   return read;
 }
 
+Chip at_speed(Chip chip, const Speed& speed)
+{
+  chip.matrix_peak   = chip.matrix_peak * speed.compute;
+  chip.vector_rate   = chip.vector_rate * speed.compute;
+  chip.dispatch      = chip.dispatch / speed.compute;
+  chip.hbm_bandwidth = chip.hbm_bandwidth * speed.hbm;
+  return chip;
+}
+
 double collective_share(const Chip& chip)
 {
   const auto* unit = std::get_if<TiledProcessors>(&chip.matrix_unit);

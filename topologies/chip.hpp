@@ -11,6 +11,7 @@
 #include "sim/core/reader.hpp"
 #include "sim/core/units.hpp"
 #include "sim/core/work.hpp"
+#include "topologies/overrides.hpp"
 
 #include <optional>
 #include <string>
@@ -62,6 +63,10 @@ struct OperationTime {
 };
 
 Chip read_chip(Reader chip);
+
+// The chip at other speeds: the clock moves its units and its dispatch, HBM moves bytes.
+Chip at_speed(Chip chip, const Speed& speed);
+
 OperationTime operation_time(const Work& work, const Chip& chip);
 
 // The share of the processors that an asynchronous collective takes from the computation beside it.

@@ -70,6 +70,8 @@ void read_torus(Reader& machine, Machine& read)
   else
     rule.cube = ici.constant("cube").count(1, 64);
   rule.pod_chips     = ici.constant("pod_chips").count(1, 1'000'000);
+  read.cube          = rule.cube;
+  read.pod_chips     = rule.pod_chips;
   read.ici.bandwidth = ici.constant("link_bandwidth").quantity<PerSecond<ByteUnit>>() /
                        static_cast<double>(read.chip.devices); // the devices of a chip share its links
   read.ici.efficiency = ici.constant("link_efficiency").fraction();
@@ -163,6 +165,25 @@ std::int64_t Machine::devices_per_host() const
   for (std::size_t axis = 0; axis < lattice.axes.size(); ++axis)
     product *= std::min(host.block[axis], lattice.axes[axis].size);
   return product;
+}
+
+std::vector<std::int64_t> Machine::devices_of_host(std::int64_t host) const
+{
+  std::vector<std::int64_t> all{0};
+  std::int64_t step = 1;
+  for (std::size_t axis = 0; axis < lattice.axes.size(); ++axis) {
+    const std::int64_t size  = lattice.axes[axis].size;
+    const std::int64_t hosts = (size + this->host.block[axis] - 1) / this->host.block[axis];
+    const std::int64_t first = host % hosts * this->host.block[axis];
+    std::vector<std::int64_t> more;
+    for (std::int64_t at = first; at < std::min(first + this->host.block[axis], size); ++at)
+      for (const std::int64_t device : all)
+        more.push_back(device + at * step);
+    all = std::move(more);
+    host /= hosts;
+    step *= size;
+  }
+  return all;
 }
 
 std::int64_t Machine::host_of(std::int64_t device) const

@@ -7,6 +7,7 @@
 // The lattice is implicit: a link is a device, an axis and a direction.
 
 #include "topologies/chip.hpp"
+#include "topologies/overrides.hpp"
 #include "topologies/routing.hpp"
 
 #include <cstdint>
@@ -56,7 +57,10 @@ struct Machine {
   Wire ici;   // a device's share of its chip's link
   Host host;
   Seconds dcn_latency;
-  double pod_spread = 0; // scale of the spread of a pod's step times, over their mean
+  double pod_spread      = 0; // scale of the spread of a pod's step times, over their mean
+  std::int64_t cube      = 0; // side of the cubes that optical switches join to slices; 0: cut from a fixed torus
+  std::int64_t pod_chips = 0; // of a whole pod, of which the slice is a part
+  Overrides overrides;        // of single devices, links and hosts
 
   std::int64_t devices() const { return lattice.devices(); }
   std::int64_t chips() const { return devices() / chip.devices; }
@@ -64,6 +68,7 @@ struct Machine {
   std::int64_t pods() const { return lattice.axes.back().size; }
   std::int64_t devices_per_pod() const { return devices() / pods(); }
   std::int64_t host_of(std::int64_t device) const; // equal for devices that share a NIC
+  std::vector<std::int64_t> devices_of_host(std::int64_t host) const;
   std::int64_t devices_per_host() const;           // of a slice smaller than a host's block, what there is
   const Wire& wire(std::size_t axis) const;        // of a local or ICI axis
   RoutedLattice torus() const;                     // the ICI axes alone

@@ -132,6 +132,11 @@ bool Reader::is_text() const
 {
   return json_->is_string();
 }
+bool Reader::is_object() const
+{
+  return json_->is_object();
+}
+
 bool Reader::is_array() const
 {
   return json_->is_array();

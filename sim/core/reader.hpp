@@ -70,6 +70,7 @@ public:
 
   bool is_text() const;
   bool is_array() const;
+  bool is_object() const;
 
   bool flag() const;
   std::string text() const;

@@ -14,8 +14,8 @@ RingPhase ring_phase(const AxisFactor& factor, CollectiveKind kind, Bytes chunk,
     phase.step      = to_ticks(chunk / machine.host.nic_bandwidth);
     phase.latency   = to_ticks(machine.dcn_latency);
     phase.last_step = phase.step;
-    phase.crowded_step =
-        std::max(machine.devices_per_host() * phase.step, to_ticks(chunk / machine.host.pcie_bandwidth));
+    phase.sharers   = machine.devices_per_host();
+    phase.bus_step  = to_ticks(chunk / machine.host.pcie_bandwidth);
     return phase;
   }
   const Wire& wire  = machine.wire(factor.axis);
@@ -41,25 +41,55 @@ PlanPart one_way(CollectiveKind kind, const std::vector<AxisFactor>& rings, Byte
   return phases;
 }
 
-// How long an exchange of `local` bytes, one part for each of `members`, keeps the busiest link of a torus busy, and
-// the longest way in hops.
-RingPhase torus_exchange(const std::vector<AxisFactor>& group, const AxisFactor& on, Bytes local, double members,
-                         const Machine& machine)
+// The routes of an exchange over parts of the torus.
+AllToAllLoad torus_load(const std::vector<AxisFactor>& group, RoutedLattice torus, const Machine& machine)
 {
-  RingPhase phase{.kind = CollectiveKind::all_to_all, .factor = on, .length = on.length, .chunk = local};
   std::size_t first = 0; // of the torus among the lattice's axes
   while (machine.lattice.axes[first].kind != AxisKind::ici)
     ++first;
   LatticeGroup parts;
   for (const AxisFactor& factor : group)
     parts.push_back({factor.axis - first, factor.length, factor.stride});
-  const AllToAllLoad load = all_to_all_load(machine.torus(), parts);
-  double others           = members; // that each of this axis stands for: all blocks to them pass its line
-  for (const AxisFactor& factor : group)
-    others /= static_cast<double>(factor.length);
-  phase.step    = to_ticks(local * (load.busiest_link * others / members) / machine.ici.effective());
-  phase.latency = to_ticks(machine.ici.latency * static_cast<double>(load.longest_hops));
-  return phase;
+  return all_to_all_load(torus, parts);
+}
+
+// An exchange of `local` bytes, one part for each of `members`: a phase for each axis of the torus, and the hops of the
+// longest way.
+std::pair<PlanPart, std::int64_t> torus_exchange(const std::vector<AxisFactor>& torus, Bytes local, double members,
+                                                 const Machine& machine)
+{
+  PlanPart phases;
+  std::int64_t hops = 0;
+  std::vector<std::vector<AxisFactor>> groups; // that are routed as one: a twisted torus, or each axis by itself
+  for (const AxisFactor& factor : torus)
+    if (machine.lattice.twisted)
+      groups.assign(1, torus);
+    else
+      groups.push_back({factor});
+  const auto busy = [&](double blocks) { return to_ticks(local * (blocks / members) / machine.ici.effective()); };
+  for (const std::vector<AxisFactor>& group : groups) {
+    const AllToAllLoad load = torus_load(group, machine.torus(), machine);
+    double others           = members; // that each of the group stands for: all blocks to them pass its links
+    for (const AxisFactor& factor : group)
+      others /= static_cast<double>(factor.length);
+    hops += load.longest_hops;
+    for (const AxisFactor& factor : group) {
+      RingPhase phase{.kind = CollectiveKind::all_to_all, .factor = factor, .length = factor.length, .chunk = local};
+      phase.step     = busy(load.busiest_link * others);
+      phase.latency  = to_ticks(machine.ici.latency);
+      phase.cut_time = busy(load.cut_bound * others);
+      if (!machine.overrides.links.empty() && factor.closed) {
+        RoutedLattice open        = machine.torus();
+        std::size_t axis          = 0;
+        while (machine.lattice.axes[axis].kind != AxisKind::ici)
+          ++axis;
+        open.closed[factor.axis - axis] = false;
+        phase.open_step                 = busy(torus_load(group, open, machine).busiest_link * others);
+      }
+      phases.push_back(phase);
+    }
+  }
+  return {std::move(phases), hops};
 }
 
 Plan exchange_plan(const std::vector<AxisFactor>& group, Bytes local, const Machine& machine)
@@ -69,41 +99,51 @@ Plan exchange_plan(const std::vector<AxisFactor>& group, Bytes local, const Mach
     members *= static_cast<double>(factor.length);
   std::vector<AxisFactor> torus;
   PlanPart phases;
+  Ticks latencies = 0;
   for (const AxisFactor& factor : group) {
     const AxisKind link = machine.lattice.axes[factor.axis].kind;
     if (link == AxisKind::ici) {
       torus.push_back(factor);
-      if (!machine.lattice.twisted)
-        phases.push_back(torus_exchange({factor}, factor, local, members, machine));
       continue;
     }
-    const auto n = static_cast<double>(factor.length);
+    const auto n       = static_cast<double>(factor.length);
+    const Bytes leaves = local * ((n - 1) / n);
     RingPhase phase{
         .kind = CollectiveKind::all_to_all, .link = link, .factor = factor, .length = factor.length, .chunk = local};
     if (link == AxisKind::dcn) {
-      const Bytes leaves = local * ((n - 1) / n);
-      phase.step         = std::max(machine.devices_per_host() * to_ticks(leaves / machine.host.nic_bandwidth),
-                                    to_ticks(leaves / machine.host.pcie_bandwidth));
-      phase.latency      = to_ticks(machine.dcn_latency);
+      phase.step     = to_ticks(leaves / machine.host.nic_bandwidth);
+      phase.sharers  = machine.devices_per_host();
+      phase.bus_step = to_ticks(leaves / machine.host.pcie_bandwidth);
+      phase.latency  = to_ticks(machine.dcn_latency);
     } else {
-      phase.step    = to_ticks(local * ((n - 1) / n) / machine.local.effective());
+      phase.step    = to_ticks(leaves / machine.local.effective());
       phase.latency = to_ticks(machine.local.latency);
     }
+    latencies += phase.latency;
     phases.push_back(phase);
   }
-  if (machine.lattice.twisted && !torus.empty())
-    phases.push_back(torus_exchange(torus, torus.front(), local, members, machine));
-  return {{std::move(phases)}, true};
+  if (!torus.empty()) {
+    const auto [on_torus, hops] = torus_exchange(torus, local, members, machine);
+    phases.insert(phases.end(), on_torus.begin(), on_torus.end());
+    latencies += hops * to_ticks(machine.ici.latency);
+  }
+  Plan result{.exchange = true};
+  Ticks longest = 0;
+  for (const RingPhase& phase : phases) {
+    result.parts.push_back({phase});
+    longest = std::max(longest, phase.latency);
+  }
+  result.rest = std::max<Ticks>(latencies - longest, 0);
+  return result;
 }
 
-Ticks transmission(const RingPhase& phase)
+Ticks busy(const RingPhase& phase)
 {
+  const Ticks step = phase.link == AxisKind::dcn ? phase.crowded_step() : phase.step;
   if (phase.kind == CollectiveKind::all_to_all)
-    return phase.step;
-  if (phase.one_way())
-    return (phase.length - 1) * (phase.link == AxisKind::dcn ? phase.crowded_step : phase.step);
-  if (!phase.factor.closed)
-    return (phase.length - 1) * phase.step;
+    return step;
+  if (phase.one_way() || !phase.factor.closed)
+    return (phase.length - 1) * step;
   return phase.factor.stride * ((phase.length / 2 - 1) * phase.step + phase.last_step);
 }
 
@@ -128,8 +168,11 @@ Plan plan(const Collective& collective, const Machine& machine, const Placement&
   const auto in_pod = [&](const AxisFactor& ring) { return machine.lattice.axes[ring.axis].kind != AxisKind::dcn; };
   const auto torus  = [&](const AxisFactor& ring) { return machine.lattice.axes[ring.axis].kind == AxisKind::ici; };
   std::stable_partition(rings.begin(), rings.end(), in_pod);
-  if (collective.kind == CollectiveKind::all_to_all)
-    return exchange_plan(rings, collective.full, machine);
+  if (collective.kind == CollectiveKind::all_to_all) {
+    Plan exchange      = exchange_plan(rings, collective.full, machine);
+    exchange.pipelined = multi_axis == MultiAxis::pipelined;
+    return exchange;
+  }
   const bool split        = multi_axis == MultiAxis::concurrent && std::all_of(rings.begin(), rings.end(), torus);
   const std::size_t parts = split ? std::max<std::size_t>(rings.size(), 1) : 1;
   Plan result;
@@ -149,82 +192,119 @@ Plan plan(const Collective& collective, const Machine& machine, const Placement&
   return result;
 }
 
-std::int64_t sends(const RingPhase& phase, std::int64_t position, int direction)
+RingPlace place_on(const RingPhase& phase, std::int64_t position, bool cut)
 {
+  return {position, phase.factor.closed && !cut};
+}
+
+std::int64_t sends(const RingPhase& phase, const RingPlace& at, int direction)
+{
+  if (phase.one_way() && direction < 0)
+    return 0;
+  if (phase.kind == CollectiveKind::all_to_all) {
+    const std::int64_t end = direction > 0 ? phase.length - 1 : 0;
+    return !phase.one_way() && !at.closed && at.position == end ? 0 : 1;
+  }
   if (phase.one_way())
-    return direction > 0 ? phase.length - 1 : 0;
-  if (phase.factor.closed) // chips `stride` apart relay through those between them, in step with their rings
+    return phase.length - 1;
+  if (at.closed) // chips `stride` apart relay through those between them, in step with their rings
     return phase.length / 2 * phase.factor.stride;
-  const std::int64_t behind = direction > 0 ? position : phase.length - 1 - position;
+  const std::int64_t behind = direction > 0 ? at.position : phase.length - 1 - at.position;
   const std::int64_t ahead  = phase.length - 1 - behind;
   if (ahead == 0)
     return 0;
   return phase.kind == CollectiveKind::all_gather ? behind + 1 : ahead;
 }
 
-std::int64_t receives(const RingPhase& phase, std::int64_t position, int direction)
+std::int64_t receives(const RingPhase& phase, const RingPlace& at, int direction)
 {
-  const bool ring           = phase.one_way() || phase.factor.closed;
-  const std::int64_t behind = direction > 0 ? position : phase.length - 1 - position;
+  const bool ring           = phase.one_way() || at.closed;
+  const std::int64_t behind = direction > 0 ? at.position : phase.length - 1 - at.position;
   if (!ring && behind == 0)
     return 0;
-  return sends(phase, ring ? position : position - direction, direction);
+  return sends(phase, ring ? at : RingPlace{at.position - direction, false}, direction);
 }
 
-std::int64_t receives_before(const RingPhase& phase, std::int64_t position, int direction, std::int64_t send)
+std::int64_t receives_before(const RingPhase& phase, const RingPlace& at, int direction, std::int64_t send)
 {
-  if (phase.one_way() || phase.factor.closed || phase.kind == CollectiveKind::all_gather)
+  if (phase.kind == CollectiveKind::all_to_all)
+    return 0;
+  if (phase.one_way() || at.closed || phase.kind == CollectiveKind::all_gather)
     return send;
-  const std::int64_t behind = direction > 0 ? position : phase.length - 1 - position;
+  const std::int64_t behind = direction > 0 ? at.position : phase.length - 1 - at.position;
   return behind > 0 ? send + 1 : 0; // a partial sum waits for those behind; the first of the line has none
+}
+
+Ticks transmission(const RingPhase& phase, const RingPlace& at, int direction, std::int64_t send)
+{
+  if (phase.kind == CollectiveKind::all_to_all)
+    return phase.factor.closed && !at.closed ? phase.open_step : phase.step;
+  if (phase.one_way() || !at.closed)
+    return phase.step;
+  return send >= sends(phase, at, direction) - phase.factor.stride ? phase.last_step : phase.step;
+}
+
+RingPhase as_on(RingPhase phase, double speed, bool cut)
+{
+  if (cut && phase.factor.closed) {
+    phase.factor.closed = false;
+    phase.last_step     = phase.step;
+    if (phase.kind == CollectiveKind::all_to_all)
+      phase.step = phase.open_step;
+  }
+  phase.step      = at_link_speed(phase.step, speed);
+  phase.last_step = at_link_speed(phase.last_step, speed);
+  return phase;
 }
 
 Ticks duration(const RingPhase& phase)
 {
-  return transmission(phase) + latencies(phase);
+  return busy(phase) + latencies(phase);
 }
 
 Ticks duration(const Plan& plan)
 {
+  return duration(plan, [](const RingPhase& phase) { return phase; });
+}
+
+Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)>& seen)
+{
   Ticks longest = 0;
   for (const PlanPart& part : plan.parts) {
     Ticks sum = 0;
-    if (plan.pipelined) {
+    if (plan.pipelined && !plan.exchange) {
       // A reduce-scatter's phases overlap, then an all-gather's. The ring goes through the devices of every node in
       // turn.
-      for (const CollectiveKind kind :
-           {CollectiveKind::reduce_scatter, CollectiveKind::all_gather, CollectiveKind::all_to_all}) {
+      for (const CollectiveKind kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
         Ticks slowest      = 0;
         std::int64_t nodes = 1;
         for (const RingPhase& phase : part)
-          nodes *= phase.kind == kind && phase.link == AxisKind::dcn && phase.kind != CollectiveKind::all_to_all
-                       ? phase.length
-                       : 1;
+          nodes *= phase.kind == kind && phase.link == AxisKind::dcn ? phase.length : 1;
         for (const RingPhase& phase : part)
           if (phase.kind == kind) {
-            slowest = std::max(slowest, transmission(phase));
+            slowest = std::max(slowest, busy(seen(phase)));
             sum += latencies(phase) * (phase.link == AxisKind::dcn ? 1 : nodes);
           }
         sum += slowest;
       }
     } else {
       for (const RingPhase& phase : part)
-        sum += duration(phase);
+        sum += duration(seen(phase));
     }
     longest = std::max(longest, sum);
   }
-  return longest;
+  return longest + plan.rest;
 }
 
-Traffic traffic(const RingPhase& phase, const Machine& machine)
+Traffic traffic(const RingPhase& phase)
 {
   if (phase.kind == CollectiveKind::all_to_all)
-    return {phase.chunk * (1 - 1 / static_cast<double>(phase.length)), phase.step};
+    return {phase.chunk * (1 - 1 / static_cast<double>(phase.length)), busy(phase)};
   const auto chunks = static_cast<double>(phase.length - 1); // both directions of a ring together; of a line on average
   if (phase.link == AxisKind::dcn)
-    return {phase.chunk * chunks, (phase.length - 1) * machine.devices_per_host() * phase.step};
+    return {phase.chunk * chunks, (phase.length - 1) * phase.sharers * phase.step};
   const double relayed = phase.one_way() || !phase.factor.closed ? 1.0 : static_cast<double>(phase.factor.stride);
-  return {phase.chunk * (chunks * relayed), transmission(phase)};
+  return {phase.chunk * (chunks * relayed), busy(phase)};
 }
 
 Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor)
@@ -243,7 +323,7 @@ bool shares_links_with_itself(const Plan& plan, const Machine& machine)
   for (const PlanPart& part : plan.parts)
     if (std::any_of(part.begin(), part.end(), crowds))
       return true;
-  if (plan.parts.size() < 2)
+  if (plan.parts.size() < 2 || plan.exchange)
     return false;
   // Parts keep out of each other's way only if all are on equal rings, and so change axes together.
   const AxisFactor& first = plan.parts.front().front().factor;

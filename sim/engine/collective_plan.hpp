@@ -11,61 +11,95 @@
 // hosts' NICs, it is a one-way ring of n-1 steps:
 //     T = (n-1) (latency + c/B)
 //
-// An all-to-all of S bytes a device goes by minimal routes and uses all axes at once (topologies/routing.hpp); the axis
-// whose links carry most sets the pace. Of each switched axis of length n a device sends S (n-1)/n.
+// An all-to-all of S bytes a device goes by minimal routes and uses all axes at once (topologies/routing.hpp); every link
+// of an axis carries what its busiest one does. Of each switched axis of length n a device sends S (n-1)/n. With t for
+// how long a link of an axis is busy, it takes
+//     T = max over axes (latency + t) + what the hops of the longest way take beyond that
+//
+// A link at a fraction f of its speed is busy 1/f times as long. On a ring that it belongs to, the chunks pass it one
+// after the other, and the chip behind it has them all after the time of a ring that is as slow everywhere: no chip
+// is later, those further on are earlier. A ring with a dead link is run as the open line that is left.
 
 #include "sim/engine/ticks.hpp"
 #include "sim/sharding/collective.hpp"
 #include "sim/sharding/compilation.hpp"
 #include "topologies/machine.hpp"
 
+#include <cmath>
+#include <functional>
 #include <vector>
 
 namespace podsim {
 
-// One ring (or line) of one part of a collective.
+// One ring (or line) of one part of a collective; or what an all-to-all puts on one axis.
 struct RingPhase {
-  CollectiveKind kind = CollectiveKind::all_gather; // never all_reduce; all_to_all: one step, the whole exchange
+  CollectiveKind kind = CollectiveKind::all_gather; // never all_reduce
   AxisKind link       = AxisKind::ici;
   AxisFactor factor{};
   std::int64_t length = 1;
   Bytes chunk;
-  Ticks step         = 0; // transmission of a chunk at the full rate of its link
-  Ticks last_step    = 0; // of the last chunk a device sends
-  Ticks latency      = 0;
-  Ticks crowded_step = 0; // DCN: transmission when all devices of the host send at once
+  Ticks step           = 0; // transmission of a chunk at the full rate of its link; of all that an all-to-all sends
+  Ticks last_step      = 0; // of the last chunk a device sends round a whole ring
+  Ticks latency        = 0;
+  std::int64_t sharers = 1; // DCN: devices of a host, which send at once over its NIC,
+  Ticks bus_step       = 0; // each over a bus of its own
+  Ticks open_step      = 0; // of an all-to-all if the ring is cut
+  Ticks cut_time       = 0; // of an all-to-all: how long the tightest cut of the torus needs (a bisection, or worse)
 
   bool one_way() const { return link != AxisKind::ici; }
+  Ticks crowded_step() const { return std::max(sharers * step, bus_step); }
 };
+
+// Where a device stands on its ring, and whether nothing cuts it.
+struct RingPlace {
+  std::int64_t position = 0;
+  bool closed           = true;
+};
+RingPlace place_on(const RingPhase& phase, std::int64_t position, bool cut);
 
 using PlanPart = std::vector<RingPhase>; // one after the other
 struct Plan {
   std::vector<PlanPart> parts; // at once
-  bool pipelined = false;      // the phases of the part overlap (of an all-to-all, too): one event, not chunks
+  bool pipelined = false;      // the phases of the part overlap: one event, not chunks
+  bool exchange  = false;      // an all-to-all: a part for each axis, all of which begin and end as one
+  Ticks rest     = 0;          // of an exchange: latencies of the longest way that no axis shows by itself
 };
 
 Plan plan(const Collective& collective, const Machine& machine, const Placement& placement, MultiAxis multi_axis);
 
-// How many chunks a device at `position` sends in `direction` (+1 or -1).
-std::int64_t sends(const RingPhase& phase, std::int64_t position, int direction);
+// How many chunks a device sends in `direction` (+1 or -1).
+std::int64_t sends(const RingPhase& phase, const RingPlace& at, int direction);
 
 // How many come in from behind, travelling in `direction`.
-std::int64_t receives(const RingPhase& phase, std::int64_t position, int direction);
+std::int64_t receives(const RingPhase& phase, const RingPlace& at, int direction);
 
 // How many chunks must have come in before the send with this index (from 0).
-std::int64_t receives_before(const RingPhase& phase, std::int64_t position, int direction, std::int64_t send);
+std::int64_t receives_before(const RingPhase& phase, const RingPlace& at, int direction, std::int64_t send);
+
+// The transmission of the send with this index, at the full rate of its link.
+Ticks transmission(const RingPhase& phase, const RingPlace& at, int direction, std::int64_t send);
+
+// The transmission on a link of this speed.
+inline Ticks at_link_speed(Ticks transmission, double speed)
+{
+  return speed == 1 ? transmission : std::llround(static_cast<double>(transmission) / speed);
+}
+
+// The phase where the slowest link of its ring has this speed, or where the ring is cut.
+RingPhase as_on(RingPhase phase, double speed, bool cut);
 
 // How long a phase or plan takes on links that nothing else uses; parts that share links among themselves
-// (see below) take longer.
+// (see below) take longer. `seen` gives each phase as the machine's links make it.
 Ticks duration(const RingPhase& phase);
 Ticks duration(const Plan& plan);
+Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)>& seen);
 
 // What a phase puts on the links of its axis: what one device sends in all, and how long the busiest link is busy.
 struct Traffic {
   Bytes sent;
   Ticks busy = 0;
 };
-Traffic traffic(const RingPhase& phase, const Machine& machine);
+Traffic traffic(const RingPhase& phase);
 
 // How long a device's transmission to its neighbour on a factor takes, on a link of its own and without latency.
 Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor);

@@ -20,38 +20,41 @@ void CollectiveRunner::listen(Listener started, Listener ended)
 
 void CollectiveRunner::arrive(int device_class, std::int32_t slot, const TimedOperation& operation, AxisMask axes)
 {
+  const bool together = !operation.chunked || operation.plan.exchange;
   if (operation.chunked) {
     const std::size_t parts = operation.plan.parts.size();
-    active_[static_cast<std::size_t>(device_class)].push_back(
-        {device_class, slot, &operation, std::vector<Part>(parts), parts});
+    Active& own             = active_[static_cast<std::size_t>(device_class)].emplace_back(
+        Active{device_class, slot, &operation, axes, std::vector<Part>(parts), parts});
     for (std::size_t part = 0; part < parts; ++part)
+      enter_phase(own, part);
+    for (std::size_t part = 0; part < parts && !together; ++part)
       arrive_at_phase(device_class, slot, part);
-    return;
   }
-  const Groups& all = whole_groups(axes);
-  const int group   = all.group_of[static_cast<std::size_t>(device_class)];
-  if (!last_to_arrive(0, all, group, slot))
+  if (!together || !last_of_group(Barrier::At::beginning, device_class, axes, slot))
     return;
-  const std::vector<int>& classes = all.classes[static_cast<std::size_t>(group)];
+  const std::vector<int>& classes = group_of(device_class, axes);
   for (const int member : classes)
     started_(member, slot);
-  engine_.compute(processors_[static_cast<std::size_t>(classes.front())], operation.duration,
-                  {event_token, classes.front(), slot, static_cast<std::int32_t>(axes), 0});
+  if (!operation.chunked) {
+    engine_.compute(processors_[static_cast<std::size_t>(classes.front())], duration(operation, classes),
+                    {event_token, classes.front(), slot, static_cast<std::int32_t>(axes), 0});
+    return;
+  }
+  for (const int member : classes)
+    for (std::size_t part = 0; part < operation.plan.parts.size(); ++part)
+      start(active(member, slot), part);
 }
 
 bool CollectiveRunner::is_alone(int device_class, AxisMask axes)
 {
-  const Groups& all = whole_groups(axes);
-  return all.classes[static_cast<std::size_t>(all.group_of[static_cast<std::size_t>(device_class)])].size() == 1;
+  return machine_.overrides.links.empty() && machine_.overrides.hosts.empty() &&
+         group_of(device_class, axes).size() == 1;
 }
 
 void CollectiveRunner::on_end(const Token& token)
 {
   if (token.kind == event_token) {
-    const Groups& all = whole_groups(static_cast<AxisMask>(token.part));
-    const int group   = all.group_of[static_cast<std::size_t>(token.device_class)];
-    for (const int member : all.classes[static_cast<std::size_t>(group)])
-      ended_(member, token.slot);
+    finish(group_of(token.device_class, static_cast<AxisMask>(token.part)), token.slot);
     return;
   }
   const auto part      = static_cast<std::size_t>(token.part);
@@ -61,7 +64,7 @@ void CollectiveRunner::on_end(const Token& token)
     return;
   ++sender.parts[part].sent[direction];
   const std::vector<int>& receivers =
-      network_.receivers(phase(sender, part).factor, token.device_class, token.direction);
+      network_.receivers(sender.parts[part].line, token.device_class, token.direction);
   for (const int receiver : receivers)
     ++active(receiver, token.slot).parts[part].received[direction];
   send_next(sender, part, token.direction);
@@ -74,6 +77,34 @@ void CollectiveRunner::on_end(const Token& token)
       finish_phase(receiver, token.slot, part);
 }
 
+void CollectiveRunner::describe(State& state, const std::vector<std::int32_t>& first_slot) const
+{
+  const auto from = [&](int device_class, std::int32_t slot) {
+    return std::int64_t{slot} - first_slot[static_cast<std::size_t>(device_class)];
+  };
+  std::vector<std::vector<std::int64_t>> rows;
+  for (const std::vector<Active>& all : active_)
+    for (const Active& on : all)
+      for (const Part& part : on.parts) {
+        auto& row = rows.emplace_back(std::vector<std::int64_t>{on.device_class, from(on.device_class, on.slot),
+                                                                &part - on.parts.data(),
+                                                                static_cast<std::int64_t>(on.parts_left),
+                                                                static_cast<std::int64_t>(part.phase), part.running});
+        for (const auto& counts : {part.started, part.sent, part.received, part.in_flight})
+          row.insert(row.end(), counts.begin(), counts.end());
+      }
+  state.add_sorted(rows);
+  for (const auto& [barrier, there] : arrived_) {
+    const Groups& groups  = barrier.at == Barrier::At::ring ? network_.rings(static_cast<int>(barrier.where))
+                                                            : whole_groups_.at(barrier.where);
+    const int first_class = groups.classes[static_cast<std::size_t>(barrier.group)].front();
+    rows.push_back({static_cast<std::int64_t>(barrier.at), barrier.where, static_cast<std::int64_t>(barrier.part),
+                    static_cast<std::int64_t>(barrier.phase), barrier.group, from(first_class, barrier.slot),
+                    static_cast<std::int64_t>(there)});
+  }
+  state.add_sorted(rows);
+}
+
 const Groups& CollectiveRunner::whole_groups(AxisMask axes)
 {
   auto found = whole_groups_.find(axes);
@@ -82,17 +113,35 @@ const Groups& CollectiveRunner::whole_groups(AxisMask axes)
   return found->second;
 }
 
-// `barrier` tells apart the barriers of one slot: 0 for the whole collective, others for phases of its parts.
-bool CollectiveRunner::last_to_arrive(std::size_t barrier, const Groups& groups, int group, std::int32_t slot)
+const std::vector<int>& CollectiveRunner::group_of(int device_class, AxisMask axes)
 {
-  const std::size_t members = groups.classes[static_cast<std::size_t>(group)].size();
+  const Groups& all = whole_groups(axes);
+  return all.classes[static_cast<std::size_t>(all.group_of[static_cast<std::size_t>(device_class)])];
+}
+
+bool CollectiveRunner::last_to_arrive(const Barrier& barrier, std::size_t members)
+{
   if (members == 1)
     return true;
-  const std::tuple key{&groups, barrier, group, slot}; // stages at one slot may be in collectives over other axes
-  if (++arrived_[key] < members)
+  if (++arrived_[barrier] < members)
     return false;
-  arrived_.erase(key);
+  arrived_.erase(barrier);
   return true;
+}
+
+bool CollectiveRunner::last_of_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot)
+{
+  const Groups& all = whole_groups(axes);
+  const int group   = all.group_of[static_cast<std::size_t>(device_class)];
+  return last_to_arrive({at, axes, 0, 0, group, slot}, all.classes[static_cast<std::size_t>(group)].size());
+}
+
+Ticks CollectiveRunner::duration(const TimedOperation& operation, const std::vector<int>& classes) const
+{
+  if (machine_.overrides.links.empty() && machine_.overrides.hosts.empty())
+    return operation.duration;
+  return podsim::duration(operation.plan,
+                          [&](const RingPhase& phase) { return network_.slowest(phase, classes); });
 }
 
 CollectiveRunner::Active& CollectiveRunner::active(int device_class, std::int32_t slot)
@@ -101,72 +150,94 @@ CollectiveRunner::Active& CollectiveRunner::active(int device_class, std::int32_
   return *std::find_if(all.begin(), all.end(), [&](const Active& one) { return one.slot == slot; });
 }
 
-const RingPhase& CollectiveRunner::phase(const Active& on, std::size_t part)
+void CollectiveRunner::enter_phase(Active& on, std::size_t part)
 {
-  return on.operation->plan.parts[part][on.parts[part].phase];
+  Part& state = on.parts[part];
+  state.ring  = &on.operation->plan.parts[part][state.phase];
+  state.line  = network_.line_of(state.ring->factor);
+  state.place = network_.place(*state.ring, state.line, on.device_class);
+  for (std::size_t d = 0; d < 2; ++d) {
+    const int sign      = d == 0 ? 1 : -1;
+    state.to_send[d]    = sends(*state.ring, state.place, sign);
+    state.to_receive[d] = receives(*state.ring, state.place, sign);
+  }
 }
 
 void CollectiveRunner::arrive_at_phase(int device_class, std::int32_t slot, std::size_t part)
 {
-  constexpr std::size_t most_phases = 64;
-  const Active& own                 = active(device_class, slot);
-  const std::size_t index           = own.parts[part].phase;
-  const Groups& rings               = network_.rings(phase(own, part).factor);
-  const int ring                    = rings.group_of[static_cast<std::size_t>(device_class)];
-  if (!last_to_arrive(1 + part * most_phases + index, rings, ring, slot))
-    return;
+  const Part& own     = active(device_class, slot).parts[part];
+  const Groups& rings = network_.rings(own.line);
+  const int ring      = rings.group_of[static_cast<std::size_t>(device_class)];
+  const bool first    = part == 0 && own.phase == 0;
   const std::vector<int>& classes = rings.classes[static_cast<std::size_t>(ring)];
+  if (!last_to_arrive({Barrier::At::ring, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
+                      classes.size()))
+    return;
   for (const int member : classes) {
-    Active& on             = active(member, slot);
-    on.parts[part].running = true;
-    if (part == 0 && index == 0)
+    if (first)
       started_(member, slot);
-    for (int direction = 0; direction < 2; ++direction)
-      send_next(on, part, direction);
+    start(active(member, slot), part);
   }
+}
+
+void CollectiveRunner::start(Active& on, std::size_t part)
+{
+  on.parts[part].running = true;
+  for (int direction = 0; direction < 2; ++direction)
+    send_next(on, part, direction);
 }
 
 void CollectiveRunner::send_next(Active& on, std::size_t part, int direction)
 {
   Part& state             = on.parts[part];
-  const RingPhase& ring   = phase(on, part);
   const auto d            = static_cast<std::size_t>(direction);
-  const std::int64_t at   = network_.position(ring.factor, on.device_class);
   const int sign          = direction == 0 ? 1 : -1;
   const std::int64_t send = state.sent[d];
-  const std::int64_t all  = sends(ring, at, sign);
-  if (!state.running || state.started[d] != send || send == all ||
-      state.received[d] < receives_before(ring, at, sign, send))
+  if (!state.running || state.started[d] != send || send == state.to_send[d] ||
+      state.received[d] < receives_before(*state.ring, state.place, sign, send))
     return;
   ++state.started[d];
-  state.in_flight[d] = network_.transfers(ring.factor, on.device_class);
-  const bool last    = send >= all - (ring.one_way() ? 1 : ring.factor.stride);
-  network_.send(ring.factor, on.device_class, direction, last ? ring.last_step : ring.step,
+  state.in_flight[d] = network_.transfers(state.line, on.device_class);
+  network_.send(state.line, on.device_class, direction, transmission(*state.ring, state.place, sign, send),
                 {chunk_token, on.device_class, on.slot, static_cast<std::int32_t>(part), direction});
 }
 
 // Goes on to the next phase once all of this one has been sent and received.
 void CollectiveRunner::finish_phase(int device_class, std::int32_t slot, std::size_t part)
 {
-  Active& on            = active(device_class, slot);
-  Part& state           = on.parts[part];
-  const RingPhase& ring = phase(on, part);
-  const std::int64_t at = network_.position(ring.factor, device_class);
-  for (std::size_t d = 0; d < 2; ++d) {
-    const int sign = d == 0 ? 1 : -1;
-    if (state.sent[d] < sends(ring, at, sign) || state.received[d] < receives(ring, at, sign))
+  Active& on  = active(device_class, slot);
+  Part& state = on.parts[part];
+  for (std::size_t d = 0; d < 2; ++d)
+    if (state.sent[d] < state.to_send[d] || state.received[d] < state.to_receive[d])
       return;
-  }
   state = Part{.phase = state.phase + 1};
   if (state.phase < on.operation->plan.parts[part].size()) {
+    enter_phase(on, part);
     arrive_at_phase(device_class, slot, part);
     return;
   }
   if (--on.parts_left > 0)
     return;
-  std::vector<Active>& all = active_[static_cast<std::size_t>(device_class)];
-  std::erase_if(all, [&](const Active& one) { return one.slot == slot; });
-  ended_(device_class, slot);
+  if (!on.operation->plan.exchange) {
+    finish({device_class}, slot);
+    return;
+  }
+  if (!last_of_group(Barrier::At::end, device_class, on.axes, slot))
+    return;
+  const std::vector<int>& classes = group_of(device_class, on.axes);
+  if (const Ticks rest = on.operation->plan.rest; rest > 0)
+    engine_.compute(processors_[static_cast<std::size_t>(classes.front())], rest,
+                    {event_token, classes.front(), slot, static_cast<std::int32_t>(on.axes), 0});
+  else
+    finish(classes, slot);
+}
+
+void CollectiveRunner::finish(const std::vector<int>& classes, std::int32_t slot)
+{
+  for (const int member : classes) {
+    std::erase_if(active_[static_cast<std::size_t>(member)], [&](const Active& one) { return one.slot == slot; });
+    ended_(member, slot);
+  }
 }
 
 } // namespace podsim

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <unordered_map>
 #include <utility>
 
 namespace podsim {
@@ -20,16 +21,161 @@ bool relays(const AxisFactor& factor, const Machine& machine)
   return machine.lattice.axes[factor.axis].kind == AxisKind::ici;
 }
 
-// Colours made dense, in order of first appearance, so that they do not depend on anything else.
-template <class Key> std::vector<int> numbered(const std::vector<Key>& keys, int& count)
+// The device by which a group is known: of its lowest coordinates.
+std::int64_t first_member(const Span& span, std::int64_t device, const Machine& machine)
 {
-  std::map<Key, int> number;
-  std::vector<int> colours;
-  colours.reserve(keys.size());
-  for (const Key& key : keys)
-    colours.push_back(number.try_emplace(key, static_cast<int>(number.size())).first->second);
-  count = static_cast<int>(number.size());
-  return colours;
+  if (span.host) {
+    for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis) {
+      const std::int64_t block = machine.host.block[axis];
+      device = machine.lattice.moved(device, axis, machine.lattice.coordinate(device, axis) / block * block);
+    }
+    return device;
+  }
+  for (const AxisFactor& factor : span.factors) {
+    const auto [first, extent] = line(factor, device, machine);
+    const std::int64_t offset =
+        relays(factor, machine) ? 0 : (machine.lattice.coordinate(device, factor.axis) - first) % factor.stride;
+    device = machine.lattice.moved(device, factor.axis, first + offset);
+  }
+  return device;
+}
+
+// The speeds of a line's links as a device sees them: from itself on, each link up and down; on an open line, where
+// its ends tell chips apart anyway, from its beginning.
+std::vector<double> link_speeds(const AxisFactor& factor, std::int64_t device, const Machine& machine)
+{
+  std::vector<double> speeds;
+  const auto [first, extent] = line(factor, device, machine);
+  const std::int64_t from    = factor.closed ? machine.lattice.coordinate(device, factor.axis) - first : 0;
+  for (std::int64_t i = 0; i < extent; ++i) {
+    const std::int64_t at = machine.lattice.moved(device, factor.axis, first + (from + i) % extent);
+    for (const int direction : {0, 1})
+      speeds.push_back(machine.overrides.link({at, factor.axis, direction}));
+  }
+  return speeds;
+}
+
+// Devices coloured; equal colours may be one class. Colours are dense, in order of first appearance, so that they do
+// not depend on anything else.
+class Colouring {
+public:
+  explicit Colouring(std::int64_t devices) : of_(static_cast<std::size_t>(devices), 0) {}
+
+  int count() const { return count_; }
+  const std::vector<int>& of() const { return of_; }
+
+  // Tells devices of one colour apart whose keys differ.
+  void split(const std::vector<std::int64_t>& keys)
+  {
+    std::unordered_map<std::int64_t, int> number;
+    const std::int64_t width = *std::max_element(keys.begin(), keys.end()) + 1;
+    std::int64_t before      = -1;
+    int colour               = 0;
+    for (std::size_t device = 0; device < of_.size(); ++device) {
+      const std::int64_t key = of_[device] * width + keys[device];
+      if (key != before) // mostly neighbours are alike
+        colour = number.try_emplace(key, static_cast<int>(number.size())).first->second;
+      before      = key;
+      of_[device] = colour;
+    }
+    count_ = static_cast<int>(number.size());
+  }
+
+private:
+  std::vector<int> of_;
+  int count_ = 1;
+};
+
+// Keys for split(): 0 where nothing is said, else a number for each different view.
+template <class View> class Views {
+public:
+  explicit Views(std::int64_t devices) : keys_(static_cast<std::size_t>(devices), 0) {}
+  void set(std::int64_t device, const View& view)
+  {
+    const auto number = static_cast<std::int64_t>(number_.size()) + 1;
+    keys_[static_cast<std::size_t>(device)] = number_.try_emplace(view, number).first->second;
+  }
+  const std::vector<std::int64_t>& keys() const { return keys_; }
+
+private:
+  std::vector<std::int64_t> keys_;
+  std::map<View, std::int64_t> number_;
+};
+
+// What a device is and has of its own, and what it meets on its way round: on a line with a slow link chips are
+// told apart by their distance from it, since what comes over that link is late for one after the other.
+void tell_faults_apart(const Machine& machine, const Placement& placement, Colouring& colours)
+{
+  const std::int64_t devices = machine.devices();
+  Views<Speed> speeds(devices);
+  for (const auto& [device, speed] : machine.overrides.devices)
+    speeds.set(device, speed);
+  colours.split(speeds.keys());
+
+  for (const AxisPlacement& axis : placement)
+    for (const AxisFactor& factor : axis) {
+      if (factor.length == 1)
+        continue;
+      Views<std::vector<double>> views(devices);
+      for (const auto& [link, speed] : machine.overrides.links)
+        if (link.axis == factor.axis)
+          for (const std::int64_t device : members({.factors = {factor}}, link.device, machine))
+            views.set(device, link_speeds(factor, device, machine));
+      colours.split(views.keys());
+    }
+
+  Views<std::vector<double>> nics(devices);
+  const std::size_t dcn = machine.dcn_axis();
+  for (const auto& [host, speed] : machine.overrides.hosts)
+    for (const std::int64_t device : machine.devices_of_host(host)) {
+      const std::int64_t pods = machine.pods();
+      for (std::int64_t pod = 0; pod < pods; ++pod) {
+        const std::int64_t own = machine.lattice.moved(device, dcn, pod);
+        std::vector<double> view;
+        for (std::int64_t other = pod; other < pod + pods; ++other)
+          view.push_back(machine.overrides.host(machine.host_of(machine.lattice.moved(own, dcn, other % pods))));
+        nics.set(own, view);
+      }
+    }
+  colours.split(nics.keys());
+}
+
+// Splits devices by the colours in the groups that they are in. A group of one colour tells nothing apart.
+void refine(const Span& span, const Machine& machine, Colouring& colours)
+{
+  const std::vector<int>& of = colours.of();
+  std::vector<int> first(of.size(), -1); // colour of each group, named by its first device
+  std::vector<std::int64_t> group(of.size());
+  std::map<std::int64_t, std::vector<int>> mixed;
+  for (std::size_t device = 0; device < of.size(); ++device) {
+    group[device] = first_member(span, static_cast<std::int64_t>(device), machine);
+    int& colour   = first[static_cast<std::size_t>(group[device])];
+    if (colour < 0)
+      colour = of[device];
+    else if (colour != of[device])
+      mixed.try_emplace(group[device]);
+  }
+  if (mixed.empty())
+    return;
+  for (auto& [one, found] : mixed) {
+    for (const std::int64_t member : members(span, one, machine))
+      found.push_back(of[static_cast<std::size_t>(member)]);
+    if (span.ordered)
+      continue;
+    std::sort(found.begin(), found.end());
+    if (!span.host) // how many there are of each counts only where they share a NIC
+      found.erase(std::unique(found.begin(), found.end()), found.end());
+  }
+  Views<std::vector<int>> views(static_cast<std::int64_t>(of.size()));
+  for (auto& [one, found] : mixed) {
+    const std::vector<std::int64_t> all = members(span, one, machine);
+    for (const std::int64_t member : all) {
+      views.set(member, found);
+      if (span.ordered) // as the next one round sees it
+        std::rotate(found.begin(), found.begin() + 1, found.end());
+    }
+  }
+  colours.split(views.keys());
 }
 
 DeviceClasses to_device_classes(std::vector<int> colours, int count)
@@ -47,12 +193,39 @@ DeviceClasses to_device_classes(std::vector<int> colours, int count)
 
 std::int64_t neighbour(const AxisFactor& factor, std::int64_t device, int direction, const Machine& machine)
 {
+  if (machine.overrides.link({device, factor.axis, direction > 0 ? 0 : 1}) == 0)
+    return -1;
   const auto [first, extent] = line(factor, device, machine);
   const std::int64_t step    = relays(factor, machine) ? 1 : factor.stride;
   std::int64_t to            = machine.lattice.coordinate(device, factor.axis) - first + direction * step;
   if (factor.closed)
     to = (to + extent) % extent;
   return to < 0 || to >= extent ? -1 : machine.lattice.moved(device, factor.axis, first + to);
+}
+
+RingCondition ring_condition(const AxisFactor& factor, std::int64_t device, const Machine& machine)
+{
+  RingCondition condition;
+  if (machine.overrides.empty())
+    return condition;
+  const auto include = [&](double speed) { condition.slowest = std::min(condition.slowest, speed); };
+  if (machine.lattice.axes[factor.axis].kind == AxisKind::dcn) {
+    for (const std::int64_t member : members({.factors = {factor}}, device, machine))
+      include(machine.overrides.host(machine.host_of(member)));
+    return condition;
+  }
+  const auto [first, extent] = line(factor, device, machine);
+  for (std::int64_t i = 0; i < extent; ++i) {
+    const std::int64_t at = machine.lattice.moved(device, factor.axis, first + i);
+    const double up       = machine.overrides.link({at, factor.axis, 0});
+    if (up > 0)
+      include(up);
+    else
+      condition.cut_before = (i + 1) % extent;
+    if (const double down = machine.overrides.link({at, factor.axis, 1}); down > 0)
+      include(down);
+  }
+  return condition;
 }
 
 std::int64_t neighbour(const AxisPlacement& placement, std::int64_t device, int direction, const Machine& machine)
@@ -113,43 +286,38 @@ Span span_of(AxisMask axes, const Placement& placement)
 
 DeviceClasses fold(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline)
 {
-  const auto devices = static_cast<std::size_t>(machine.devices());
-  std::vector<std::vector<std::int64_t>> first(devices);
-  std::vector<Span> spans;
+  Colouring colours(machine.devices());
   const auto tell_apart = [&](const auto& place) {
-    for (std::size_t device = 0; device < devices; ++device)
-      first[device].push_back(position(place, static_cast<std::int64_t>(device), machine.lattice));
+    std::vector<std::int64_t> keys;
+    for (std::int64_t device = 0; device < machine.devices(); ++device)
+      keys.push_back(position(place, device, machine.lattice));
+    colours.split(keys);
   };
+  std::vector<Span> spans;
   bool dcn = false;
   for (const AxisPlacement& axis : placement)
     for (const AxisFactor& factor : axis) {
-      spans.push_back({{factor}, false});
+      if (factor.length == 1)
+        continue;
+      const bool shared =
+          relays(factor, machine) && factor.length * factor.stride < machine.lattice.axes[factor.axis].size;
+      spans.push_back({{factor}, false, shared});
       dcn = dcn || machine.lattice.axes[factor.axis].kind == AxisKind::dcn;
       if (!factor.closed)
         tell_apart(factor);
     }
   if (dcn && machine.devices_per_host() > 1)
-    spans.push_back({{}, true});
+    spans.push_back({{}, true, false});
   if (pipeline)
     tell_apart(placement[*pipeline]);
-  int count                = 0;
-  std::vector<int> colours = numbered(first, count);
-  for (int before = 0; count > 1 && before != count;) { // one colour cannot be refined
-    before = count;
-    std::vector<std::vector<int>> keys(devices);
-    for (std::size_t device = 0; device < devices; ++device) {
-      keys[device].push_back(colours[device]);
-      for (const Span& span : spans) {
-        std::vector<int> found;
-        for (const std::int64_t member : members(span, static_cast<std::int64_t>(device), machine))
-          found.push_back(colours[static_cast<std::size_t>(member)]);
-        std::sort(found.begin(), found.end());
-        keys[device].insert(keys[device].end(), found.begin(), found.end());
-      }
-    }
-    colours = numbered(keys, count);
+  if (!machine.overrides.empty())
+    tell_faults_apart(machine, placement, colours);
+  for (int before = 0; colours.count() > 1 && before != colours.count();) { // one colour cannot be refined
+    before = colours.count();
+    for (const Span& span : spans)
+      refine(span, machine, colours);
   }
-  return to_device_classes(std::move(colours), count);
+  return to_device_classes(colours.of(), colours.count());
 }
 
 DeviceClasses one_class_each(const Machine& machine)

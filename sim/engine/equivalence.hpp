@@ -3,9 +3,14 @@
 // simulated for each; what it would hear from a neighbour comes from the neighbour's class.
 //
 // Devices are told apart by colour refinement: a first colour from what a device is (its pipeline stage, its place
-// on an open line), then, until nothing changes, by the colours found in each group that it communicates
-// with. A closed, healthy torus is one class. (Refining by single directed transfers would tell nearly all
-// chips apart as soon as one differs; groups suffice because a ring starts only when all its members are there.)
+// on an open line, its speed, its distance from a slow or dead link, the NICs round the pods), then, until nothing
+// changes, by the set of colours found in each group that it communicates with. A closed, healthy torus is one class.
+//
+// Sets suffice, and directed transfers need not be told apart (which would make nearly all chips classes of their own as
+// soon as one differs), because a ring starts only when all its members are there. From then on every link of the ring
+// does the same at the same time, whatever its ends are: all its other users are rings of the same line, and these
+// start as one, too. That fails where mesh axes share a line in parts; there a line is told apart by the order of
+// its colours. Devices of a host share its NIC: there it matters how many of each colour there are.
 
 #include "sim/sharding/mesh.hpp"
 #include "topologies/machine.hpp"
@@ -20,7 +25,8 @@ namespace podsim {
 // the whole segment of the factor, since chips a stride apart relay through those between them.
 struct Span {
   std::vector<AxisFactor> factors;
-  bool host = false; // the devices of its host, and nothing else
+  bool host    = false; // the devices of its host, and nothing else
+  bool ordered = false; // a part of a line: its members are told apart by who stands where
 };
 
 std::vector<std::int64_t> members(const Span& span, std::int64_t device, const Machine& machine);
@@ -53,6 +59,14 @@ Groups groups(const Span& span, const DeviceClasses& partition, const Machine& m
 // The device next to this one in `direction` (+1 or -1) along the factor: on a torus axis its physical neighbour,
 // behind a switch the next of the factor; -1 past the end of an open line.
 std::int64_t neighbour(const AxisFactor& factor, std::int64_t device, int direction, const Machine& machine);
+
+// What the links of the line through a device make of a ring on it: the slowest that works, and where one is dead, the
+// coordinate on the line from which the open line that is left begins. On the DCN the NICs of the ring's hosts.
+struct RingCondition {
+  double slowest = 1;
+  std::optional<std::int64_t> cut_before;
+};
+RingCondition ring_condition(const AxisFactor& factor, std::int64_t device, const Machine& machine);
 
 // The device whose position on the whole placement is one further (around from the last to the first).
 std::int64_t neighbour(const AxisPlacement& placement, std::int64_t device, int direction, const Machine& machine);

@@ -1,87 +1,30 @@
 #include "sim/engine/executor.hpp"
 
 #include "sim/engine/collective_runner.hpp"
+#include "sim/engine/recurrence.hpp"
+#include "sim/engine/slots.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <fmt/format.h>
+#include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <stdexcept>
-#include <tuple>
 
 namespace podsim {
 namespace {
 
 constexpr std::int32_t compute_token = 0, transfer_token = 3; // others are the CollectiveRunner's
 
-// What a stage does as rows, an iteration of a block each; a slot is a place in a row. All devices of a stage have
-// the same rows.
-class Slots {
-public:
-  Slots(const DeviceProgram& program, const Stage& stage, const TimedBlocks& timed)
-      : program_(program), stage_(stage), timed_(timed)
-  {
-    for (const DeviceBlock& block : program.blocks) {
-      width_ = std::max(width_, static_cast<std::int32_t>(block.operations.size()));
-      for (const DeviceOperation& operation : block.operations)
-        has_asynchronous_ = has_asynchronous_ || operation.asynchronous;
-    }
-    for (std::size_t step = 0; step < stage.steps.size(); ++step)
-      for (std::int32_t i = 0; i < stage.steps[step].count; ++i)
-        rows_.push_back({static_cast<std::int32_t>(step), i});
-  }
-
-  std::int32_t end() const { return rows() * width_; }
-  std::int32_t rows() const { return static_cast<std::int32_t>(rows_.size()); }
-  std::int32_t row(std::int32_t slot) const { return slot / width_; }
-  std::int32_t begin(std::int32_t row) const { return row * width_; }
-  std::int32_t place(std::int32_t slot) const { return slot % width_; } // the operation's index in its block
-  std::int32_t iteration(std::int32_t slot) const { return rows_[static_cast<std::size_t>(row(slot))].iteration; }
-  std::int32_t step_index(std::int32_t slot) const { return rows_[static_cast<std::size_t>(row(slot))].step; }
-  const Step& step(std::int32_t slot) const { return stage_.steps[static_cast<std::size_t>(step_index(slot))]; }
-  const DeviceBlock& block(std::int32_t slot) const
-  {
-    return program_.blocks[static_cast<std::size_t>(step(slot).block)];
-  }
-  const DeviceOperation& operation(std::int32_t slot) const
-  {
-    return block(slot).operations[static_cast<std::size_t>(place(slot))];
-  }
-  const TimedOperation& timed(std::int32_t slot) const
-  {
-    return timed_[static_cast<std::size_t>(step(slot).block)][static_cast<std::size_t>(place(slot))];
-  }
-  std::int32_t size(std::int32_t row) const // operations in the row
-  {
-    return static_cast<std::int32_t>(block(begin(row)).operations.size());
-  }
-  std::int32_t next(std::int32_t slot) const
-  {
-    std::int32_t after = row(slot);
-    if (place(slot) + 1 < size(after))
-      return slot + 1;
-    for (++after; after < rows() && size(after) == 0; ++after) {
-    }
-    return begin(after);
-  }
-  bool has_asynchronous() const { return has_asynchronous_; }
-
-private:
-  struct Row {
-    std::int32_t step, iteration;
-  };
-  const DeviceProgram& program_;
-  const Stage& stage_;
-  const TimedBlocks& timed_;
-  std::int32_t width_ = 1;
-  std::vector<Row> rows_;
-  bool has_asynchronous_ = false;
-};
-
 struct Pending { // reached, and not ended
   std::int32_t slot;
-  TraceRecord record;
+  Seconds ready;
+  std::optional<Seconds> start;
+  std::int32_t operations = 1;
+  AxisMask waited_for     = 0;
 };
 
 struct Queue {
@@ -90,10 +33,14 @@ struct Queue {
 };
 
 // A message between stages: the virtual stage that receives it, which way it goes, and of which micro-batch.
-using Message = std::tuple<std::int32_t, std::int32_t, std::int32_t>;
+struct Message {
+  std::int32_t receiver, towards, micro_batch;
+  friend auto operator<=>(const Message&, const Message&) = default;
+};
 
 struct Stream {
   std::size_t stage        = 0;
+  const std::vector<std::vector<Ticks>>* durations = nullptr; // on devices of its speed, by block and operation
   std::int32_t slot        = 0;     // the next in order
   std::int32_t after_run   = 0;     // the slot after the operations that run now
   std::int32_t opened_rows = 0;     // whose operand-free collectives are in their queues
@@ -107,6 +54,7 @@ struct Stream {
   std::map<Message, Seconds> sent;    // messages on their way here, and when they left
   std::map<Message, Seconds> arrived; // with when they left
   std::array<std::vector<int>, 2> to; // classes that hear what is sent down (0) and up (1) the pipeline
+  std::array<int, 2> from{-1, -1};    // and the class that it hears
 };
 
 class Executor {
@@ -117,12 +65,14 @@ public:
         collectives_(engine_, processors_, replay.machine, replay.placement, replay.partition, network_)
   {
     for (const Stage& stage : replay.program.stages)
-      slots_.emplace_back(replay.program.programs[stage.program], stage, replay.timed[stage.program]);
+      slots_.emplace_back(replay.program.programs[stage.program], stage, replay.timed.programs[stage.program]);
     for (std::size_t c = 0; c < streams_.size(); ++c)
       prepare(c);
     for (std::size_t i = 0; i < replay.recorded.size(); ++i)
       recorded_[static_cast<std::size_t>(replay.recorded[i])] = static_cast<int>(i);
-    collectives_.listen([this](int c, std::int32_t slot) { pending(c, slot).record.start = now(); },
+    if (replay.program.pipeline)
+      stage_line_ = network_.line_of(stage_factor(replay.program, replay.placement));
+    collectives_.listen([this](int c, std::int32_t slot) { pending(c, slot).start = now(); },
                         [this](int c, std::int32_t slot) { on_collective_ended(c, slot); });
   }
 
@@ -133,7 +83,9 @@ public:
           for (int c = 0; c < static_cast<int>(streams_.size()); ++c)
             advance(c);
         },
-        [this](const Token& token) {
+        [this](const Token& token, double since) {
+          if (replay_.skip_repetitions)
+            before(token, since);
           if (token.kind == compute_token) {
             end(token.device_class, token.slot);
             advance(token.device_class);
@@ -142,6 +94,8 @@ public:
           } else {
             collectives_.on_end(token);
           }
+          if (replay_.skip_repetitions)
+            after();
         });
     for (const Stream& stream : streams_)
       if (stream.slot != slots(stream).end() || stream.outstanding != 0)
@@ -150,7 +104,7 @@ public:
     trace_.end               = now();
     trace_.simulated_classes = static_cast<std::int64_t>(streams_.size());
     trace_.activities        = engine_.activities();
-    for (const TimedBlocks& program : replay_.timed)
+    for (const TimedBlocks& program : replay_.timed.programs)
       for (const std::vector<TimedOperation>& block : program)
         trace_.chunked = trace_.chunked || std::any_of(block.begin(), block.end(), [](const TimedOperation& operation) {
                            return operation.chunked;
@@ -179,16 +133,25 @@ private:
       s.stage                        = static_cast<std::size_t>(position(placement, device, replay_.machine.lattice));
       for (std::size_t d = 0; d < 2; ++d) {
         const std::int64_t from = neighbour(placement, device, d == 0 ? -1 : 1, replay_.machine);
-        streams_[static_cast<std::size_t>(all.class_of[static_cast<std::size_t>(from)])].to[d].push_back(
-            static_cast<int>(c));
+        s.from[d]               = all.class_of[static_cast<std::size_t>(from)];
+        stream(s.from[d]).to[d].push_back(static_cast<int>(c));
       }
     }
+    s.durations = &replay_.timed.durations(replay_.program.stages[s.stage].program,
+                                           replay_.machine.overrides.device(device));
     s.ended.assign(static_cast<std::size_t>(slots(s).has_asynchronous() ? slots(s).end() : 0), 0);
   }
 
   Stream& stream(int c) { return streams_[static_cast<std::size_t>(c)]; }
   const Slots& slots(const Stream& s) const { return slots_[s.stage]; }
-  Seconds now() const { return to_seconds(engine_.now()); }
+  double ticks() const { return engine_.now() + skipped_; }
+  Seconds now() const { return to_seconds(ticks()); }
+  Ticks duration(int c, std::int32_t slot) const
+  {
+    const Stream& s = streams_[static_cast<std::size_t>(c)];
+    return (*s.durations)[static_cast<std::size_t>(slots(s).block_index(slot))]
+                         [static_cast<std::size_t>(slots(s).place(slot))];
+  }
 
   Pending& pending(int c, std::int32_t slot)
   {
@@ -196,29 +159,16 @@ private:
     return *std::find_if(all.begin(), all.end(), [&](const Pending& one) { return one.slot == slot; });
   }
 
-  Pending& reach(int c, std::int32_t slot)
-  {
-    const Slots& at = slots(stream(c));
-    return stream(c).pending.emplace_back(Pending{slot,
-                                                  {recorded_[static_cast<std::size_t>(c)],
-                                                   at.step_index(slot),
-                                                   at.iteration(slot),
-                                                   at.place(slot),
-                                                   1,
-                                                   now(),
-                                                   {},
-                                                   {},
-                                                   0}});
-  }
+  void reach(int c, std::int32_t slot) { stream(c).pending.push_back({.slot = slot, .ready = now(), .start = {}}); }
 
   void end(int c, std::int32_t slot)
   {
-    Stream& s          = stream(c);
-    TraceRecord record = pending(c, slot).record;
+    Stream& s         = stream(c);
+    const Pending own = pending(c, slot);
     std::erase_if(s.pending, [&](const Pending& one) { return one.slot == slot; });
-    record.end = now();
-    if (record.device_class >= 0)
-      trace_.records.push_back(record);
+    if (const int number = recorded_[static_cast<std::size_t>(c)]; number >= 0)
+      trace_.records.push_back({number, slots(s).step_index(slot), slots(s).iteration(slot), slots(s).place(slot),
+                                own.operations, own.ready, own.start.value(), now(), own.waited_for});
     if (replay_.progress && c == 0)
       replay_.progress(static_cast<double>(slot) / slots(s).end());
     if (!slots(s).operation(slot).asynchronous) {
@@ -244,7 +194,7 @@ private:
       if (!s.reached)
         reach(c, s.slot);
       s.reached           = true;
-      TraceRecord& record = pending(c, s.slot).record;
+      Pending& record     = pending(c, s.slot);
       if (!may_start(s, s.slot))
         return;
       if (now() > record.ready && operation.kind != DeviceOperation::Kind::receive)
@@ -285,7 +235,7 @@ private:
   }
 
   // Runs this operation and all that follow it of the same step until something else may have a say.
-  void run_from(int c, TraceRecord& record)
+  void run_from(int c, Pending& record)
   {
     Stream& s             = stream(c);
     const Slots& at       = slots(s);
@@ -298,7 +248,7 @@ private:
     };
     record.operations = 0;
     for (bool more = true; more; ++record.operations) {
-      sum += at.timed(slot).duration;
+      sum += duration(c, slot);
       s.after_run = at.next(slot);
       more        = goes_on_to(s.after_run);
       slot        = more ? s.after_run : slot;
@@ -321,19 +271,18 @@ private:
     return {own + (sends ? operation.towards : 0), operation.towards, step.micro_batch};
   }
 
-  void send(int c, TraceRecord& record)
+  void send(int c, Pending& record)
   {
     Stream& s                        = stream(c);
     const std::int32_t slot          = s.slot;
     const DeviceOperation& operation = slots(s).operation(slot);
     const std::size_t d              = operation.towards > 0 ? 0 : 1;
-    const AxisFactor factor          = stage_factor(replay_.program, replay_.placement);
     record.start                     = now();
     s.after_run                      = slots(s).next(slot);
     for (const int receiver : s.to[d])
       stream(receiver).sent[message(s, slot)] = now();
-    sending_[{c, slot}] = network_.transfers(factor, c);
-    network_.send(factor, c, static_cast<int>(d), slots(s).timed(slot).duration, {transfer_token, c, slot, 0, 0});
+    sending_[{c, slot}] = network_.transfers(stage_line_, c);
+    network_.send(stage_line_, c, static_cast<int>(d), duration(c, slot), {transfer_token, c, slot, 0, 0});
     if (replay_.program.blocking_transfers)
       s.running = true;
     else
@@ -361,8 +310,17 @@ private:
       advance(receiver);
   }
 
+  // How long the message that a class is about to receive takes on a link of its own.
+  Ticks whole_transfer(int c) const
+  {
+    const Stream& s         = streams_[static_cast<std::size_t>(c)];
+    const int way           = slots(s).operation(s.slot).towards > 0 ? 0 : 1;
+    const Ticks healthy     = duration(c, s.slot);
+    return at_link_speed(healthy, network_.speed(stage_line_, s.from[static_cast<std::size_t>(way)], way));
+  }
+
   // What is waited for before the data has left its sender is the sender's doing; after that, the transfer's.
-  bool receive(int c, TraceRecord& record)
+  bool receive(int c, Pending& record)
   {
     Stream& s        = stream(c);
     const auto found = s.arrived.find(message(s, s.slot));
@@ -372,9 +330,8 @@ private:
     s.arrived.erase(found);
     s.after_run = slots(s).next(s.slot);
     // Where both sides block, the data moves when both are there: one that comes late waits for all of it.
-    const Ticks whole = slots(s).timed(s.slot).duration;
     const Ticks rest =
-        replay_.program.blocking_receives ? to_ticks(record.ready) + whole - static_cast<Ticks>(engine_.now()) : 0;
+        replay_.program.blocking_receives ? to_ticks(record.ready) + whole_transfer(c) - static_cast<Ticks>(ticks()) : 0;
     if (rest > 0) {
       s.running = true;
       engine_.compute(processors_[static_cast<std::size_t>(c)], rest, {compute_token, c, s.slot, 0, 0});
@@ -448,6 +405,189 @@ private:
     advance(c);
   }
 
+  // ---- Folding in time ----
+
+  // Before an event: if class 0 came to a new row at an earlier instant, all that happened then has happened now.
+  void before(const Token& token, double since)
+  {
+    if (boundary_ && ticks() > *boundary_) {
+      look_back(*boundary_);
+      boundary_.reset();
+    }
+    const std::int32_t place = slots(stream(token.device_class)).place(token.slot);
+    for (History* history : {&layers_, &forward_passes_, &backward_passes_})
+      history->note(token, place, since + skipped_, ticks());
+  }
+
+  void after()
+  {
+    const Stream& first    = streams_.front();
+    const std::int32_t row = slots(first).row(first.slot);
+    if (first.slot == slots(first).end())
+      boundary_.reset();
+    else if (row != row_)
+      boundary_ = ticks();
+    row_ = row;
+  }
+
+  void look_back(double time)
+  {
+    const Slots& at         = slots(streams_.front());
+    const Slots::Row& label = at.label(row_);
+    const Step& step        = at.step_of(row_);
+    if (label.step != step_)
+      layers_.clear();
+    step_ = label.step;
+    std::vector<History*> kinds;
+    if (step.count > 1)
+      kinds.push_back(&layers_);
+    // A pass of another micro-batch begins or ends; where schedules interleave, of the first of a group.
+    const BlockRole role = at.block(at.begin(row_)).role;
+    const auto stages    = static_cast<std::int32_t>(replay_.program.stages.size());
+    if ((role == BlockRole::embedding || role == BlockRole::embedding_backward) && step.chunk == 0 &&
+        (replay_.program.chunks == 1 || step.micro_batch % stages == 0))
+      kinds.push_back(role == BlockRole::embedding ? &forward_passes_ : &backward_passes_);
+    if (kinds.empty())
+      return;
+    const Boundary now = boundary(time);
+    for (History* kind : kinds)
+      if (const auto then = kind->add(now); then && skip(*then, now)) {
+        for (History* history : {&layers_, &forward_passes_, &backward_passes_})
+          history->clear();
+        return;
+      }
+  }
+
+  Boundary boundary(double time)
+  {
+    Boundary now{.time = time, .oldest = time, .records = trace_.records.size()};
+    std::vector<std::int32_t> first; // slot of the row where each class stands
+    for (const Stream& s : streams_) {
+      now.rows.push_back(slots(s).row(s.slot));
+      first.push_back(slots(s).begin(now.rows.back()));
+    }
+    const auto age = [&](double since) {
+      now.on_grid = now.on_grid && time - since == std::floor(time - since);
+      return static_cast<std::int64_t>(time - since);
+    };
+    const auto age_of = [&](Seconds since) { return age(since.value() * ticks_per_second); };
+    const std::int32_t micro_batch = slots(streams_.front()).step_of(row_).micro_batch;
+    std::vector<std::vector<std::int64_t>> rows;
+    for (std::size_t c = 0; c < streams_.size(); ++c) {
+      const Stream& s = streams_[c];
+      now.state.add(s.slot - first[c], s.running ? s.after_run - first[c] : 0, s.opened_rows - now.rows[c], s.reached,
+                    s.running, s.outstanding, s.last_ended);
+      for (const Pending& one : s.pending)
+        rows.push_back({one.slot - first[c], age_of(one.ready), one.start ? age_of(*one.start) : -1, one.operations,
+                        one.waited_for});
+      now.state.add_sorted(rows);
+      for (const auto& [axes, queue] : s.queues) {
+        now.state.add(axes, queue.running, static_cast<std::int64_t>(queue.slots.size()));
+        for (const std::int32_t slot : queue.slots)
+          now.state.add(slot - first[c]);
+      }
+      if (!s.ended.empty())
+        for (std::int32_t slot = first[c]; slot < slots(s).begin(std::max(s.opened_rows, now.rows[c])); ++slot)
+          now.state.add(s.ended[static_cast<std::size_t>(slot)]);
+      for (const auto* messages : {&s.sent, &s.arrived}) {
+        now.state.add(static_cast<std::int64_t>(messages->size()));
+        for (const auto& [message, left] : *messages)
+          now.state.add(message.receiver, message.towards, message.micro_batch - micro_batch, age_of(left));
+      }
+    }
+    for (const auto& [sender, transfers] : sending_)
+      rows.push_back({sender.first, sender.second - first[static_cast<std::size_t>(sender.first)], transfers});
+    now.state.add_sorted(rows);
+    collectives_.describe(now.state, first);
+    engine_.each_running([&](const Token& token, double since) {
+      now.oldest = std::min(now.oldest, since + skipped_);
+      rows.push_back({token.kind, token.device_class, token.slot - first[static_cast<std::size_t>(token.device_class)],
+                      token.part, token.direction, age(since + skipped_)});
+    });
+    now.state.add_sorted(rows);
+    return now;
+  }
+
+  // Goes on as if what happened between the boundaries had happened as often again as the program lets it. What is
+  // under way keeps its slots: they name later rows from now on.
+  bool skip(const Boundary& then, const Boundary& now)
+  {
+    struct Window { // rows of a stage that somebody has to do with now
+      std::int32_t first = std::numeric_limits<std::int32_t>::max(), last = 0, shift = -1;
+      RowPeriod period{};
+    };
+    std::vector<Window> windows(slots_.size());
+    const auto covers = [&](const Stream& s, std::int32_t row) {
+      Window& window = windows[s.stage];
+      window.first   = std::min(window.first, row);
+      window.last    = std::max(window.last, row);
+    };
+    for (std::size_t c = 0; c < streams_.size(); ++c) {
+      const Stream& s          = streams_[c];
+      Window& window           = windows[s.stage];
+      const std::int32_t shift = now.rows[c] - then.rows[c];
+      if (window.shift >= 0 && window.shift != shift)
+        return false;
+      window.shift = shift;
+      covers(s, now.rows[c]);
+      covers(s, s.opened_rows);
+      if (s.running)
+        covers(s, slots(s).row(s.after_run));
+      for (const Pending& one : s.pending)
+        covers(s, slots(s).row(one.slot));
+    }
+    engine_.each_running([&](const Token& token, double) {
+      const Stream& s = streams_[static_cast<std::size_t>(token.device_class)];
+      covers(s, slots(s).row(token.slot));
+    });
+    const std::int32_t micro_batches =
+        slots(streams_.front()).step_of(now.rows.front()).micro_batch -
+        slots(streams_.front()).step_of(then.rows.front()).micro_batch;
+    auto times = std::numeric_limits<std::int32_t>::max();
+    for (std::size_t stage = 0; stage < windows.size(); ++stage) {
+      Window& window = windows[stage];
+      if (window.shift == 0) // it waits
+        continue;
+      window.period             = row_period(slots_[stage], window.first - window.shift, window.shift, micro_batches);
+      const std::int32_t beyond = window.period.end - window.last - 2; // whoever goes on looks at the row ahead
+      times                     = std::min(times, beyond < 0 ? 0 : beyond / window.shift + 1);
+    }
+    if (times < 1 || windows[streams_.front().stage].shift == 0)
+      return false;
+
+    const double later = (now.time - then.time) * times;
+    Repetition repetition{then.records, now.records, times, to_seconds(now.time - then.time), {}};
+    for (std::size_t stage = 0; stage < windows.size(); ++stage)
+      if (windows[stage].shift > 0)
+        slots_[stage].skip(windows[stage].first, times * windows[stage].shift);
+    for (std::size_t c = 0; c < streams_.size(); ++c) {
+      Stream& s = streams_[c];
+      if (recorded_[c] >= 0) {
+        const RowPeriod& period = windows[s.stage].period;
+        repetition.advance.resize(std::max(repetition.advance.size(), static_cast<std::size_t>(recorded_[c]) + 1));
+        repetition.advance[static_cast<std::size_t>(recorded_[c])] = {period.steps, period.iterations};
+      }
+      for (Pending& one : s.pending) {
+        one.ready += to_seconds(later);
+        if (one.start)
+          *one.start += to_seconds(later);
+      }
+      for (auto* messages : {&s.sent, &s.arrived}) {
+        std::map<Message, Seconds> moved;
+        for (const auto& [message, left] : *messages)
+          moved.emplace(Message{message.receiver, message.towards, message.micro_batch + times * micro_batches},
+                        left + to_seconds(later));
+        *messages = std::move(moved);
+      }
+    }
+    skipped_ += later;
+    const RowPeriod& first = windows[streams_.front().stage].period;
+    trace_.repeated_layers += std::int64_t{times} * first.iterations;
+    trace_.repeated_micro_batches += std::int64_t{times} * micro_batches;
+    trace_.repetitions.push_back(std::move(repetition));
+    return true;
+  }
+
   const Replay& replay_;
   std::vector<Slots> slots_; // of each stage
   SimgridEngine engine_;
@@ -457,7 +597,13 @@ private:
   Network network_;
   CollectiveRunner collectives_;
   std::map<std::pair<int, std::int32_t>, std::int64_t> sending_; // transfers under way, by class and slot
+  int stage_line_ = 0;                                             // of the network, that pipeline stages send over
   Trace trace_;
+
+  double skipped_ = 0;                                // ticks that were not simulated
+  History layers_, forward_passes_, backward_passes_; // boundaries of class 0: rows of a step; micro-batches
+  std::optional<double> boundary_;                    // when it came to a new row, until the next instant
+  std::int32_t row_ = 0, step_ = -1;                  // where it was last
 };
 
 } // namespace

@@ -25,6 +25,7 @@ struct Replay {
   const Placement& placement;
   const DeviceClasses& partition;
   std::vector<int> recorded; // classes whose records are wanted; the trace numbers them in this order
+  bool skip_repetitions = true; // layers and micro-batches that only repeat what was simulated, see recurrence.hpp
   std::function<void(double fraction)> progress;
 };
 

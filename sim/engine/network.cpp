@@ -22,16 +22,21 @@ void Network::add_line(const AxisFactor& factor)
     ports_[factor.axis] = make_ports(factor.axis);
 
   const std::size_t classes = partition_.classes.size();
-  Line line{factor, groups({{factor}, false}, partition_, machine_), {}, {}, {}};
+  Line line{factor, groups({{factor}}, partition_, machine_), {}, {}, {}, {}, {}};
   for (std::size_t direction = 0; direction < 2; ++direction) {
     line.receivers[direction].resize(classes);
     line.to[direction].assign(classes, -1);
   }
   for (std::size_t c = 0; c < classes; ++c) {
     const std::int64_t device = partition_.classes[c].representative;
-    line.position.push_back(podsim::position(factor, device, machine_.lattice));
+    const RingCondition& condition = line.condition.emplace_back(ring_condition(factor, device, machine_));
+    const std::int64_t at          = podsim::position(factor, device, machine_.lattice);
+    line.position.push_back((at - condition.cut_before.value_or(0) + factor.length) % factor.length);
     for (std::size_t direction = 0; direction < 2; ++direction) {
       const int sign = direction == 0 ? 1 : -1;
+      line.speed[direction].push_back(
+          dcn ? machine_.overrides.host(machine_.host_of(device))
+              : machine_.overrides.link({device, factor.axis, static_cast<int>(direction)}));
       if (const std::int64_t from = neighbour(factor, device, -sign, machine_); from >= 0) {
         const int sender = partition_.class_of[static_cast<std::size_t>(from)];
         line.receivers[direction][static_cast<std::size_t>(sender)].push_back(static_cast<int>(c));
@@ -58,11 +63,14 @@ Network::Ports Network::make_ports(std::size_t axis)
 Network::Nics Network::make_nics()
 {
   Nics nics;
-  const Span own_host = {{}, true};
+  const Span own_host{.factors = {}, .host = true};
   const Groups hosts  = groups(own_host, partition_, machine_);
   std::vector<std::array<Link, 2>> links; // out, in
-  for (std::size_t host = 0; host < hosts.classes.size(); ++host)
-    links.push_back({engine_.add_link(1, to_ticks(machine_.dcn_latency)), engine_.add_link(1, 0)});
+  for (const std::vector<int>& classes : hosts.classes) {
+    const std::int64_t device = partition_.classes[static_cast<std::size_t>(classes.front())].representative;
+    const double speed        = machine_.overrides.host(machine_.host_of(device));
+    links.push_back({engine_.add_link(speed, to_ticks(machine_.dcn_latency)), engine_.add_link(speed, 0)});
+  }
   const double pcie = machine_.host.pcie_bandwidth / machine_.host.nic_bandwidth;
   for (std::size_t c = 0; c < partition_.classes.size(); ++c) {
     std::int64_t copies = 0;
@@ -76,42 +84,64 @@ Network::Nics Network::make_nics()
   return nics;
 }
 
-const Network::Line& Network::line(const AxisFactor& factor) const
+int Network::line_of(const AxisFactor& factor) const
 {
-  return *std::find_if(lines_.begin(), lines_.end(), [&](const Line& one) { return one.factor == factor; });
+  const auto own =
+      std::find_if(lines_.begin(), lines_.end(), [&](const Line& one) { return one.factor == factor; });
+  return static_cast<int>(own - lines_.begin());
 }
 
-void Network::send(const AxisFactor& factor, int device_class, int direction, Ticks size, Token token)
+void Network::send(int index, int device_class, int direction, Ticks size, Token token)
 {
-  const auto c = static_cast<std::size_t>(device_class);
-  const auto d = static_cast<std::size_t>(direction);
-  if (factor.axis != machine_.dcn_axis()) {
-    engine_.send(ports_.at(factor.axis)[d][c], size, token);
+  const Line& own = line(index);
+  const auto c    = static_cast<std::size_t>(device_class);
+  const auto d    = static_cast<std::size_t>(direction);
+  if (own.factor.axis != machine_.dcn_axis()) {
+    engine_.send(ports_.at(own.factor.axis)[d][c], at_link_speed(size, own.speed[d][c]), token);
     return;
   }
-  const auto to = static_cast<std::size_t>(line(factor).to[d][c]);
+  const auto to = static_cast<std::size_t>(own.to[d][c]);
   for (std::int64_t copy = 0; copy < nics_.copies[c]; ++copy)
     engine_.send(nics_.ports[c], nics_.ports[to], size, token);
 }
 
-std::int64_t Network::transfers(const AxisFactor& factor, int device_class) const
+std::int64_t Network::transfers(int index, int device_class) const
 {
-  return factor.axis == machine_.dcn_axis() ? nics_.copies[static_cast<std::size_t>(device_class)] : 1;
+  return line(index).factor.axis == machine_.dcn_axis() ? nics_.copies[static_cast<std::size_t>(device_class)] : 1;
 }
 
-const std::vector<int>& Network::receivers(const AxisFactor& factor, int device_class, int direction) const
+const std::vector<int>& Network::receivers(int index, int device_class, int direction) const
 {
-  return line(factor).receivers[static_cast<std::size_t>(direction)][static_cast<std::size_t>(device_class)];
+  return line(index).receivers[static_cast<std::size_t>(direction)][static_cast<std::size_t>(device_class)];
 }
 
-std::int64_t Network::position(const AxisFactor& factor, int device_class) const
+RingPlace Network::place(const RingPhase& phase, int index, int device_class) const
 {
-  return line(factor).position[static_cast<std::size_t>(device_class)];
+  const auto c = static_cast<std::size_t>(device_class);
+  return place_on(phase, line(index).position[c], line(index).condition[c].cut_before.has_value());
 }
 
-const Groups& Network::rings(const AxisFactor& factor) const
+const Groups& Network::rings(int index) const
 {
-  return line(factor).rings;
+  return line(index).rings;
+}
+
+RingPhase Network::slowest(const RingPhase& phase, const std::vector<int>& classes) const
+{
+  double speed    = 1;
+  bool cut        = false;
+  const Line& own = line(line_of(phase.factor));
+  for (const int one : classes) {
+    const RingCondition& condition = own.condition[static_cast<std::size_t>(one)];
+    speed                          = std::min(speed, condition.slowest);
+    cut                            = cut || condition.cut_before.has_value();
+  }
+  return as_on(phase, speed, cut);
+}
+
+double Network::speed(int index, int device_class, int direction) const
+{
+  return line(index).speed[static_cast<std::size_t>(direction)][static_cast<std::size_t>(device_class)];
 }
 
 } // namespace podsim

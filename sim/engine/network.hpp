@@ -16,15 +16,25 @@ class Network {
 public:
   Network(SimgridEngine& engine, const Machine& machine, const Placement& placement, const DeviceClasses& partition);
 
-  // Sends a chunk of `size` ticks; direction 0 is towards higher coordinates (or the next pod), 1 is back.
-  // The token comes back `transfers(factor, c)` times: the devices of a host that are of one class send together.
-  void send(const AxisFactor& factor, int device_class, int direction, Ticks size, Token token);
-  std::int64_t transfers(const AxisFactor& factor, int device_class) const;
+  // A factor of the placement, as the other functions name it.
+  int line_of(const AxisFactor& factor) const;
+
+  // Sends a chunk of `size` ticks; direction 0 is towards higher coordinates (or the next pod), 1 is back. A slow link
+  // takes longer. The token comes back `transfers(line, c)` times: the devices of a host that are of one class send
+  // together.
+  void send(int line, int device_class, int direction, Ticks size, Token token);
+  std::int64_t transfers(int line, int device_class) const;
 
   // The classes that receive what this one sends.
-  const std::vector<int>& receivers(const AxisFactor& factor, int device_class, int direction) const;
-  std::int64_t position(const AxisFactor& factor, int device_class) const;
-  const Groups& rings(const AxisFactor& factor) const; // which classes share a ring, and so a start
+  const std::vector<int>& receivers(int line, int device_class, int direction) const;
+  RingPlace place(const RingPhase& phase, int line, int device_class) const;
+  const Groups& rings(int line) const; // which classes share a ring, and so a start
+
+  // The phase as the slowest of the rings of these classes runs it.
+  RingPhase slowest(const RingPhase& phase, const std::vector<int>& classes) const;
+
+  // Of a class's own link, or its host's NIC; of the catalogue's.
+  double speed(int line, int device_class, int direction) const;
 
 private:
   using Ports = std::array<std::vector<Port>, 2>; // by direction, of each class
@@ -34,6 +44,8 @@ private:
     std::array<std::vector<std::vector<int>>, 2> receivers; // by direction, of each class
     std::array<std::vector<int>, 2> to;                     // the class next to it, -1 past an open end
     std::vector<std::int64_t> position;
+    std::vector<RingCondition> condition;
+    std::array<std::vector<double>, 2> speed; // of the link out
   };
   struct Nics {
     std::vector<Port> ports;          // of each class
@@ -43,7 +55,7 @@ private:
   void add_line(const AxisFactor& factor);
   Ports make_ports(std::size_t axis);
   Nics make_nics();
-  const Line& line(const AxisFactor& factor) const;
+  const Line& line(int index) const { return lines_[static_cast<std::size_t>(index)]; }
 
   SimgridEngine& engine_;
   const Machine& machine_;

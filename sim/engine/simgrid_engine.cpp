@@ -21,6 +21,8 @@ constexpr int lanes = 64;
 struct Running {
   sg::ActivityPtr activity;
   Token token{};
+  double since   = 0;
+  bool under_way = false;
 };
 
 } // namespace
@@ -34,7 +36,7 @@ struct SimgridEngine::State {
   std::deque<Running> pool; // stable addresses
   std::vector<Running*> free;
   Running* ended_last = nullptr; // still inside its own callback
-  std::function<void(const Token&)> ended;
+  std::function<void(const Token&, double)> ended;
   std::int64_t activities = 0;
 
   Running* take(Token token)
@@ -45,7 +47,9 @@ struct SimgridEngine::State {
     }
     Running* running = free.back();
     free.pop_back();
-    running->token = token;
+    running->token     = token;
+    running->since   = sg::Engine::get_clock() * ticks_per_second;
+    running->under_way = true;
     ++activities;
     return running;
   }
@@ -67,7 +71,8 @@ struct SimgridEngine::State {
     auto* running     = activity.get_data<Running>();
     ended_last        = running;
     const Token token = running->token;
-    ended(token);
+    ended(token, running->since);
+    running->under_way = false;
   }
 };
 
@@ -142,7 +147,7 @@ void SimgridEngine::send(Port from, Port to, Ticks size, Token token)
   state_->start(comm, token);
 }
 
-void SimgridEngine::run(const std::function<void()>& started, const std::function<void(const Token&)>& ended)
+void SimgridEngine::run(const std::function<void()>& started, const std::function<void(const Token&, double since)>& ended)
 {
   state_->engine->seal_platform();
   state_->ended = ended;
@@ -154,6 +159,13 @@ void SimgridEngine::run(const std::function<void()>& started, const std::functio
 double SimgridEngine::now() const
 {
   return sg::Engine::get_clock() * ticks_per_second;
+}
+
+void SimgridEngine::each_running(const std::function<void(const Token&, double since)>& f) const
+{
+  for (const Running& running : state_->pool)
+    if (running.under_way)
+      f(running.token, running.since);
 }
 
 std::int64_t SimgridEngine::activities() const

@@ -41,10 +41,15 @@ public:
   void send(Port from, Ticks size, Token token);          // over from's links out
   void send(Port from, Port to, Ticks size, Token token); // and to's links in
 
-  // Runs until no activity is left; `started` is called first, `ended` after each activity.
-  void run(const std::function<void()>& started, const std::function<void(const Token&)>& ended);
+  // Runs until no activity is left; `started` is called first, `ended` after each activity with when it began.
+  void run(const std::function<void()>& started, const std::function<void(const Token&, double since)>& ended);
 
   double now() const; // in ticks
+
+  // What is under way, in no particular order: f(token, when it began). Inside a callback the activity that has just
+  // ended is still among it.
+  void each_running(const std::function<void(const Token&, double since)>& f) const;
+
   std::int64_t activities() const;
 
 private:

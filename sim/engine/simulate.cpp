@@ -19,9 +19,9 @@ namespace {
 
 // The trace as bytes for the pipe between two processes of one binary.
 struct Header {
-  std::size_t records;
+  std::size_t records, repetitions;
   Seconds end;
-  std::int64_t simulated_classes, activities;
+  std::int64_t simulated_classes, activities, repeated_layers, repeated_micro_batches;
   bool chunked;
 };
 
@@ -41,10 +41,19 @@ template <class T> void get(const std::string& bytes, std::size_t& at, T* values
 
 std::string to_bytes(const Trace& trace)
 {
-  const Header header{trace.records.size(), trace.end, trace.simulated_classes, trace.activities, trace.chunked};
+  const Header header{trace.records.size(), trace.repetitions.size(), trace.end,
+                      trace.simulated_classes, trace.activities, trace.repeated_layers,
+                      trace.repeated_micro_batches, trace.chunked};
   std::string bytes;
   put(bytes, &header, 1);
   put(bytes, trace.records.data(), trace.records.size());
+  for (const Repetition& repetition : trace.repetitions) {
+    const std::array<std::size_t, 4> numbers{repetition.first, repetition.last,
+                                             static_cast<std::size_t>(repetition.times), repetition.advance.size()};
+    put(bytes, numbers.data(), numbers.size());
+    put(bytes, &repetition.period, 1);
+    put(bytes, repetition.advance.data(), repetition.advance.size());
+  }
   return bytes;
 }
 
@@ -54,12 +63,23 @@ Trace from_bytes(const std::string& bytes)
   std::size_t at = 0;
   get(bytes, at, &header, 1);
   Trace trace;
-  trace.end               = header.end;
-  trace.simulated_classes = header.simulated_classes;
-  trace.activities        = header.activities;
-  trace.chunked           = header.chunked;
+  trace.end                    = header.end;
+  trace.simulated_classes      = header.simulated_classes;
+  trace.activities             = header.activities;
+  trace.repeated_layers        = header.repeated_layers;
+  trace.repeated_micro_batches = header.repeated_micro_batches;
+  trace.chunked                = header.chunked;
   trace.records.resize(header.records);
   get(bytes, at, trace.records.data(), header.records);
+  for (std::size_t i = 0; i < header.repetitions; ++i) {
+    std::array<std::size_t, 4> numbers{};
+    get(bytes, at, numbers.data(), numbers.size());
+    Repetition& repetition = trace.repetitions.emplace_back(
+        Repetition{numbers[0], numbers[1], static_cast<std::int64_t>(numbers[2]), {}, {}});
+    get(bytes, at, &repetition.period, 1);
+    repetition.advance.resize(numbers[3]);
+    get(bytes, at, repetition.advance.data(), numbers[3]);
+  }
   return trace;
 }
 
@@ -164,7 +184,7 @@ Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const M
   for (const DeviceClass& own : classes.classes)
     recorded.push_back(partition.class_of[static_cast<std::size_t>(own.representative)]);
   const auto executed = [&] {
-    return execute({program, timed, machine, placement, partition, recorded, options.progress});
+    return execute({program, timed, machine, placement, partition, recorded, options.skip_repetitions, options.progress});
   };
   Trace trace   = options.in_process ? executed() : from_bytes(in_child([&] { return to_bytes(executed()); }));
   trace.classes = classes.classes;

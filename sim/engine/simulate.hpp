@@ -13,6 +13,7 @@ namespace podsim {
 struct SimulationOptions {
   Granularity granularity = Granularity::automatic;
   bool explicit_devices   = false;               // every device for itself instead of one a class
+  bool skip_repetitions   = true;                // see recurrence.hpp
   std::function<void(double fraction)> progress; // called in the child
   bool in_process = false;                       // without a child: for a process that simulates once and ends
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/graph/transitive_closure.hpp>
+#include <set>
 
 namespace podsim {
 namespace {
@@ -90,30 +91,53 @@ private:
 // On GPUs a collective is a kernel: while it runs beside the computation it occupies some processors, and the
 // computation of that time goes on with the others. What is lost is added to the operation that follows the
 // collective's place in the order, and is never more than if the block's whole computation had run beside collectives.
-void add_contention(const DeviceBlock& block, std::vector<TimedOperation>& timed, double share)
+void add_contention(const DeviceBlock& block, std::vector<Ticks>& durations, double share)
 {
   if (share <= 0)
     return;
   const auto computes = [&](std::size_t i) {
-    return block.operations[i].kind == DeviceOperation::Kind::compute && timed[i].duration > 0;
+    return block.operations[i].kind == DeviceOperation::Kind::compute && durations[i] > 0;
   };
   double left = 0;
-  for (std::size_t i = 0; i < timed.size(); ++i)
-    left += computes(i) ? static_cast<double>(timed[i].duration) * share / (1 - share) : 0;
-  for (std::size_t i = 0; i < timed.size(); ++i) {
+  for (std::size_t i = 0; i < durations.size(); ++i)
+    left += computes(i) ? static_cast<double>(durations[i]) * share / (1 - share) : 0;
+  for (std::size_t i = 0; i < durations.size(); ++i) {
     if (block.operations[i].kind != DeviceOperation::Kind::collective || !block.operations[i].asynchronous)
       continue;
-    const double lost = std::min(left, static_cast<double>(timed[i].duration) * share);
+    const double lost = std::min(left, static_cast<double>(durations[i]) * share);
     std::size_t next  = i;
-    while (next < timed.size() && !computes(next))
+    while (next < durations.size() && !computes(next))
       ++next;
-    if (next == timed.size())
+    if (next == durations.size())
       for (next = i; next > 0 && !computes(next);)
         --next;
     if (!computes(next))
       continue;
-    timed[next].duration += static_cast<Ticks>(lost);
+    durations[next] += static_cast<Ticks>(lost);
     left -= lost;
+  }
+}
+
+// The durations of all operations on a device of this speed; what is no computation takes as long as on any.
+void add_speed(const Speed& speed, const ShardedProgram& program, const Chip& catalogue, TimedProgram& timed)
+{
+  const Chip chip    = at_speed(catalogue, speed);
+  DeviceTimes& times = timed.speeds.emplace_back(DeviceTimes{speed, {}});
+  for (std::size_t p = 0; p < program.programs.size(); ++p) {
+    auto& blocks = times.durations.emplace_back();
+    for (std::size_t b = 0; b < program.programs[p].blocks.size(); ++b) {
+      const DeviceBlock& block      = program.programs[p].blocks[b];
+      std::vector<Ticks>& durations = blocks.emplace_back();
+      for (std::size_t o = 0; o < block.operations.size(); ++o) {
+        const DeviceOperation& op = block.operations[o];
+        const Seconds time =
+            op.kind == DeviceOperation::Kind::compute ? operation_time(op.work, chip).total() : Seconds(0);
+        durations.push_back(op.kind != DeviceOperation::Kind::compute ? timed.programs[p][b][o].duration
+                            : time > Seconds(0)                       ? to_ticks(time)
+                                                : 0); // one that was fused into its neighbour takes none
+      }
+      add_contention(block, durations, collective_share(chip));
+    }
   }
 }
 
@@ -123,39 +147,51 @@ double activities(const Plan& plan)
   for (const PlanPart& part : plan.parts)
     for (const RingPhase& phase : part)
       for (const int direction : {1, -1})
-        sum += static_cast<double>(sends(phase, phase.length / 2, direction));
+        sum += static_cast<double>(sends(phase, place_on(phase, phase.length / 2, false), direction));
   return sum;
 }
 
 } // namespace
+
+const std::vector<std::vector<Ticks>>& TimedProgram::durations(std::size_t program, const Speed& speed) const
+{
+  const auto known = std::find_if(speeds.begin(), speeds.end(), [&](const auto& one) { return one.speed == speed; });
+  return known->durations.at(program);
+}
 
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
                           MultiAxis multi_axis, Granularity granularity)
 {
   TimedProgram timed;
   for (const DeviceProgram& device : program.programs) {
-    TimedBlocks& blocks = timed.emplace_back();
+    TimedBlocks& blocks = timed.programs.emplace_back();
     for (const DeviceBlock& block : device.blocks) {
       std::vector<TimedOperation>& operations = blocks.emplace_back();
       for (const DeviceOperation& op : block.operations) {
         TimedOperation& own = operations.emplace_back();
-        if (op.kind == DeviceOperation::Kind::compute) {
-          const Seconds time = operation_time(op.work, machine.chip).total();
-          own.duration = time > Seconds(0) ? to_ticks(time) : 0; // one that was fused into its neighbour takes none
-        } else if (op.kind == DeviceOperation::Kind::collective) {
+        if (op.kind == DeviceOperation::Kind::collective) {
           own.plan     = plan(op.collective, machine, placement, multi_axis);
           own.duration = std::max<Ticks>(duration(own.plan), 1);
           own.chunked  = granularity == Granularity::chunk && !own.plan.pipelined;
-        } else {
+        } else if (op.kind != DeviceOperation::Kind::compute) {
           own.duration = transfer_time(op.transfer, machine, stage_factor(program, placement));
         }
       }
     }
-    for (std::size_t b = 0; b < blocks.size(); ++b)
-      add_contention(device.blocks[b], blocks[b], collective_share(machine.chip));
     if (granularity == Granularity::automatic)
       Granulation(program, device, blocks, machine, placement).decide();
   }
+  std::set<Speed> others;
+  for (const auto& [device, speed] : machine.overrides.devices)
+    others.insert(speed);
+  others.erase(Speed{});
+  add_speed(Speed{}, program, machine.chip, timed);
+  for (std::size_t p = 0; p < timed.programs.size(); ++p)
+    for (std::size_t b = 0; b < timed.programs[p].size(); ++b)
+      for (std::size_t o = 0; o < timed.programs[p][b].size(); ++o)
+        timed.programs[p][b][o].duration = timed.speeds.front().durations[p][b][o];
+  for (const Speed& speed : others)
+    add_speed(speed, program, machine.chip, timed);
   return timed;
 }
 
@@ -167,7 +203,7 @@ AxisFactor stage_factor(const ShardedProgram& program, const Placement& placemen
 }
 
 std::vector<TraceRecord> split(const TraceRecord& record, const DeviceProgram& program, const Stage& stage,
-                               const TimedBlocks& timed)
+                               const std::vector<std::vector<Ticks>>& durations)
 {
   if (record.operations == 1)
     return {record};
@@ -182,7 +218,7 @@ std::vector<TraceRecord> split(const TraceRecord& record, const DeviceProgram& p
     one.iteration            = record.iteration + place / size;
     one.operation            = place % size;
     one.start                = to_seconds(at);
-    at += static_cast<double>(timed[block][static_cast<std::size_t>(one.operation)].duration);
+    at += static_cast<double>(durations[block][static_cast<std::size_t>(one.operation)]);
     one.end = to_seconds(at);
     if (i > 0) {
       one.ready      = one.start;
@@ -198,7 +234,7 @@ double activities_per_device(const ShardedProgram& program, const TimedProgram& 
   double sum = 0;
   for (const Stage& stage : program.stages)
     for (const Step& step : stage.steps)
-      for (const TimedOperation& operation : timed[stage.program][static_cast<std::size_t>(step.block)])
+      for (const TimedOperation& operation : timed.programs[stage.program][static_cast<std::size_t>(step.block)])
         sum += step.count * (operation.chunked ? activities(operation.plan) : 1);
   return sum / static_cast<double>(program.stages.size());
 }

@@ -11,12 +11,24 @@
 namespace podsim {
 
 struct TimedOperation {
-  Ticks duration = 0; // of a compute operation, or of a collective as one event
+  Ticks duration = 0; // of a compute operation, or of a collective as one event; on a healthy machine
   Plan plan;          // of a collective
   bool chunked = false;
 };
-using TimedBlocks  = std::vector<std::vector<TimedOperation>>; // by block and operation
-using TimedProgram = std::vector<TimedBlocks>;                 // of each program
+using TimedBlocks = std::vector<std::vector<TimedOperation>>; // by block and operation
+
+// How long the operations of each program take a device of some speed: by program, block and operation.
+struct DeviceTimes {
+  Speed speed;
+  std::vector<std::vector<std::vector<Ticks>>> durations;
+};
+
+struct TimedProgram {
+  std::vector<TimedBlocks> programs;
+  std::vector<DeviceTimes> speeds; // of all that occur on the machine; the first is the catalogue's
+
+  const std::vector<std::vector<Ticks>>& durations(std::size_t program, const Speed& speed) const;
+};
 
 // With Granularity::automatic a collective goes by chunks if it may meet another on a link: both use the same torus
 // axis and neither must precede the other, it uses the axis that pipeline stages send over, or it shares links with
@@ -29,7 +41,7 @@ AxisFactor stage_factor(const ShardedProgram& program, const Placement& placemen
 
 // The record of a run of operations as one of each, in their order.
 std::vector<TraceRecord> split(const TraceRecord& record, const DeviceProgram& program, const Stage& stage,
-                               const TimedBlocks& timed);
+                               const std::vector<std::vector<Ticks>>& durations);
 
 // How many activities one device takes in a step, for an estimate of the time that a simulation will need.
 double activities_per_device(const ShardedProgram& program, const TimedProgram& timed);

@@ -24,14 +24,56 @@ struct TraceRecord {
   AxisMask waited_for; // mesh axes of the asynchronous collective it waited for last, if any
 };
 
+// Of a class of devices, in a repetition: how its records are numbered the next time.
+struct Advance {
+  std::int32_t steps, iterations;
+};
+
+// What was not simulated, because the state of the whole machine was what it had been a period before: the records from
+// `first` to before `last` come `times` more, each time `period` later.
+struct Repetition {
+  std::size_t first, last;
+  std::int64_t times;
+  Seconds period;
+  std::vector<Advance> advance; // of each class
+};
+
 struct Trace {
   std::vector<DeviceClass> classes; // those with records, as records number them
   std::vector<std::size_t> stages;  // the pipeline stage of each
-  std::vector<TraceRecord> records; // in the order in which they ended
+  std::vector<TraceRecord> records; // that were simulated, in the order in which they ended
+  std::vector<Repetition> repetitions; // one after the other; see each_record()
   Seconds end;
   std::int64_t simulated_classes = 0;
   std::int64_t activities        = 0;     // that SimGrid executed
+  std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
   bool chunked                   = false; // whether any collective was simulated by its chunks
 };
+
+// Calls f(record) for all records in the order in which they ended, those that were not simulated among them.
+template <class F> void each_record(const Trace& trace, const F& f)
+{
+  std::size_t next = 0;
+  const auto upto  = [&](std::size_t last) {
+    for (; next < last; ++next)
+      f(trace.records[next]);
+  };
+  for (const Repetition& repetition : trace.repetitions) {
+    upto(repetition.last);
+    for (std::int64_t time = 1; time <= repetition.times; ++time)
+      for (std::size_t i = repetition.first; i < repetition.last; ++i) {
+        TraceRecord record       = trace.records[i];
+        const Advance& by        = repetition.advance[static_cast<std::size_t>(record.device_class)];
+        const Seconds later      = repetition.period * static_cast<double>(time);
+        record.step             += static_cast<std::int32_t>(time) * by.steps;
+        record.iteration        += static_cast<std::int32_t>(time) * by.iterations;
+        record.ready            += later;
+        record.start            += later;
+        record.end              += later;
+        f(record);
+      }
+  }
+  upto(trace.records.size());
+}
 
 } // namespace podsim

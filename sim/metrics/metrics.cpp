@@ -53,83 +53,95 @@ public:
       slot(name);
     for (std::size_t axis = 0; axis < placement_.size(); ++axis)
       slot(exposed(AxisMask{1} << axis));
-    for (const TimedBlocks& blocks : timed) {
-      std::vector<std::vector<Spending>>& program_spending = spending_.emplace_back();
-      const DeviceProgram& device                          = program.programs[spending_.size() - 1];
-      for (std::size_t b = 0; b < blocks.size(); ++b) {
-        std::vector<Spending>& row = program_spending.emplace_back();
-        for (std::size_t o = 0; o < blocks[b].size(); ++o)
-          row.push_back(spending(device.blocks[b].operations[o], blocks[b][o]));
-      }
-    }
   }
 
-  // Of all classes of the trace.
+  // Of all classes of the trace. Times are summed up by operation first, and taken apart then: sums of whole ticks are
+  // exact, in whatever order the records stand.
   std::vector<Breakdown> breakdowns(const Trace& trace)
   {
-    struct Sums {
-      std::vector<double> by_slot;
-      Seconds last;
-      Seconds last_beside; // the end of the last asynchronous collective,
-      AxisMask beside = 0; // and over which axes
-    };
-    std::vector<Sums> all(trace.classes.size());
-    for (const TraceRecord& record : trace.records) {
+    std::vector<Sums> all;
+    for (const std::size_t stage : trace.stages) {
+      Sums& own = all.emplace_back();
+      for (const DeviceBlock& block : program_.program_of(stage).blocks)
+        own.operations.emplace_back(block.operations.size());
+    }
+    each_record(trace, [&](const TraceRecord& record) {
       Sums& own                    = all[static_cast<std::size_t>(record.device_class)];
       const Stage& stage           = program_.stages[trace.stages[static_cast<std::size_t>(record.device_class)]];
       const auto block             = static_cast<std::size_t>(stage.steps[static_cast<std::size_t>(record.step)].block);
       const auto& operations       = program_.programs[stage.program].blocks[block].operations;
       const DeviceOperation& first = operations[static_cast<std::size_t>(record.operation)];
-      const auto add               = [&](std::size_t name, Seconds time) {
-        if (own.by_slot.size() <= name)
-          own.by_slot.resize(name + 1);
-        own.by_slot[name] += time.value();
-      };
+      std::vector<Spent>& row      = own.operations[block];
       if (first.asynchronous) {
         own.last_beside = record.end; // records stand in the order in which they ended
         own.beside      = first.collective.axes;
-        continue;
+        return;
       }
       if (record.start > record.ready)
-        add(record.waited_for != 0 ? slot(exposed(record.waited_for)) : slot("idle"), record.start - record.ready);
+        own.waits[record.waited_for] += record.start - record.ready;
       own.last = record.end;
       if (record.operations == 1) {
-        const Spending& each = spending_[stage.program][block][static_cast<std::size_t>(record.operation)];
-        for (const auto& [name, share] : each.shares)
-          add(name, (record.end - record.start) * share);
-        continue;
+        row[static_cast<std::size_t>(record.operation)].time += record.end - record.start;
+        return;
       }
-      const std::vector<Spending>& row = spending_[stage.program][block];
-      for (std::size_t o = 0; o < row.size(); ++o) {
-        const auto times = static_cast<double>(repetitions(record, static_cast<std::int32_t>(o), row.size()));
-        for (const auto& [name, share] : row[o].shares)
-          add(name, row[o].alone * (share * times));
-      }
-    }
+      for (std::size_t o = 0; o < row.size(); ++o)
+        row[o].times += repetitions(record, static_cast<std::int32_t>(o), row.size());
+    });
     std::vector<Breakdown> result;
     slot("optimizer");
     slot("idle");
-    for (Sums& own : all) {
-      const Seconds after    = std::max(own.last_beside - own.last, Seconds(0)); // nothing left to run beside
-      const std::size_t late = after > Seconds(0) ? slot(exposed(own.beside)) : slot("idle");
-      own.by_slot.resize(names_.size());
-      own.by_slot[late] += after.value();
-      own.by_slot[slot("idle")] += (trace.end - own.last - after).value();
-      Breakdown breakdown;
-      for (std::size_t name = 0; name < names_.size(); ++name)
-        breakdown.emplace_back(names_[name], Seconds(own.by_slot[name]));
-      std::stable_sort(breakdown.begin(), breakdown.end(),
-                       [](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
-      result.push_back(std::move(breakdown));
-    }
+    for (std::size_t c = 0; c < all.size(); ++c)
+      result.push_back(breakdown(all[c], trace, c));
     return result;
   }
 
 private:
-  struct Spending { // what an operation's time is spent on; shares sum to 1
-    Seconds alone;
-    std::vector<std::pair<std::size_t, double>> shares;
+  struct Spent {
+    Seconds time;           // of records of its own
+    std::int64_t times = 0; // in records of several operations, of which each takes its known time
   };
+  struct Sums {
+    std::vector<std::vector<Spent>> operations; // by block
+    std::map<AxisMask, Seconds> waits;          // by what was waited for
+    Seconds last;
+    Seconds last_beside; // the end of the last asynchronous collective,
+    AxisMask beside = 0; // and over which axes
+  };
+
+  Breakdown breakdown(const Sums& own, const Trace& trace, std::size_t device_class)
+  {
+    const std::size_t program   = program_.stages[trace.stages[device_class]].program;
+    const std::int64_t device   = trace.classes[device_class].representative;
+    const auto& durations       = timed_.durations(program, machine_.overrides.device(device));
+    const Chip chip             = at_speed(machine_.chip, machine_.overrides.device(device));
+    std::vector<double> by_slot;
+    const auto add = [&](std::size_t name, Seconds time) {
+      by_slot.resize(std::max(by_slot.size(), name + 1));
+      by_slot[name] += time.value();
+    };
+    for (std::size_t b = 0; b < own.operations.size(); ++b)
+      for (std::size_t o = 0; o < own.operations[b].size(); ++o) {
+        const Spent& spent = own.operations[b][o];
+        const Ticks alone  = durations[b][o];
+        const Seconds time = spent.time + to_seconds(static_cast<double>(alone * spent.times));
+        if (time > Seconds(0))
+          for (const auto& [name, share] : shares(program_.programs[program].blocks[b].operations[o],
+                                                  timed_.programs[program][b][o].plan, alone, chip))
+            add(name, time * share);
+      }
+    for (const auto& [axes, time] : own.waits)
+      add(axes != 0 ? slot(exposed(axes)) : slot("idle"), time);
+    const Seconds after = std::max(own.last_beside - own.last, Seconds(0)); // nothing left to run beside
+    add(after > Seconds(0) ? slot(exposed(own.beside)) : slot("idle"), after);
+    add(slot("idle"), trace.end - own.last - after);
+    by_slot.resize(names_.size());
+    Breakdown breakdown;
+    for (std::size_t name = 0; name < names_.size(); ++name)
+      breakdown.emplace_back(names_[name], Seconds(by_slot[name]));
+    std::stable_sort(breakdown.begin(), breakdown.end(),
+                     [](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
+    return breakdown;
+  }
 
   // How often an operation of a row of `size` occurs in a record of several.
   static std::int32_t repetitions(const TraceRecord& record, std::int32_t operation, std::size_t size)
@@ -163,36 +175,32 @@ private:
     return "exposed_" + link + "_" + program_.mesh.names(axes);
   }
 
-  Spending spending(const DeviceOperation& operation, const TimedOperation& timed)
+  // What an operation's time is spent on; shares sum to 1. `alone`: how long it takes by itself on this chip.
+  std::vector<std::pair<std::size_t, double>> shares(const DeviceOperation& operation, const Plan& plan, Ticks alone,
+                                                     const Chip& chip)
   {
-    Spending result{to_seconds(static_cast<double>(timed.duration)), {}};
+    std::vector<std::pair<std::size_t, double>> result;
     if (operation.kind == DeviceOperation::Kind::collective) {
-      for (const auto& [link, share] : link_shares(timed.plan, machine_)) {
+      for (const auto& [link, share] : link_shares(plan, machine_)) {
         const AxisMask axes = axes_on(link, operation.collective.axes, placement_, machine_);
-        result.shares.emplace_back(slot("exposed_" + link + "_" + program_.mesh.names(axes)), share);
+        result.emplace_back(slot("exposed_" + link + "_" + program_.mesh.names(axes)), share);
       }
       return result;
     }
-    if (operation.kind != DeviceOperation::Kind::compute) {
-      result.shares.emplace_back(slot(exposed(AxisMask{1} << program_.pipeline.value())), 1.0);
-      return result;
-    }
-    if (operation.pass == Pass::update) {
-      result.shares.emplace_back(slot("optimizer"), 1.0);
-      return result;
-    }
-    if (timed.duration == 0)
-      return result;
-    const OperationTime units = operation_time(operation.work, machine_.chip);
+    if (operation.kind != DeviceOperation::Kind::compute)
+      return {{slot(exposed(AxisMask{1} << program_.pipeline.value())), 1.0}};
+    if (operation.pass == Pass::update)
+      return {{slot("optimizer"), 1.0}};
+    const OperationTime units = operation_time(operation.work, chip);
     const double fixed        = // with what collectives beside it cost; whole ticks add up exactly
-        std::min(1.0, static_cast<double>(to_ticks(units.fixed) + timed.duration - to_ticks(units.total())) /
-                          static_cast<double>(timed.duration));
-    result.shares.emplace_back(slot("overhead"), fixed);
+        std::min(1.0, static_cast<double>(to_ticks(units.fixed) + alone - to_ticks(units.total())) /
+                          static_cast<double>(alone));
     const bool matrix = units.matrix >= units.hbm && units.matrix >= units.vector;
-    result.shares.emplace_back(slot(matrix                      ? "matrix_unit"
-                                    : units.hbm >= units.vector ? "hbm"
-                                                                : "vector_unit"),
-                               1 - fixed);
+    result.emplace_back(slot("overhead"), fixed);
+    result.emplace_back(slot(matrix                      ? "matrix_unit"
+                             : units.hbm >= units.vector ? "hbm"
+                                                         : "vector_unit"),
+                        1 - fixed);
     return result;
   }
 
@@ -201,7 +209,6 @@ private:
   const Machine& machine_;
   const Placement& placement_;
   std::vector<std::string> names_;
-  std::vector<std::vector<std::vector<Spending>>> spending_; // by program, block and operation
 };
 
 Seconds sum_named(const Breakdown& breakdown, const std::string& name)
@@ -222,7 +229,7 @@ void each_operation(const ShardedProgram& program, const TimedProgram& timed, st
     times[static_cast<std::size_t>(step.block)] += step.count;
   for (std::size_t b = 0; b < device.blocks.size(); ++b)
     for (std::size_t o = 0; o < device.blocks[b].operations.size(); ++o)
-      f(device.blocks[b].operations[o], timed[program.stages[stage].program][b][o], times[b]);
+      f(device.blocks[b].operations[o], timed.programs[program.stages[stage].program][b][o], times[b]);
 }
 
 // Of the stage that sends most over each.
@@ -246,7 +253,7 @@ std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram&
       const auto count = static_cast<Ticks>(times);
       for (const PlanPart& part : own.plan.parts)
         for (const RingPhase& phase : part) {
-          const Traffic each = traffic(phase, machine);
+          const Traffic each = traffic(phase);
           Traffic& sum       = by_name[name_of(phase.factor.axis)];
           sum.sent += each.sent * times;
           sum.busy += each.busy * count;
@@ -269,6 +276,13 @@ std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram&
   return links;
 }
 
+bool over_dcn(const Plan& plan)
+{
+  return std::any_of(plan.parts.begin(), plan.parts.end(), [](const PlanPart& part) {
+    return std::any_of(part.begin(), part.end(), [](const RingPhase& phase) { return phase.link == AxisKind::dcn; });
+  });
+}
+
 // What all devices send across pods in collectives, over the time that these take; of the first class.
 BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, const Trace& trace,
                      const Machine& machine)
@@ -276,21 +290,29 @@ BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, c
   Bytes sent;
   Seconds time;
   const std::size_t own = program.stages[trace.stages.front()].program;
-  for (const TraceRecord& record : trace.records) {
+  const bool crosses    = std::any_of(timed.programs[own].begin(), timed.programs[own].end(), [](const auto& block) {
+    return std::any_of(block.begin(), block.end(), [](const TimedOperation& op) { return over_dcn(op.plan); });
+  });
+  if (!crosses)
+    return BytesPerSecond(0);
+  const auto& durations = timed.durations(own, machine.overrides.device(trace.classes.front().representative));
+  each_record(trace, [&](const TraceRecord& record) {
     if (record.device_class != 0)
-      continue;
+      return;
     const Step& step = program.stages[trace.stages.front()].steps[static_cast<std::size_t>(record.step)];
-    for (const TraceRecord& one :
-         split(record, program.programs[own], program.stages[trace.stages.front()], timed[own])) {
-      const Plan& plan = timed[own][static_cast<std::size_t>(step.block)][static_cast<std::size_t>(one.operation)].plan;
+    for (const TraceRecord& one : split(record, program.programs[own], program.stages[trace.stages.front()], durations)) {
+      const Plan& plan =
+          timed.programs[own][static_cast<std::size_t>(step.block)][static_cast<std::size_t>(one.operation)].plan;
+      if (!over_dcn(plan))
+        continue;
       for (const PlanPart& part : plan.parts)
         for (const RingPhase& phase : part)
           if (phase.link == AxisKind::dcn)
-            sent += traffic(phase, machine).sent * static_cast<double>(machine.devices());
+            sent += traffic(phase).sent * static_cast<double>(machine.devices());
       for (const auto& [link, share] : link_shares(plan, machine))
         time += (one.end - one.start) * (link == "dcn" ? share : 0);
     }
-  }
+  });
   return time > Seconds(0) ? sent / time : BytesPerSecond(0);
 }
 
@@ -300,7 +322,7 @@ std::optional<Seconds> layer_time(const Trace& trace, const ShardedProgram& prog
 {
   std::map<std::pair<std::int32_t, std::int32_t>, std::pair<Seconds, Seconds>> spans; // by class and step
   double iterations = 0;
-  for (const TraceRecord& record : trace.records) {
+  each_record(trace, [&](const TraceRecord& record) {
     const std::size_t stage      = trace.stages[static_cast<std::size_t>(record.device_class)];
     const Step& step             = program.stages[stage].steps[static_cast<std::size_t>(record.step)];
     const DeviceBlock& block     = program.program_of(stage).blocks[static_cast<std::size_t>(step.block)];
@@ -308,11 +330,11 @@ std::optional<Seconds> layer_time(const Trace& trace, const ShardedProgram& prog
     const bool transfer          = block.operations.front().kind == DeviceOperation::Kind::send ||
                           block.operations.front().kind == DeviceOperation::Kind::receive;
     if (block.role != role || transfer || first.asynchronous)
-      continue;
+      return;
     const auto [at, fresh] = spans.try_emplace({record.device_class, record.step}, std::pair(record.start, record.end));
     at->second             = {std::min(at->second.first, record.start), std::max(at->second.second, record.end)};
     iterations += fresh ? step.count : 0;
-  }
+  });
   if (spans.empty())
     return {};
   Seconds sum;
