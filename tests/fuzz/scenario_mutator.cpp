@@ -62,7 +62,7 @@ struct Slot {
   std::vector<std::pair<std::vector<std::string>, Json>> values;
 };
 
-// What is known of scenarios: the JSON files of the tree.
+// What is known of scenarios: the JSON files of the tree, and the corpus for what no scenario of the tree has.
 struct Knowledge {
   std::vector<std::string> keys;
   std::map<std::string, std::vector<Json>> values; // by key
@@ -92,11 +92,17 @@ Knowledge learn()
 {
   Knowledge all;
   const fs::path root = PODSIM_SOURCE_DIR;
-  for (const char* folder : {"models", "topologies", "scenarios"})
+  for (const char* folder : {"models", "topologies", "scenarios", "tests/fuzz/corpus"})
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
-      if (entry.path().extension() != ".json" || entry.path().parent_path() == root / "scenarios")
+      const bool is_result = entry.path().parent_path() == root / "scenarios"; // of validate, and the schema
+      if (entry.is_directory() || is_result || entry.path().extension() == ".cpp" || entry.path().extension() == ".hpp")
         continue;
-      Json json = parse_json_file(entry.path().string());
+      Json json;
+      try {
+        json = parse_json_file(entry.path().string());
+      } catch (const InputError&) { // the corpus has some of all kinds
+        continue;
+      }
       for (const Node& node : nodes_of(json))
         if (!node.key.empty() && !is_prose(node.key))
           all.values[node.key].push_back(*node.json);
@@ -346,7 +352,7 @@ void grow(Json& scenario, Random& random)
 
 void mutate(Json& scenario, Random& random)
 {
-  for (std::size_t left = 1 + below(4, random); left > 0; --left) {
+  for (bool more = true; more; more = below(3, random) == 0) {
     const std::size_t kind = below(16, random);
     if (kind < 4) {
       lay_over_reference(scenario, random);
