@@ -135,6 +135,8 @@ private:
     const auto compute = fault.find("compute");
     const auto hbm     = fault.find("hbm");
     if (!compute && !hbm)
+      fault.finish(); // a slip of the pen is the likelier reason
+    if (!compute && !hbm)
       fault.expected("\"compute\" or \"hbm\", a fraction of the catalogue's speed");
     if (compute)
       speed.compute = compute->fraction();
@@ -148,6 +150,8 @@ private:
   {
     const auto dead      = fault.find("dead");
     const auto bandwidth = fault.find("bandwidth");
+    if (!dead && !bandwidth)
+      fault.finish();
     if ((dead && dead->flag()) == bandwidth.has_value())
       fault.expected("either \"bandwidth\", a fraction of the catalogue's, or \"dead\": true");
     return bandwidth ? bandwidth->fraction() : 0;

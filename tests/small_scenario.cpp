@@ -1,6 +1,7 @@
 #include "tests/small_scenario.hpp"
 
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <tuple>
@@ -104,6 +105,24 @@ std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram
   const auto key = [](const TraceRecord& r) { return std::tuple(r.device_class, r.step, r.iteration, r.operation); };
   std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
   return all;
+}
+
+// Records of one class stand in the order in which they ended, ties either way round; and how many operations one
+// covers depends on what else could have had a say.
+void check_same_trace(const Trace& one, const Trace& other, const Prepared& prepared, Granularity granularity)
+{
+  CHECK(one.end.value() == other.end.value());
+  const Machine& machine           = prepared.scenario.machine;
+  const TimedProgram timed         = timed_program(prepared, granularity);
+  const std::vector<TraceRecord> a = single_records(one, prepared.sharded, timed, machine);
+  const std::vector<TraceRecord> b = single_records(other, prepared.sharded, timed, machine);
+  REQUIRE(a.size() == b.size());
+  const auto key = [](const TraceRecord& r) { return std::tuple(r.device_class, r.step, r.iteration, r.operation); };
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    REQUIRE(key(a[i]) == key(b[i]));
+    REQUIRE(a[i].start.value() == b[i].start.value());
+    REQUIRE(a[i].end.value() == b[i].end.value());
+  }
 }
 
 } // namespace podsim::test

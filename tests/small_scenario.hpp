@@ -42,4 +42,7 @@ ShardedProgram one_stage(const Mesh& mesh, std::vector<DeviceBlock> blocks, Resi
 std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram& program, const TimedProgram& timed,
                                         const Machine& machine);
 
+// Checks with Catch that two traces say the same to the last bit.
+void check_same_trace(const Trace& one, const Trace& other, const Prepared& prepared, Granularity granularity);
+
 } // namespace podsim::test

@@ -18,26 +18,39 @@ void CollectiveRunner::listen(Listener started, Listener ended)
   ended_   = std::move(ended);
 }
 
+void CollectiveRunner::keep_time(Clock clock, Synchronise synchronise)
+{
+  clock_       = std::move(clock);
+  synchronise_ = std::move(synchronise);
+}
+
 void CollectiveRunner::arrive(int device_class, std::int32_t slot, const TimedOperation& operation, AxisMask axes)
 {
-  const bool together = !operation.chunked || operation.plan.exchange;
-  if (operation.chunked) {
-    const std::size_t parts = operation.plan.parts.size();
-    Active& own             = active_[static_cast<std::size_t>(device_class)].emplace_back(
-        Active{device_class, slot, &operation, axes, std::vector<Part>(parts), parts});
-    for (std::size_t part = 0; part < parts; ++part)
-      enter_phase(own, part);
-    for (std::size_t part = 0; part < parts && !together; ++part)
-      arrive_at_phase(device_class, slot, part);
-  }
-  if (!together || !last_of_group(Barrier::At::beginning, device_class, axes, slot))
+  const std::size_t parts = operation.chunked ? operation.plan.parts.size() : 0;
+  Active& own             = active_[static_cast<std::size_t>(device_class)].emplace_back(
+      Active{device_class, slot, &operation, axes, std::vector<Part>(parts), parts});
+  for (std::size_t part = 0; part < parts; ++part)
+    enter_phase(own, part);
+  if (!operation.chunked || operation.plan.exchange) {
+    if (const auto time = arrive_at_group(Barrier::At::beginning, device_class, axes, slot))
+      wait(*time, device_class, slot, whole);
     return;
-  const std::vector<int>& classes = group_of(device_class, axes);
+  }
+  for (std::size_t part = 0; part < parts; ++part)
+    arrive_at_phase(device_class, slot, part);
+}
+
+// All of a group are there.
+void CollectiveRunner::begin(int device_class, std::int32_t slot)
+{
+  const Active& own               = active(device_class, slot);
+  const TimedOperation& operation = *own.operation;
+  const std::vector<int>& classes = group_of(device_class, own.axes);
   for (const int member : classes)
     started_(member, slot);
   if (!operation.chunked) {
-    engine_.compute(processors_[static_cast<std::size_t>(classes.front())], duration(operation, classes),
-                    {event_token, classes.front(), slot, static_cast<std::int32_t>(axes), 0});
+    engine_.compute(processors_[static_cast<std::size_t>(device_class)], duration(operation, classes),
+                    {event_token, device_class, slot, 0, 0});
     return;
   }
   for (const int member : classes)
@@ -54,7 +67,11 @@ bool CollectiveRunner::is_alone(int device_class, AxisMask axes)
 void CollectiveRunner::on_end(const Token& token)
 {
   if (token.kind == event_token) {
-    finish(group_of(token.device_class, static_cast<AxisMask>(token.part)), token.slot);
+    finish(group_of(token.device_class, active(token.device_class, token.slot).axes), token.slot);
+    return;
+  }
+  if (token.kind == wait_token) {
+    wait(0, token.device_class, token.slot, token.part);
     return;
   }
   const auto part      = static_cast<std::size_t>(token.part);
@@ -79,30 +96,55 @@ void CollectiveRunner::on_end(const Token& token)
 
 void CollectiveRunner::describe(State& state, const std::vector<std::int32_t>& first_slot) const
 {
-  const auto from = [&](int device_class, std::int32_t slot) {
-    return std::int64_t{slot} - first_slot[static_cast<std::size_t>(device_class)];
-  };
   std::vector<std::vector<std::int64_t>> rows;
   for (const std::vector<Active>& all : active_)
-    for (const Active& on : all)
+    for (const Active& on : all) {
+      const std::int32_t from = first_slot[static_cast<std::size_t>(on.device_class)];
+      if (from < 0)
+        continue;
+      rows.push_back({on.device_class, on.slot - from, static_cast<std::int64_t>(on.parts_left)});
       for (const Part& part : on.parts) {
-        auto& row = rows.emplace_back(std::vector<std::int64_t>{on.device_class, from(on.device_class, on.slot),
-                                                                &part - on.parts.data(),
-                                                                static_cast<std::int64_t>(on.parts_left),
-                                                                static_cast<std::int64_t>(part.phase), part.running});
+        std::vector<std::int64_t>& row = rows.back();
+        row.insert(row.end(), {static_cast<std::int64_t>(part.phase), part.running});
         for (const auto& counts : {part.started, part.sent, part.received, part.in_flight})
           row.insert(row.end(), counts.begin(), counts.end());
       }
+    }
   state.add_sorted(rows);
-  for (const auto& [barrier, there] : arrived_) {
-    const Groups& groups  = barrier.at == Barrier::At::ring ? network_.rings(static_cast<int>(barrier.where))
-                                                            : whole_groups_.at(barrier.where);
-    const int first_class = groups.classes[static_cast<std::size_t>(barrier.group)].front();
-    rows.push_back({static_cast<std::int64_t>(barrier.at), barrier.where, static_cast<std::int64_t>(barrier.part),
-                    static_cast<std::int64_t>(barrier.phase), barrier.group, from(first_class, barrier.slot),
-                    static_cast<std::int64_t>(there)});
+  for (const auto& [barrier, meeting] : arrived_)
+    if (const auto from = common(barrier, first_slot))
+      rows.push_back({static_cast<std::int64_t>(barrier.at), barrier.where, static_cast<std::int64_t>(barrier.part),
+                      static_cast<std::int64_t>(barrier.phase), barrier.group, barrier.slot - *from,
+                      static_cast<std::int64_t>(meeting.there)});
+  state.add_sorted(rows);
+}
+
+void CollectiveRunner::move_on(const std::vector<std::int32_t>& slots, double later)
+{
+  for (std::vector<Active>& all : active_)
+    for (Active& on : all)
+      on.slot += std::max(slots[static_cast<std::size_t>(on.device_class)], 0);
+  std::map<Barrier, Meeting> moved;
+  for (const auto& [barrier, meeting] : arrived_) {
+    const auto by = common(barrier, slots);
+    Barrier then  = barrier;
+    then.slot += by.value_or(0);
+    moved.emplace(then, Meeting{meeting.there, meeting.latest + (by ? later : 0)});
   }
-  state.add_sorted(rows);
+  arrived_ = std::move(moved);
+}
+
+// The slots of the first of the classes that meet; nothing where one of them is left out.
+std::optional<std::int32_t> CollectiveRunner::common(const Barrier& barrier,
+                                                     const std::vector<std::int32_t>& slots) const
+{
+  const Groups& groups = barrier.at == Barrier::At::ring ? network_.rings(static_cast<int>(barrier.where))
+                                                         : whole_groups_.at(barrier.where);
+  const std::vector<int>& classes = groups.classes[static_cast<std::size_t>(barrier.group)];
+  for (const int c : classes)
+    if (slots[static_cast<std::size_t>(c)] < 0)
+      return {};
+  return slots[static_cast<std::size_t>(classes.front())];
 }
 
 const Groups& CollectiveRunner::whole_groups(AxisMask axes)
@@ -119,21 +161,39 @@ const std::vector<int>& CollectiveRunner::group_of(int device_class, AxisMask ax
   return all.classes[static_cast<std::size_t>(all.group_of[static_cast<std::size_t>(device_class)])];
 }
 
-bool CollectiveRunner::last_to_arrive(const Barrier& barrier, std::size_t members)
+// When all are there: how long the engine must wait until it shows the time at which the last one came.
+std::optional<Ticks> CollectiveRunner::arrive_at(const Barrier& barrier, int device_class,
+                                                 const std::vector<int>& members)
 {
-  if (members == 1)
-    return true;
-  if (++arrived_[barrier] < members)
-    return false;
+  if (members.size() == 1)
+    return 0;
+  Meeting& meeting = arrived_[barrier];
+  meeting.latest   = std::max(meeting.latest, clock_(device_class));
+  if (++meeting.there < members.size())
+    return {};
+  const double latest = meeting.latest;
   arrived_.erase(barrier);
-  return true;
+  return synchronise_(members, latest);
 }
 
-bool CollectiveRunner::last_of_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot)
+std::optional<Ticks> CollectiveRunner::arrive_at_group(Barrier::At at, int device_class, AxisMask axes,
+                                                       std::int32_t slot)
 {
   const Groups& all = whole_groups(axes);
   const int group   = all.group_of[static_cast<std::size_t>(device_class)];
-  return last_to_arrive({at, axes, 0, 0, group, slot}, all.classes[static_cast<std::size_t>(group)].size());
+  return arrive_at({at, axes, 0, 0, group, slot}, device_class, all.classes[static_cast<std::size_t>(group)]);
+}
+
+// Begins what its members are there for, a phase of a part or the whole, after a while.
+void CollectiveRunner::wait(Ticks time, int device_class, std::int32_t slot, int part)
+{
+  if (time > 0)
+    engine_.compute(processors_[static_cast<std::size_t>(device_class)], time,
+                    {wait_token, device_class, slot, part, 0});
+  else if (part == whole)
+    begin(device_class, slot);
+  else
+    begin_phase(device_class, slot, static_cast<std::size_t>(part));
 }
 
 Ticks CollectiveRunner::duration(const TimedOperation& operation, const std::vector<int>& classes) const
@@ -168,12 +228,20 @@ void CollectiveRunner::arrive_at_phase(int device_class, std::int32_t slot, std:
   const Part& own     = active(device_class, slot).parts[part];
   const Groups& rings = network_.rings(own.line);
   const int ring      = rings.group_of[static_cast<std::size_t>(device_class)];
+  if (const auto time =
+          arrive_at({Barrier::At::ring, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
+                    device_class, rings.classes[static_cast<std::size_t>(ring)]))
+    wait(*time, device_class, slot, static_cast<int>(part));
+}
+
+// All of a ring are there.
+void CollectiveRunner::begin_phase(int device_class, std::int32_t slot, std::size_t part)
+{
+  const Part& own     = active(device_class, slot).parts[part];
   const bool first    = part == 0 && own.phase == 0;
-  const std::vector<int>& classes = rings.classes[static_cast<std::size_t>(ring)];
-  if (!last_to_arrive({Barrier::At::ring, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
-                      classes.size()))
-    return;
-  for (const int member : classes) {
+  const Groups& rings = network_.rings(own.line);
+  const int ring      = rings.group_of[static_cast<std::size_t>(device_class)];
+  for (const int member : rings.classes[static_cast<std::size_t>(ring)]) {
     if (first)
       started_(member, slot);
     start(active(member, slot), part);
@@ -222,14 +290,14 @@ void CollectiveRunner::finish_phase(int device_class, std::int32_t slot, std::si
     finish({device_class}, slot);
     return;
   }
-  if (!last_of_group(Barrier::At::end, device_class, on.axes, slot))
+  const auto time = arrive_at_group(Barrier::At::end, device_class, on.axes, slot);
+  if (!time)
     return;
-  const std::vector<int>& classes = group_of(device_class, on.axes);
-  if (const Ticks rest = on.operation->plan.rest; rest > 0)
-    engine_.compute(processors_[static_cast<std::size_t>(classes.front())], rest,
-                    {event_token, classes.front(), slot, static_cast<std::int32_t>(on.axes), 0});
+  if (const Ticks rest = *time + on.operation->plan.rest; rest > 0)
+    engine_.compute(processors_[static_cast<std::size_t>(device_class)], rest,
+                    {event_token, device_class, slot, 0, 0});
   else
-    finish(classes, slot);
+    finish(group_of(device_class, on.axes), slot);
 }
 
 void CollectiveRunner::finish(const std::vector<int>& classes, std::int32_t slot)

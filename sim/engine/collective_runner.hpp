@@ -13,7 +13,7 @@
 
 #include <functional>
 #include <map>
-#include <tuple>
+#include <optional>
 #include <vector>
 
 namespace podsim {
@@ -27,6 +27,12 @@ public:
                    const Placement& placement, const DeviceClasses& partition, Network& network);
   void listen(Listener started, Listener ended);
 
+  // Classes may have clocks that are ahead of the engine's by different times (see time_fold.hpp). `synchronise` gives
+  // those that meet one clock, and returns how long the engine has to wait until the last of them is there.
+  using Clock       = std::function<double(int device_class)>;
+  using Synchronise = std::function<Ticks(const std::vector<int>& classes, double latest)>;
+  void keep_time(Clock clock, Synchronise synchronise);
+
   // A device class has reached the collective. `operation` must outlive the run.
   void arrive(int device_class, std::int32_t slot, const TimedOperation& operation, AxisMask axes);
 
@@ -34,11 +40,15 @@ public:
   bool is_alone(int device_class, AxisMask axes);
 
   // Activities that ended: their tokens are of these kinds.
-  static constexpr std::int32_t event_token = 1, chunk_token = 2;
+  static constexpr std::int32_t event_token = 1, chunk_token = 2, wait_token = 4;
   void on_end(const Token& token);
 
-  // All that decides what comes next, besides the activities under way; slots from the first of each class on.
+  // All that decides what comes next, besides the activities under way; slots from the first of
+  // each class on; those of which that is -1 are left out.
   void describe(State& state, const std::vector<std::int32_t>& first_slot) const;
+
+  // What is under way becomes what is under way so many slots of each class, and ticks, later; classes with -1 stay.
+  void move_on(const std::vector<std::int32_t>& slots, double later);
 
 private:
   struct Part { // of a collective that goes by chunks, on one class
@@ -51,7 +61,7 @@ private:
     std::array<std::int64_t, 2> started{}, sent{}, received{}; // so far
     std::array<std::int64_t, 2> in_flight{};                   // transfers of the chunk being sent
   };
-  struct Active {
+  struct Active { // a collective that goes by chunks, on one class
     int device_class;
     std::int32_t slot;
     const TimedOperation* operation;
@@ -71,8 +81,18 @@ private:
 
   const Groups& whole_groups(AxisMask axes);
   const std::vector<int>& group_of(int device_class, AxisMask axes);
-  bool last_to_arrive(const Barrier& barrier, std::size_t members);
-  bool last_of_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot);
+  static constexpr int whole = -1; // instead of a part
+  struct Meeting {
+    std::size_t there = 0;
+    double latest     = 0; // arrival, on the members' clocks
+  };
+
+  std::optional<Ticks> arrive_at(const Barrier& barrier, int device_class, const std::vector<int>& members);
+  std::optional<Ticks> arrive_at_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot);
+  void wait(Ticks time, int device_class, std::int32_t slot, int part);
+  void begin(int device_class, std::int32_t slot);
+  void begin_phase(int device_class, std::int32_t slot, std::size_t part);
+  std::optional<std::int32_t> common(const Barrier& barrier, const std::vector<std::int32_t>& slots) const;
   Ticks duration(const TimedOperation& operation, const std::vector<int>& classes) const;
   Active& active(int device_class, std::int32_t slot);
   void enter_phase(Active& on, std::size_t part);
@@ -90,7 +110,9 @@ private:
   Network& network_;
   Listener started_, ended_;
   std::map<AxisMask, Groups> whole_groups_;
-  std::map<Barrier, std::size_t> arrived_;   // members there
+  Clock clock_;
+  Synchronise synchronise_;
+  std::map<Barrier, Meeting> arrived_;
   std::vector<std::vector<Active>> active_; // by class; few at a time
 };
 

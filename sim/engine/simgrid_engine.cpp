@@ -70,8 +70,7 @@ struct SimgridEngine::State {
     }
     auto* running     = activity.get_data<Running>();
     ended_last        = running;
-    const Token token = running->token;
-    ended(token, running->since);
+    ended(running->token, running->since);
     running->under_way = false;
   }
 };
@@ -161,9 +160,9 @@ double SimgridEngine::now() const
   return sg::Engine::get_clock() * ticks_per_second;
 }
 
-void SimgridEngine::each_running(const std::function<void(const Token&, double since)>& f) const
+void SimgridEngine::each_running(const std::function<void(Token&, double since)>& f)
 {
-  for (const Running& running : state_->pool)
+  for (Running& running : state_->pool)
     if (running.under_way)
       f(running.token, running.since);
 }

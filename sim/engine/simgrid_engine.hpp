@@ -46,9 +46,9 @@ public:
 
   double now() const; // in ticks
 
-  // What is under way, in no particular order: f(token, when it began). Inside a callback the activity that has just
+  // What is under way, in no particular order: f(token, when it began); the token may be changed. Inside a callback the activity that has just
   // ended is still among it.
-  void each_running(const std::function<void(const Token&, double since)>& f) const;
+  void each_running(const std::function<void(Token&, double since)>& f);
 
   std::int64_t activities() const;
 

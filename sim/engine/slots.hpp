@@ -1,6 +1,6 @@
 #pragma once
 // What a stage does as rows, an iteration of a block each; a slot is a place in a row. All devices of a stage have
-// the same rows. Rows that only repeat others may be taken out, see recurrence.hpp.
+// the same rows.
 
 #include "sim/engine/timed_program.hpp"
 
@@ -32,6 +32,7 @@ public:
   std::int32_t rows() const { return static_cast<std::int32_t>(rows_.size()); }
   std::int32_t row(std::int32_t slot) const { return slot / width_; }
   std::int32_t begin(std::int32_t row) const { return row * width_; }
+  std::int32_t width() const { return width_; }
   std::int32_t place(std::int32_t slot) const { return slot % width_; } // the operation's index in its block
   const Row& label(std::int32_t row) const { return rows_[static_cast<std::size_t>(row)]; }
   std::int32_t iteration(std::int32_t slot) const { return label(row(slot)).iteration; }
@@ -65,12 +66,6 @@ public:
     return begin(after);
   }
   bool has_asynchronous() const { return has_asynchronous_; }
-
-  // Takes rows out. Those that follow move up, so that slots that are known elsewhere now name later rows.
-  void skip(std::int32_t first, std::int32_t count)
-  {
-    rows_.erase(rows_.begin() + first, rows_.begin() + first + count);
-  }
 
 private:
   const DeviceProgram& program_;

@@ -24,12 +24,13 @@ struct TraceRecord {
   AxisMask waited_for; // mesh axes of the asynchronous collective it waited for last, if any
 };
 
-// Of a class of devices, in a repetition: how its records are numbered the next time.
+// Of a class of devices, in a repetition: whether it is part of it, and how its records are numbered the next time.
 struct Advance {
-  std::int32_t steps, iterations;
+  bool repeats = false;
+  std::int32_t steps = 0, iterations = 0;
 };
 
-// What was not simulated, because the state of the whole machine was what it had been a period before: the records from
+// What was not simulated, because the state of some classes was what it had been a period before: their records from
 // `first` to before `last` come `times` more, each time `period` later.
 struct Repetition {
   std::size_t first, last;
@@ -41,8 +42,8 @@ struct Repetition {
 struct Trace {
   std::vector<DeviceClass> classes; // those with records, as records number them
   std::vector<std::size_t> stages;  // the pipeline stage of each
-  std::vector<TraceRecord> records; // that were simulated, in the order in which they ended
-  std::vector<Repetition> repetitions; // one after the other; see each_record()
+  std::vector<TraceRecord> records;    // that were simulated, those of a class in the order in which they ended
+  std::vector<Repetition> repetitions; // by their ends; see each_record()
   Seconds end;
   std::int64_t simulated_classes = 0;
   std::int64_t activities        = 0;     // that SimGrid executed
@@ -50,7 +51,8 @@ struct Trace {
   bool chunked                   = false; // whether any collective was simulated by its chunks
 };
 
-// Calls f(record) for all records in the order in which they ended, those that were not simulated among them.
+// Calls f(record) for all records, those that were not simulated among them: of each class in the order in which they
+// ended.
 template <class F> void each_record(const Trace& trace, const F& f)
 {
   std::size_t next = 0;
@@ -65,6 +67,8 @@ template <class F> void each_record(const Trace& trace, const F& f)
         TraceRecord record       = trace.records[i];
         const Advance& by        = repetition.advance[static_cast<std::size_t>(record.device_class)];
         const Seconds later      = repetition.period * static_cast<double>(time);
+        if (!by.repeats)
+          continue;
         record.step             += static_cast<std::int32_t>(time) * by.steps;
         record.iteration        += static_cast<std::int32_t>(time) * by.iterations;
         record.ready            += later;

@@ -19,7 +19,7 @@ namespace {
 using Changes = std::vector<std::string>;
 
 constexpr int many = 101; // repetitions of what takes less than a millisecond,
-constexpr int some = 25;  // a few milliseconds,
+constexpr int some = 51;  // a few milliseconds,
 constexpr int few  = 9;   // longer
 
 const std::string palm   = PODSIM_SOURCE_DIR "/scenarios/training/palm-540b.json";

@@ -1,0 +1,276 @@
+// Faults: what they cost by hand, and the fold under them against every chip simulated.
+
+#include "tests/small_scenario.hpp"
+
+#include "sim/core/errors.hpp"
+#include "sim/core/random.hpp"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+using namespace podsim;
+using namespace podsim::test;
+using nlohmann::json;
+
+namespace {
+
+std::string faults(const json& value)
+{
+  return "faults=" + value.dump();
+}
+
+SmallScenario with(SmallScenario scenario, const json& value)
+{
+  scenario.changes.push_back(faults(value));
+  return scenario;
+}
+
+// The fold in space and time against every chip and every layer. Nothing but the fold may differ, so traces agree to the
+// last bit.
+std::int64_t check_fold(const SmallScenario& scenario, Granularity granularity)
+{
+  const Prepared prepared = test::prepare(scenario);
+  CAPTURE(scenario.slice, scenario.pods, scenario.software, fmt::format("{}", fmt::join(scenario.changes, " ")),
+          static_cast<int>(granularity));
+  const Trace folded = test::simulate(prepared, granularity, false);
+  const Trace whole  = test::simulate(prepared, granularity, true, false);
+  check_same_trace(folded, whole, prepared, granularity);
+  return folded.simulated_classes;
+}
+
+double step(const SmallScenario& scenario, Granularity granularity = Granularity::automatic)
+{
+  return test::simulate(test::prepare(scenario), granularity, false).end.value();
+}
+
+const SmallScenario two_pods{
+    .slice = "4x3x2", .pods = 2, .batch = 48, .mesh = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}};
+
+} // namespace
+
+TEST_CASE("a slow chip slows all that wait for it, and nothing else")
+{
+  // One matrix product of 2 x 4096^3 FLOPs at 100 TFLOP/s takes 1.374 ms, and 1 us of dispatch; at half the clock both
+  // take twice as long. Nobody waits for anybody.
+  const SmallScenario healthy{.slice = "4x1x1", .batch = 4, .mesh = {{"data", {"x", "y", "z"}}}};
+  const double product = 2 * std::pow(4096.0, 3) / 100e12;
+  Machine machine      = test::prepare(healthy).scenario.machine;
+  const Work work{{1, 4096, 4096, 4096}, Bytes(1e6), Ops(0)};
+  CHECK(operation_time(work, machine.chip).total().value() == Approx(product + 1e-6).epsilon(1e-5));
+  CHECK(operation_time(work, at_speed(machine.chip, {.compute = 0.5})).total().value() ==
+        Approx(2 * (product + 1e-6)).epsilon(1e-5));
+  // A copy of 1 GB in HBM: 2 GB at 1 TB/s, at 80% of it a quarter longer; its clock does not matter.
+  const Work copy{{}, Bytes(2e9), Ops(0)};
+  CHECK(operation_time(copy, at_speed(machine.chip, {.compute = 0.5, .hbm = 0.8})).total().value() ==
+        Approx(2e-3 / 0.8 + 2e-6).epsilon(1e-5));
+  // The whole synchronous step goes at the pace of the one slow chip: as if all were slow, but never slower.
+  const json at = {{"pod", 1}, {"x", 2}, {"y", 1}, {"z", 1}};
+  const double one  = step(with(two_pods, {{"chips", {{{"at", at}, {"compute", 0.5}}}}}));
+  const double both = step(with(two_pods, {{"pods", {{{"pod", 0}, {"compute", 0.5}}, {{"pod", 1}, {"compute", 0.5}}}}}));
+  CHECK(one > 1.2 * step(two_pods));
+  CHECK(one <= both);
+}
+
+TEST_CASE("a slow link on a closed ring: its chunks pass one after the other")
+{
+  // An all-gather of 60 MB on a ring of 6: chunks of 10 MB, 1 ms at 10 GB/s, 1 us a hop. Each link carries 2.5 chunks,
+  // in 3 steps: 2.5 ms + 3 us. Through a link at half the rate: 5 ms + 3 us, at the chip behind it.
+  const std::string gather = R"(micro_benchmark={"collective": "all-gather", "axes": ["model"], "size": "60 MB"})";
+  const auto time = [&](const json& fault, Granularity granularity) {
+    SmallScenario s{.slice = "6x1x1", .batch = 1, .mesh = {{"model", {"x", "y", "z"}}}};
+    s.changes = {"model=null", "workload=null", "sharding=null", "software=null", gather};
+    if (!fault.is_null())
+      s.changes.push_back(faults(fault));
+    return step(s, granularity);
+  };
+  const json slow = {{"links", {{{"at", {{"x", 2}}}, {"axis", "x"}, {"bandwidth", 0.5}}}}};
+  const json dead = {{"links", {{{"at", {{"x", 5}}}, {"axis", "x"}, {"dead", true}}}}};
+  for (const Granularity granularity : {Granularity::collective, Granularity::chunk}) {
+    CHECK(time(nullptr, granularity) == Approx(2.5e-3 + 3e-6).epsilon(1e-9));
+    CHECK(time(slow, granularity) == Approx(5e-3 + 3e-6).epsilon(1e-9));
+    // Without the link an open line is left: 5 steps of a whole chunk, whichever link it is.
+    CHECK(time(dead, granularity) == Approx(5 * (1e-3 + 1e-6)).epsilon(1e-9));
+  }
+  // One direction only: the other one's chunks are in time, the slow ones are not.
+  CHECK(time({{"links", {{{"at", {{"x", 2}}}, {"axis", "x"}, {"bandwidth", 0.5}, {"direction", "down"}}}}},
+             Granularity::chunk) == Approx(5e-3 + 3e-6).epsilon(1e-9));
+}
+
+TEST_CASE("a slow NIC slows the exchange between pods, for its host alone")
+{
+  // 32 MB over two pods, all-reduced by 4 chips of a host over one NIC of 8 GB/s: a reduce-scatter and an all-gather of
+  // 16 MB each, 4 x 2 ms and 10 us of latency; with a NIC at a quarter four times 8 ms.
+  const auto time = [&](const json& fault) {
+    SmallScenario s{.slice = "4x2x1", .pods = 2, .mesh = {{"data", {"x", "y", "z"}}, {"pod", "dcn"}}};
+    s.changes = {"model=null", "workload=null", "sharding=null", "software=null",
+                 R"(micro_benchmark={"collective": "all-reduce", "axes": ["pod"], "size": "32 MB"})", faults(fault)};
+    return step(s);
+  };
+  CHECK(time(json::object()) == Approx(2 * (8e-3 + 10e-6)).epsilon(1e-6));
+  CHECK(time({{"hosts", {{{"at", {{"pod", 1}, {"x", 2}, {"y", 0}}}, {"nic", 0.25}}}}}) ==
+        Approx(2 * (32e-3 + 10e-6)).epsilon(1e-6));
+}
+
+TEST_CASE("folded equals explicit under one fault, in every place up to symmetry")
+{
+  const auto granularity = GENERATE(Granularity::collective, Granularity::chunk, Granularity::automatic);
+  SECTION("a slow chip, slow HBM: all places are alike, one after the other is tried")
+  {
+    for (int x : {0, 3})
+      for (int y : {0, 2})
+        for (int z : {0, 1})
+          for (int pod : {0, 1}) {
+            const json at = {{"pod", pod}, {"x", x}, {"y", y}, {"z", z}};
+            CHECK(check_fold(with(two_pods, {{"chips", {{{"at", at}, {"compute", 0.7}, {"hbm", 0.9}}}}}), granularity) <
+                  48);
+          }
+  }
+  SECTION("two slow chips: on one ring, on one plane, apart, in different pods, of equal and of different speed")
+  {
+    const json first = {{"pod", 0}, {"x", 1}, {"y", 1}, {"z", 0}};
+    for (const json& second : {json{{"pod", 0}, {"x", 3}, {"y", 1}, {"z", 0}}, json{{"pod", 0}, {"x", 2}, {"y", 2}, {"z", 0}},
+                               json{{"pod", 0}, {"x", 0}, {"y", 0}, {"z", 1}}, json{{"pod", 1}, {"x", 1}, {"y", 1}, {"z", 0}},
+                               json{{"pod", 1}, {"x", 2}, {"y", 0}, {"z", 1}}})
+      for (const double speed : {0.7, 0.85})
+        check_fold(with(two_pods, {{"chips",
+                                    {{{"at", first}, {"compute", 0.7}}, {{"at", second}, {"compute", speed}}}}}),
+                   granularity);
+  }
+  SECTION("a slow or dead link on each axis")
+  {
+    for (const std::string axis : {"x", "y"})
+      for (const json& state : {json{{"bandwidth", 0.5}}, json{{"bandwidth", 0.3}, {"direction", "down"}}, json{{"dead", true}}}) {
+        json link = {{"at", {{"pod", 1}, {"x", 3}, {"y", 1}, {"z", 0}}}, {"axis", axis}};
+        link.update(state);
+        check_fold(with(two_pods, {{"links", {link}}}), granularity);
+      }
+  }
+  SECTION("a slow NIC, a slow pod")
+  {
+    check_fold(with(two_pods, {{"hosts", {{{"at", {{"pod", 0}, {"x", 2}, {"y", 0}, {"z", 1}}}, {"nic", 0.5}}}}}), granularity);
+    check_fold(with(two_pods, {{"pods", {{{"pod", 1}, {"compute", 0.75}}}}}), granularity);
+  }
+}
+
+TEST_CASE("folded equals explicit under faults where collectives share links")
+{
+  const auto granularity = GENERATE(Granularity::chunk, Granularity::automatic);
+  const json chip        = {{"chips", {{{"at", {{"x", 1}, {"y", 2}, {"z", 3}}}, {"compute", 0.6}}}}};
+  const json link        = {{"links", {{{"at", {{"x", 1}, {"y", 2}, {"z", 3}}}, {"axis", "y"}, {"bandwidth", 0.5}}}}};
+  for (const json& fault : {chip, link}) {
+    // Gradients reduced and weights gathered at once, over the same axes in parts.
+    check_fold(with({.changes = {R"(software.asynchronous=["gradient reductions","weight gathers"])",
+                                 "software.prefetch_layers=2", "software.multi_axis_collectives=concurrent"}},
+                    fault),
+               granularity);
+    // Two mesh axes on one torus axis.
+    const json half    = {{"axis", "x"}, {"length", 2}};
+    const json strided = {{"axis", "x"}, {"length", 2}, {"stride", 2}};
+    check_fold(with({.software = "xla-tpu-2023", .mesh = {{"data", {"y", "z", strided}}, {"model", half}}}, fault),
+               granularity);
+  }
+}
+
+TEST_CASE("folded equals explicit for pipelines with a slow chip, link or NIC")
+{
+  const auto granularity = GENERATE(Granularity::collective, Granularity::automatic);
+  SmallScenario s{.slice       = "2x2x1",
+                  .pods        = 4,
+                  .model       = "tiny-serial",
+                  .batch       = 24,
+                  .sharding    = "tensor-1d",
+                  .mesh        = {{"data", "x"}, {"model", "y"}, {"pipeline", "dcn"}},
+                  .pipeline    = {{"schedule", "1f1b"}},
+                  .micro_batch = 1,
+                  .changes     = {"model.layers=8"}};
+  const auto blocking = GENERATE(false, true);
+  if (blocking)
+    s.changes.insert(s.changes.end(), {"software.blocking_transfers=true", "software.blocking_receives=true"});
+  const json at = {{"pod", 2}, {"x", 1}, {"y", 0}};
+  check_fold(with(s, {{"chips", {{{"at", at}, {"compute", 0.8}}}}}), granularity);
+  check_fold(with(s, {{"links", {{{"at", at}, {"axis", "y"}, {"bandwidth", 0.25}}}}}), granularity);
+  check_fold(with(s, {{"hosts", {{{"at", at}, {"nic", 0.5}}}}}), granularity);
+}
+
+TEST_CASE("folded equals explicit under random faults")
+{
+  const auto seed        = GENERATE(range(1, 25));
+  const auto granularity = seed % 3 == 0   ? Granularity::collective
+                           : seed % 3 == 1 ? Granularity::chunk
+                                           : Granularity::automatic;
+  const json drawn       = {{"seed", seed},
+                            {"chips", {{"rate", 0.06}, {"compute", 0.8}, {"hbm", 0.7}}},
+                            {"links", {{"rate", 0.02}, {"bandwidth", 0.5}}},
+                            {"hosts", {{"rate", 0.1}, {"nic", 0.5}}}};
+  SmallScenario s        = seed % 2 == 0 ? two_pods : SmallScenario{.slice = "4x4x2", .batch = 32};
+  if (seed % 4 == 1)
+    s.changes = {R"(software.asynchronous=["gradient reductions"])"};
+  check_fold(with(s, {{"random", drawn}}), granularity);
+}
+
+TEST_CASE("a straggler is some tens of classes, whatever the size of the machine")
+{
+  const json at = {{"pod", 0}, {"x", 3}, {"y", 2}, {"z", 1}};
+  const Prepared small =
+      test::prepare(with({.slice = "8x8x8", .pods = 2, .batch = 1024, .mesh = two_pods.mesh}, {{"chips", {{{"at", at}, {"compute", 0.8}}}}}));
+  const Prepared large =
+      test::prepare(with({.slice = "8x16x12", .pods = 2, .batch = 3072, .mesh = two_pods.mesh}, {{"chips", {{{"at", at}, {"compute", 0.8}}}}}));
+  const auto classes = [](const Prepared& p) { return fold(p.scenario.machine, p.scenario.placement).classes.size(); };
+  CHECK(classes(small) == classes(large));
+  CHECK(classes(small) < 50);
+}
+
+TEST_CASE("one event is a bound from above where a link is slow, and near")
+{
+  const json link = {{"links", {{{"at", {{"pod", 0}, {"x", 1}, {"y", 1}, {"z", 0}}}, {"axis", "x"}, {"bandwidth", 0.3}}}}};
+  for (const auto& software : {"xla-tpu-2021", "xla-tpu-2023"}) {
+    SmallScenario s   = with(two_pods, link);
+    s.software        = software;
+    const double exact = step(s, Granularity::chunk);
+    const double bound = step(s, Granularity::collective);
+    CHECK(exact <= bound);
+    CHECK(bound < 1.05 * exact);
+  }
+}
+
+TEST_CASE("jitter: the slowest of n is slower by the scale times the n-th harmonic number")
+{
+  // E[max of n exponential draws of mean 1] = 1 + 1/2 + ... + 1/n; the mean over 2000 seeds has a deviation of
+  // pi / sqrt(6 x 2000) = 0.029.
+  for (const int n : {1, 16, 256}) {
+    double harmonic = 0;
+    double sum      = 0;
+    for (int i = 1; i <= n; ++i)
+      harmonic += 1.0 / i;
+    for (std::uint64_t seed = 0; seed < 2000; ++seed) {
+      double slowest = 0;
+      for (std::uint64_t chip = 0; chip < static_cast<std::uint64_t>(n); ++chip)
+        slowest = std::max(slowest, -std::log1p(-uniform(seed, 4, chip)));
+      sum += slowest / 2000;
+    }
+    CHECK(sum == Approx(harmonic).margin(0.1));
+  }
+}
+
+TEST_CASE("faults that cannot be are answered with their place")
+{
+  const auto refused = [](const json& value) -> std::string {
+    try {
+      test::prepare(with(two_pods, value));
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const json at = {{"pod", 1}, {"x", 3}, {"y", 1}, {"z", 0}};
+  CHECK_THAT(refused({{"chips", {{{"at", at}, {"compte", 0.5}}}}}), Catch::Contains("did you mean \"compute\""));
+  CHECK_THAT(refused({{"chips", {{{"at", {{"pod", 2}}}, {"compute", 0.5}}}}}), Catch::Contains("faults.chips[0].at"));
+  CHECK_THAT(refused({{"links", {{{"at", at}, {"axis", "x"}}}}}), Catch::Contains("\"dead\": true"));
+  const json one   = {{"at", at}, {"axis", "x"}, {"dead", true}};
+  json other       = one;
+  other["at"]["x"] = 1;
+  CHECK_THAT(refused({{"links", {one, other}}}), Catch::Contains("second one on its ring"));
+  CHECK_THAT(refused({{"links", {one, other}}, {"dead_links", "spare cube"}}), Catch::Equals(""));
+}
