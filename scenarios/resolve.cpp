@@ -82,6 +82,18 @@ public:
     if (file.empty())
       throw InputError("expected a scenario file, found an empty name");
     *document_.json = read_scenario_file(file, {});
+    return complete(changes);
+  }
+
+  Document resolve_text(const std::string& text, const std::string& file)
+  {
+    *document_.json = over_its_base(parse_json(text, file), file, {});
+    return complete({});
+  }
+
+private:
+  Document complete(const std::vector<std::string>& changes)
+  {
     for (const std::string& change : changes) {
       apply(change);
       if (!reads_otherwise(change))
@@ -94,23 +106,27 @@ public:
     return std::move(document_);
   }
 
-private:
   [[noreturn]] void fail(const std::string& path, const std::string& complaint) const
   {
     throw InputError(fmt::format("{}: {}: {}", document_.origins.of(path), path, complaint));
   }
 
-  // A scenario file laid over its base.
   Json read_scenario_file(const std::string& file, std::vector<std::string> chain)
   {
     std::error_code error;
     if (!fs::exists(file, error))
       throw InputError(fmt::format("{}: there is no such file{}", file, nearest_file(file)));
+    return over_its_base(catalogue_.read(file), file, std::move(chain));
+  }
+
+  // A scenario laid over its base. `chain`: the files that have this one as theirs.
+  Json over_its_base(Json json, const std::string& file, std::vector<std::string> chain)
+  {
+    std::error_code error;
     const std::string self = fs::weakly_canonical(file, error).string();
     if (std::find(chain.begin(), chain.end(), self) != chain.end())
       throw InputError(fmt::format("{}: base: leads back to this file", file));
     chain.push_back(self);
-    Json json = catalogue_.read(file);
     if (!json.is_object())
       throw InputError(fmt::format("{}: expected an object, found {}", file, json.type_name()));
     json.erase("$schema"); // for editors
@@ -288,6 +304,11 @@ void drop_notes(Json& json)
 Document resolve(const std::string& file, const std::vector<std::string>& changes, const Catalogue& catalogue)
 {
   return Resolver(catalogue).resolve(file, changes);
+}
+
+Document resolve_text(const std::string& text, const std::string& file, const Catalogue& catalogue)
+{
+  return Resolver(catalogue).resolve_text(text, file);
 }
 
 std::string content_hash(const Document& document)

@@ -16,6 +16,9 @@ namespace podsim {
 // `changes`: "workload.batch=1024"; the value is JSON, or else a text. Throws InputError.
 Document resolve(const std::string& file, const std::vector<std::string>& changes, const Catalogue& catalogue);
 
+// The same for a scenario that is no file yet: `file` is where it would lie, from which it names others.
+Document resolve_text(const std::string& text, const std::string& file, const Catalogue& catalogue);
+
 // 32 hexadecimal digits that depend on every value of the resolved scenario but not on notes and layout.
 std::string content_hash(const Document& document);
 

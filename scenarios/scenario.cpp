@@ -83,6 +83,12 @@ void read_pipeline(Reader& top, Scenario& scenario)
     top.fail("a mesh with the axis \"pipeline\" needs a \"pipeline\", like {\"schedule\": \"1f1b\"}");
   }
   const std::int64_t pieces = pipeline.stages * pipeline.chunks;
+  // A schedule is a list of all that its stages run, and each pass of a micro-batch through a layer may be simulated.
+  if (constexpr std::int64_t most = 4'000'000; pipeline.micro_batches * scenario.model.layers > most)
+    workload.at("micro_batch")
+        .fail(
+            fmt::format("{} micro-batches through {} layers are more than {} passes; a larger micro-batch needs fewer",
+                        pipeline.micro_batches, scenario.model.layers, most));
   if (layers.empty()) {
     if (scenario.model.layers % pieces != 0)
       (own ? *own : top)
@@ -330,7 +336,7 @@ Scenario read_scenario(Document&& document)
   if (const auto faults = top.find("faults")) {
     const AxisMask stages = scenario.pipeline.stages > 1 ? scenario.mesh.find(pipeline_axis_name) : 0;
     scenario.faults       = read_faults(*faults, scenario.machine, scenario.placement,
-                                        stages != 0 ? std::optional<std::size_t>(std::countr_zero(stages)) : std::nullopt);
+                                  stages != 0 ? std::optional<std::size_t>(std::countr_zero(stages)) : std::nullopt);
     for (const Fault& fault : scenario.faults)
       scenario.machine.overrides.add(fault.effect);
   }

@@ -125,17 +125,22 @@ Seconds serial_time(const Prepared& prepared)
     if (axis.kind != AxisKind::dcn)
       slowest =
           std::min(slowest, machine.wire(static_cast<std::size_t>(&axis - machine.lattice.axes.data())).effective());
+  // A block's time once, however many micro-batches and layers run it.
+  std::vector<std::vector<Seconds>> blocks;
+  for (const DeviceProgram& program : prepared.sharded.programs) {
+    std::vector<Seconds>& own = blocks.emplace_back();
+    for (const DeviceBlock& block : program.blocks) {
+      Seconds& once = own.emplace_back();
+      for (const DeviceOperation& op : block.operations)
+        once += op.kind == DeviceOperation::Kind::compute ? operation_time(op.work, machine.chip).total()
+                                                          : (op.collective.full + op.transfer) / slowest;
+    }
+  }
   Seconds longest;
-  for (std::size_t stage = 0; stage < prepared.sharded.stages.size(); ++stage) {
+  for (const Stage& stage : prepared.sharded.stages) {
     Seconds sum;
-    for (const Step& step : prepared.sharded.stages[stage].steps)
-      for (const DeviceOperation& op :
-           prepared.sharded.program_of(stage).blocks[static_cast<std::size_t>(step.block)].operations) {
-        const bool compute = op.kind == DeviceOperation::Kind::compute;
-        const Seconds once =
-            compute ? operation_time(op.work, machine.chip).total() : (op.collective.full + op.transfer) / slowest;
-        sum += once * static_cast<double>(step.count);
-      }
+    for (const Step& step : stage.steps)
+      sum += blocks[stage.program][static_cast<std::size_t>(step.block)] * static_cast<double>(step.count);
     longest = std::max(longest, sum);
   }
   return longest;

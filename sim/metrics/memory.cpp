@@ -1,7 +1,6 @@
 #include "sim/metrics/memory.hpp"
 
 #include <algorithm>
-#include <map>
 
 namespace podsim {
 
@@ -37,29 +36,27 @@ Roaming roaming(const DeviceBlock& block)
 
 // The most that other iterations have in flight while one of each block runs: what the next `ahead` gather, and what
 // the one before reduces (a backlog of more than one iteration is not foreseen).
-std::vector<Roaming> in_flight_beside(const DeviceProgram& device, const Stage& stage, int ahead)
+std::vector<Roaming> in_flight_beside(const std::vector<Roaming>& own, const Stage& stage, int ahead)
 {
-  std::vector<Roaming> own;
-  for (const DeviceBlock& block : device.blocks)
-    own.push_back(roaming(block));
-  std::vector<Roaming> most(device.blocks.size());
+  std::vector<Roaming> most(own.size());
   std::vector<std::size_t> rows; // the block of each iteration
   for (const Step& step : stage.steps)
     rows.insert(rows.end(), static_cast<std::size_t>(step.count), static_cast<std::size_t>(step.block));
+  std::vector<Bytes> until(rows.size() + 1); // what all rows before one gather
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    until[row + 1] = until[row] + own[rows[row]].gathers;
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    Bytes gathers;
-    for (std::size_t next = row + 1; next < rows.size() && next <= row + static_cast<std::size_t>(ahead); ++next)
-      gathers += own[rows[next]].gathers;
-    Roaming& beside = most[rows[row]];
-    beside.gathers  = std::max(beside.gathers, gathers);
+    const std::size_t end = std::min(rows.size(), row + 1 + static_cast<std::size_t>(ahead));
+    Roaming& beside       = most[rows[row]];
+    beside.gathers        = std::max(beside.gathers, until[end] - until[row + 1]);
     if (row > 0)
       beside.reduced = std::max(beside.reduced, own[rows[row - 1]].reduced);
   }
   return most;
 }
 
-// What is alive while a block runs, at its worst moment.
-Memory worst_moment(const DeviceBlock& block, const Roaming& beside)
+// What of a block is alive at its worst moment.
+Memory worst_moment(const DeviceBlock& block)
 {
   Memory worst;
   for (int at = 0; at < static_cast<int>(block.operations.size()); ++at) {
@@ -71,28 +68,47 @@ Memory worst_moment(const DeviceBlock& block, const Roaming& beside)
                                                                       : now.layer_gradients;
         kind += buffer.size;
       }
-    now.gathered_weights += beside.gathers;
-    now.layer_gradients += beside.reduced;
     if (now.total() > worst.total())
       worst = now;
   }
   return worst;
 }
 
-Memory memory_of(const DeviceProgram& device, const Stage& stage, int ahead)
+// Of the blocks of a program, whatever stage runs them.
+struct BlockMemory {
+  explicit BlockMemory(const DeviceProgram& device)
+  {
+    for (const DeviceBlock& block : device.blocks) {
+      roams.push_back(roaming(block));
+      worst.push_back(worst_moment(block));
+    }
+  }
+
+  std::vector<Roaming> roams;
+  std::vector<Memory> worst;
+};
+
+Memory memory_of(const DeviceProgram& device, const BlockMemory& blocks, const Stage& stage, int chunks, int ahead)
 {
-  const std::vector<Roaming> beside = in_flight_beside(device, stage, ahead);
-  std::vector<Memory> moments;
+  const std::vector<Roaming> beside = in_flight_beside(blocks.roams, stage, ahead);
+  std::vector<Memory> moments       = blocks.worst;
   for (std::size_t b = 0; b < device.blocks.size(); ++b)
-    moments.push_back(worst_moment(device.blocks[b], beside[b]));
+    if (!device.blocks[b].operations.empty()) {
+      moments[b].gathered_weights += beside[b].gathers;
+      moments[b].layer_gradients += beside[b].reduced;
+    }
 
   // A micro-batch's forward pass saves for its backward pass, which frees it all at its end.
   Bytes saved;
-  std::map<std::pair<std::int32_t, std::int32_t>, Bytes> by_pass;
+  std::int32_t micro_batches = 0;
+  for (const Step& step : stage.steps)
+    micro_batches = std::max(micro_batches, step.micro_batch + 1);
+  std::vector<Bytes> by_pass(static_cast<std::size_t>(micro_batches) * static_cast<std::size_t>(chunks));
   Memory worst;
   for (const Step& step : stage.steps) {
     const DeviceBlock& block = device.blocks[static_cast<std::size_t>(step.block)];
-    Bytes& own               = by_pass[{step.chunk, step.micro_batch}];
+    Bytes& own               = by_pass[static_cast<std::size_t>(step.micro_batch) * static_cast<std::size_t>(chunks) +
+                         static_cast<std::size_t>(step.chunk)];
     own += block.saved * static_cast<double>(step.count);
     saved += block.saved * static_cast<double>(step.count);
     Memory now            = moments[static_cast<std::size_t>(step.block)];
@@ -116,9 +132,11 @@ Memory memory_of(const DeviceProgram& device, const Stage& stage, int ahead)
 
 Memory memory(const ShardedProgram& program)
 {
+  const std::vector<BlockMemory> blocks(program.programs.begin(), program.programs.end());
   Memory worst;
   for (const Stage& stage : program.stages)
-    if (const Memory own = memory_of(program.programs[stage.program], stage, program.prefetch_iterations);
+    if (const Memory own = memory_of(program.programs[stage.program], blocks[stage.program], stage, program.chunks,
+                                     program.prefetch_iterations);
         own.total() > worst.total())
       worst = own;
   return worst;
