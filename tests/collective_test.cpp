@@ -189,7 +189,7 @@ TEST_CASE("parts over unequal axes get in each other's way, over equal ones not"
   const Collective gather{CollectiveKind::all_gather, 1, Bytes(64e6)};
   const auto shares = [&](const Setting& s) {
     return shares_links_with_itself(plan(gather, s.prepared.scenario.machine, s.placement, MultiAxis::concurrent),
-                                    s.prepared.scenario.machine);
+                                    s.prepared.scenario.machine, false);
   };
   CHECK_FALSE(shares(equal));
   CHECK(shares(unequal));

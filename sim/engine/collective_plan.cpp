@@ -313,12 +313,12 @@ Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor
   return to_ticks(size / (dcn ? machine.host.nic_bandwidth : machine.wire(factor.axis).effective()));
 }
 
-bool shares_links_with_itself(const Plan& plan, const Machine& machine)
+bool shares_links_with_itself(const Plan& plan, const Machine& machine, bool hosts_in_step)
 {
   if (plan.pipelined)
     return false;
   const auto crowds = [&](const RingPhase& phase) {
-    return phase.link == AxisKind::dcn && machine.devices_per_host() > 1;
+    return phase.link == AxisKind::dcn && machine.devices_per_host() > 1 && !hosts_in_step;
   };
   for (const PlanPart& part : plan.parts)
     if (std::any_of(part.begin(), part.end(), crowds))

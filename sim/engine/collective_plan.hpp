@@ -104,6 +104,7 @@ Traffic traffic(const RingPhase& phase);
 // How long a device's transmission to its neighbour on a factor takes, on a link of its own and without latency.
 Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor);
 
-bool shares_links_with_itself(const Plan& plan, const Machine& machine);
+// Devices of a host that are in step share its NIC evenly, which duration() counts in; `hosts_in_step`: they are.
+bool shares_links_with_itself(const Plan& plan, const Machine& machine, bool hosts_in_step);
 
 } // namespace podsim

@@ -113,6 +113,7 @@ private:
     }
     s.durations = &replay_.timed.durations(replay_.program.stages[s.stage].program,
                                            replay_.machine.overrides.device(device));
+    s.plain_rows.resize(replay_.program.program_of(s.stage).blocks.size());
     s.ended.assign(static_cast<std::size_t>(slots(s).has_asynchronous() ? slots(s).end() : 0), 0);
   }
 
@@ -214,15 +215,34 @@ private:
     }
   }
 
-  // Nobody but the class itself has a part in it, and nothing but the operation decides how long it takes.
+  // Of a class's operations in a block: those in which nobody but the class itself has a part, and of which nothing but
+  // the operation decides how long they take.
+  const PlainRow& plain_row(int c, std::int32_t block)
+  {
+    Stream& s     = stream(c);
+    PlainRow& row = s.plain_rows[static_cast<std::size_t>(block)];
+    if (!row.known) {
+      const std::size_t program = replay_.program.stages[s.stage].program;
+      const auto b              = static_cast<std::size_t>(block);
+      const auto& operations    = replay_.program.programs[program].blocks[b].operations;
+      for (std::size_t o = 0; o < operations.size(); ++o) {
+        const bool alone = operations[o].kind == DeviceOperation::Kind::compute ||
+                           (operations[o].kind == DeviceOperation::Kind::collective &&
+                            !replay_.timed.programs[program][b][o].chunked &&
+                            collectives_.is_alone(c, operations[o].collective.axes));
+        row.plain.push_back(alone && !operations[o].asynchronous);
+        row.time += (*s.durations)[b][o];
+      }
+      row.all   = std::find(row.plain.begin(), row.plain.end(), false) == row.plain.end();
+      row.known = true;
+    }
+    return row;
+  }
+
   bool is_plain(int c, std::int32_t slot)
   {
-    const DeviceOperation& operation = slots(stream(c)).operation(slot);
-    if (operation.asynchronous)
-      return false;
-    if (operation.kind == DeviceOperation::Kind::collective)
-      return !slots(stream(c)).timed(slot).chunked && collectives_.is_alone(c, operation.collective.axes);
-    return operation.kind == DeviceOperation::Kind::compute;
+    const Slots& at = slots(stream(c));
+    return plain_row(c, at.block_index(slot)).plain[static_cast<std::size_t>(at.place(slot))];
   }
 
   // Runs this operation and all that follow it of the same step until something else may have a say.
@@ -238,8 +258,18 @@ private:
              is_plain(c, next) && may_start(s, next);
     };
     record.operations = 0;
-    for (bool more = true; more; ++record.operations) {
-      sum += duration(c, slot);
+    for (bool more = true; more;) {
+      const PlainRow& row = plain_row(c, at.block_index(slot));
+      if (at.place(slot) == 0 && row.all && !at.has_asynchronous()) { // all rows of the step at once
+        const std::int32_t rows = at.step(slot).count - at.iteration(slot);
+        const std::int32_t size = at.size(at.row(slot));
+        sum += rows * row.time;
+        record.operations += rows * size;
+        slot = at.begin(at.row(slot) + rows - 1) + size - 1;
+      } else {
+        sum += duration(c, slot);
+        ++record.operations;
+      }
       s.after_run = at.next(slot);
       more        = goes_on_to(s.after_run);
       slot        = more ? s.after_run : slot;

@@ -32,9 +32,17 @@ struct Message {
   friend auto operator<=>(const Message&, const Message&) = default;
 };
 
+// What a class knows of a block: which operations it runs by itself, and how long a row takes if it does so with all.
+struct PlainRow {
+  bool known = false, all = false;
+  std::vector<bool> plain;
+  Ticks time = 0;
+};
+
 struct Stream {
   std::size_t stage        = 0;
   const std::vector<std::vector<Ticks>>* durations = nullptr; // on devices of its speed, by block and operation
+  std::vector<PlainRow> plain_rows; // by block, as they come to be needed
   std::int32_t slot        = 0;     // the next in order
   std::int32_t after_run   = 0;     // the slot after the operations that run now
   std::int32_t opened_rows = 0;     // whose operand-free collectives are in their queues

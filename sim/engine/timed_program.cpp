@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/graph/transitive_closure.hpp>
+#include <map>
 #include <set>
 
 namespace podsim {
@@ -25,9 +26,14 @@ class Granulation {
 public:
   Granulation(const ShardedProgram& whole, const DeviceProgram& program, TimedBlocks& timed, const Machine& machine,
               const Placement& placement, bool slow_links_by_chunks)
-      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine),
+      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine), hosts_in_step_(true),
         crowded_(whole.pipeline ? 1U << stage_factor(whole, placement).axis : 0)
   {
+    // On closed rings that all do the same, all devices of a host are one class, and reach everything together.
+    hosts_in_step_ = machine.overrides.empty() && !whole.pipeline;
+    for (const AxisPlacement& axis : placement)
+      for (const AxisFactor& factor : axis)
+        hosts_in_step_ = hosts_in_step_ && (factor.closed || factor.length == 1);
     if (slow_links_by_chunks)
       for (const auto& [link, speed] : machine.overrides.links)
         crowded_ |= 1U << link.axis;
@@ -43,7 +49,7 @@ public:
     for (std::size_t i = 0; i < collectives.size(); ++i) {
       TimedOperation& own        = timed(collectives[i]);
       const bool uneven    = (links_used(own.plan) & crowded_) != 0 && !own.plan.pipelined;
-      own.chunked          = own.chunked || uneven || shares_links_with_itself(own.plan, machine_);
+      own.chunked          = own.chunked || uneven || shares_links_with_itself(own.plan, machine_, hosts_in_step_);
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
         if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j])) {
@@ -67,7 +73,7 @@ private:
     return op.asynchronous && (!op.needs.empty() || whole_.prefetch_iterations > 0);
   }
 
-  bool may_meet(const Place& a, const Place& b) const
+  bool may_meet(const Place& a, const Place& b)
   {
     const DeviceOperation& first  = operation(a);
     const DeviceOperation& second = operation(b);
@@ -79,8 +85,9 @@ private:
       return true;
     if (a.block != b.block)
       return false;
-    PrecedenceGraph reachable;
-    boost::transitive_closure(precedence(blocks_[a.block]), reachable);
+    PrecedenceGraph& reachable = reachable_[a.block];
+    if (num_vertices(reachable) == 0)
+      boost::transitive_closure(precedence(blocks_[a.block]), reachable);
     return !edge(a.operation, b.operation, reachable).second && !edge(b.operation, a.operation, reachable).second;
   }
 
@@ -88,6 +95,8 @@ private:
   const std::vector<DeviceBlock>& blocks_;
   TimedBlocks& timed_;
   const Machine& machine_;
+  std::map<std::size_t, PrecedenceGraph> reachable_; // by block, as they come to be needed
+  bool hosts_in_step_;
   std::uint32_t crowded_; // lattice axes that stages send over, or with slow links
 };
 

@@ -143,6 +143,10 @@ private:
       Changes changes;
     } others[] = {
         {"mtnlg_s", mt_nlg, {}},
+        {"straggler_s", palm, {R"(faults={"chips": [{"at": {"pod": 0, "x": 3, "y": 4, "z": 5}, "compute": 0.8}]})"}},
+        {"slow_link_s",
+         palm,
+         {R"(faults={"links": [{"at": {"pod": 0, "x": 3, "y": 4, "z": 5}, "axis": "x", "bandwidth": 0.5}]})"}},
     };
     for (const auto& [name, file, changes] : others) {
       const Scenario scenario = scenario_of(file, changes);

@@ -28,7 +28,7 @@ public:
       const auto block = static_cast<std::size_t>(step.block);
       for (std::int32_t iteration = 0; iteration < step.count; ++iteration)
         for (std::size_t o = 0; o < blocks[block].operations.size(); ++o)
-          add(blocks[block].operations[o], timed_[stage.program][block][o]);
+          add(blocks[block].operations[o], timed_.programs[stage.program][block][o]);
       end_run(); // as in the simulation, which keeps the steps of a schedule apart
     }
     finish();
@@ -48,7 +48,7 @@ private:
     }
     end_run();
     // Chips of a host share its NIC and do so in step: their rate is known, and no link has to be followed.
-    const bool shared = shares_links_with_itself(timed.plan, machine_);
+    const bool shared = shares_links_with_itself(timed.plan, machine_, true);
     Events ends;
     for (const PlanPart& part : timed.plan.parts) {
       Events front = last_;
@@ -66,11 +66,11 @@ private:
       throw std::logic_error("the heap replays closed rings only");
     Events ends;
     for (const int direction : {1, -1}) {
-      const std::int64_t all = sends(phase, 0, direction);
+      const RingPlace at     = place_on(phase, 0, false);
+      const std::int64_t all = sends(phase, at, direction);
       Events before          = front;
       for (std::int64_t send = 0; send < all; ++send) {
-        const bool last  = send >= all - (phase.one_way() ? 1 : phase.factor.stride);
-        const Ticks work = dcn ? phase.crowded_step : last ? phase.last_step : phase.step;
+        const Ticks work = dcn ? phase.crowded_step() : transmission(phase, at, direction, send);
         const int link   = shared && !dcn ? static_cast<int>(phase.factor.axis) * 2 + (direction > 0 ? 1 : 0) : -1;
         Events sent;
         for (std::int64_t copy = 0; copy < (dcn ? machine_.devices_per_host() : 1); ++copy)
