@@ -182,6 +182,32 @@ TEST_CASE("two collectives on one ring share its links")
   CHECK(simulated(s, {operation(gather_yz, true), operation(gather_x)}, Granularity::chunk) == seconds(s, gather_yz));
 }
 
+TEST_CASE("an all-to-all by chunks: as long as in one event, and it shares its links")
+{
+  const Setting s = setting("4x4x4");
+  // 64 MB a device over a ring of 4: 16 MB blocks, 2 (n^2/8) a link: 3.2 ms, and two hops.
+  const Collective exchange_x{CollectiveKind::all_to_all, 2, Bytes(64e6)};
+  const double alone = 3.2e-3 + 2e-6;
+  for (const Granularity granularity : {Granularity::collective, Granularity::chunk})
+    CHECK(simulated(s, {operation(exchange_x)}, granularity) == Approx(alone).margin(4 * tick));
+  // Over y and z: 16 blocks of 4 MB; on a line of y, 2 for each of the 4 that stand behind one: 8 x 4 MB = 3.2 ms. The
+  // longest way is two hops on each axis.
+  const Collective exchange_yz{CollectiveKind::all_to_all, 1, Bytes(64e6)};
+  for (const Granularity granularity : {Granularity::collective, Granularity::chunk})
+    CHECK(simulated(s, {operation(exchange_yz)}, granularity) == Approx(3.2e-3 + 4e-6).margin(4 * tick));
+  // Beside an all-gather of 2.4 ms on the same links: both together keep each link busy for 5.6 ms. While they share,
+  // each has half: the all-gather ends after 4.8 ms and its two hops, in which the all-to-all had the link for itself.
+  const std::vector<DeviceOperation> both{operation(gather_x, true), operation(exchange_x)};
+  const double together = simulated(s, both, Granularity::chunk);
+  CHECK(together >= 5.6e-3);
+  CHECK(together == Approx(5.6e-3 + 2e-6).margin(3e-6));
+  CHECK(together == simulated(s, both, Granularity::chunk, true));
+  CHECK(simulated(s, both, Granularity::automatic) == together);
+  // On other axes nobody is in the way.
+  CHECK(simulated(s, {operation(gather_x, true), operation(exchange_yz)}, Granularity::chunk) ==
+        Approx(3.2e-3 + 4e-6).margin(4 * tick));
+}
+
 TEST_CASE("parts over unequal axes get in each other's way, over equal ones not")
 {
   const Setting equal   = setting("2x4x4");
