@@ -187,6 +187,8 @@ TEST_CASE("validate: good scenarios beside some that cannot run, in any number o
   sandbox.write("s/lost.json", scenario({figure("LOST", {{"unit", "x"}, {"relative_to", "none.json"}})}));
   const Outcome one = sandbox.call({"validate", "s", "--workers", "1", "--json", "a.json", "--csv", "a.csv"});
   const Outcome two = sandbox.call({"validate", "s", "--workers", "2", "--json", "b.json", "--csv", "b.csv"});
+  sandbox.call({"validate", "s", "--workers", "4", "--json", "c.json"});
+  CHECK(read_text(sandbox.path("a.json")) == read_text(sandbox.path("c.json")));
   CHECK(one.code == cannot_run);
   CHECK(one.out == two.out);
   CHECK(one.err == two.err);
