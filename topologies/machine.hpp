@@ -62,6 +62,10 @@ struct Machine {
   std::int64_t pod_chips = 0; // of a whole pod, of which the slice is a part
   Overrides overrides;        // of single devices, links and hosts
 
+  // Of the place where it stands, if its file says so.
+  std::optional<double> pue; // energy of the whole building over that of its computers
+  std::optional<GridIntensity> grid_intensity;
+
   std::int64_t devices() const { return lattice.devices(); }
   std::int64_t chips() const { return devices() / chip.devices; }
   std::size_t dcn_axis() const { return lattice.axes.size() - 1; } // there always is one, if only of one pod
@@ -69,10 +73,10 @@ struct Machine {
   std::int64_t devices_per_pod() const { return devices() / pods(); }
   std::int64_t host_of(std::int64_t device) const; // equal for devices that share a NIC
   std::vector<std::int64_t> devices_of_host(std::int64_t host) const;
-  std::int64_t devices_per_host() const;           // of a slice smaller than a host's block, what there is
-  const Wire& wire(std::size_t axis) const;        // of a local or ICI axis
-  RoutedLattice torus() const;                     // the ICI axes alone
-  std::string shape() const;                       // "2 pods of 12x16x16", "280 nodes of 8"
+  std::int64_t devices_per_host() const;    // of a slice smaller than a host's block, what there is
+  const Wire& wire(std::size_t axis) const; // of a local or ICI axis
+  RoutedLattice torus() const;              // the ICI axes alone
+  std::string shape() const;                // "2 pods of 12x16x16", "280 nodes of 8"
 };
 
 // Complains of a slice that the machine's pods cannot form.
