@@ -7,7 +7,7 @@ packages="g++ cmake ninja-build libsimgrid-dev nlohmann-json3-dev libfmt-dev lib
 libxxhash-dev libsqlite3-dev catch2 libbenchmark-dev python3-jsonschema"
 
 missing=""
-for package in $packages; do
+for package in $packages ${test_packages:-}; do
   case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
     *" installed") ;;
     *) missing="$missing $package" ;;

@@ -220,8 +220,10 @@ std::string summary(const StudyTable& table, const StudyView& view, const Style&
   if (table.other_shards > 0)
     text += fmt::format("  {} more in other shards\n", table.other_shards);
   for (const auto& [status, reasons] : table.reasons) {
-    text += style.dim(fmt::format("  {}, as: {}", status, reasons.front()));
-    text += "\n";
+    const std::string more = reasons.size() == 1 || view.list_failures
+                                 ? ""
+                                 : fmt::format(" (and {} more: --list-failures)", reasons.size() - 1);
+    text += style.dim(fmt::format("  {}: {}{}", status, reasons.front(), more)) + "\n";
   }
   if (view.list_failures)
     for (const StudyRow& row : table.rows)
