@@ -269,6 +269,17 @@ Machine read_machine(Reader machine)
       spread.expected("a number from 0 to below 1");
   }
   dcn.finish();
+  if (auto site = machine.find("site")) {
+    if (site->find("pue")) {
+      const Reader pue = site->constant("pue");
+      read.pue         = pue.number();
+      if (!(read.pue >= 1 && read.pue <= 10))
+        pue.expected("a number from 1 to 10");
+    }
+    if (site->find("grid_intensity"))
+      read.grid_intensity = site->constant("grid_intensity").quantity<GridUnit>();
+    site->finish();
+  }
   machine.finish();
   return read;
 }

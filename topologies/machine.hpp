@@ -62,6 +62,10 @@ struct Machine {
   std::int64_t pod_chips = 0; // of a whole pod, of which the slice is a part
   Overrides overrides;        // of single devices, links and hosts
 
+  // Of the place where it stands, if its file says so.
+  std::optional<double> pue; // energy of the whole building over that of its computers
+  std::optional<GridIntensity> grid_intensity;
+
   std::int64_t devices() const { return lattice.devices(); }
   std::int64_t chips() const { return devices() / chip.devices; }
   std::size_t dcn_axis() const { return lattice.axes.size() - 1; } // there always is one, if only of one pod

@@ -25,6 +25,9 @@ Action setup_show(CLI::App& command);
 Action setup_list(CLI::App& command);
 Action setup_validate(CLI::App& command);
 Action setup_compare(CLI::App& command);
+Action setup_sweep(CLI::App& command);
+Action setup_results(CLI::App& command);
+Action setup_merge(CLI::App& command);
 
 const std::vector<Command>& commands();
 

@@ -43,6 +43,8 @@ bool is_study(const std::string& file)
   if (!fs::is_regular_file(file, error))
     return false; // reading it as a scenario says what is wrong
   const Json json = parse_json_file(file);
+  if (json.is_object() && json.contains("axes"))
+    throw InputError(fmt::format("{}: is a study for podsim sweep: podsim sweep {}", file, file));
   return json.is_object() && json.contains("compare");
 }
 

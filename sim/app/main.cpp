@@ -31,6 +31,13 @@ const std::vector<Command>& commands()
        "  podsim compare scenarios/training/palm-540b.json scenarios/training/palm-540b-one-pod.json\n"
        "  podsim compare scenarios/studies/palm-pods.json --csv pods.csv\n",
        setup_compare},
+      {"sweep", "all combinations of a study, stored as they end",
+       "  podsim sweep scenarios/studies/palm-pods-and-batch.json\n"
+       "  podsim sweep my-study.json --sort cost --top 10 --pareto days,cost --csv rows.csv\n"
+       "  podsim sweep my-study.json --shard 2/8 --db shard-2.sqlite\n",
+       setup_sweep},
+      {"results", "the table of a stored study", "  podsim results my-study.sqlite --list-failures\n", setup_results},
+      {"merge", "joins the shards of a study", "  podsim merge shard-*.sqlite --db my-study.sqlite\n", setup_merge},
   };
   return table;
 }

@@ -7,8 +7,9 @@
 
 namespace podsim {
 
-ProgressBar::ProgressBar(std::string what, std::size_t total, bool wanted)
-    : what_(std::move(what)), total_(total), shown_(wanted && stderr_is_terminal())
+ProgressBar::ProgressBar(std::string what, std::size_t total, bool wanted, Elsewhere elsewhere)
+    : what_(std::move(what)), total_(total), shown_(wanted && stderr_is_terminal()),
+      told_(wanted && !shown_ && elsewhere == Elsewhere::lines)
 {
   if (shown_)
     draw();
@@ -28,22 +29,44 @@ void ProgressBar::job_ended(bool failed)
   failed_ += failed ? 1 : 0;
   if (shown_)
     draw();
+  if (told_)
+    tell();
+}
+
+std::string ProgressBar::state() const
+{
+  std::string text = fmt::format("{}/{}", ended_, total_);
+  if (failed_ > 0)
+    text += fmt::format(", {} failed", failed_);
+  const double so_far = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  if (ended_ > 0 && so_far > 0)
+    text += fmt::format(", {:.3g}/s", static_cast<double>(ended_) / so_far);
+  if (ended_ > 0 && ended_ < total_)
+    text += fmt::format(", {:.0f} s left", so_far / static_cast<double>(ended_) * static_cast<double>(total_ - ended_));
+  return text;
 }
 
 void ProgressBar::draw() const
 {
   constexpr std::size_t width = 30;
   const std::size_t full      = total_ > 0 ? width * ended_ / total_ : width;
-  std::string text            = fmt::format("\r\033[K{} [{}{}] {}/{}", what_, std::string(full, '#'),
-                                            std::string(width - full, '.'), ended_, total_);
-  if (failed_ > 0)
-    text += fmt::format(", {} failed", failed_);
-  if (ended_ > 0 && ended_ < total_) {
-    const double so_far = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
-    text += fmt::format(", {:.0f} s left", so_far / static_cast<double>(ended_) * static_cast<double>(total_ - ended_));
-  }
+  const std::string text =
+      fmt::format("\r\033[K{} [{}{}] {}", what_, std::string(full, '#'), std::string(width - full, '.'), state());
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);
+}
+
+void ProgressBar::tell()
+{
+  using namespace std::chrono_literals;
+  const auto now           = std::chrono::steady_clock::now();
+  const std::size_t tenths = 10 * ended_ / total_;
+  const auto since         = now - told_at_;
+  if (ended_ < total_ && since < (tenths > told_tenths_ ? 1s : 30s))
+    return;
+  told_tenths_ = tenths;
+  told_at_     = now;
+  complain(fmt::format("{}: {}", what_, state()));
 }
 
 } // namespace podsim

@@ -206,6 +206,7 @@ template <> constexpr Range machine_range<PerSecond<ByteUnit>>{"1 kB/s", "1 EB/s
 template <> constexpr Range machine_range<PerSecond<FlopUnit>>{"1 MFLOP/s", "1000 EFLOP/s"};
 template <> constexpr Range machine_range<PerSecond<OpUnit>>{"1 MOP/s", "1000 EOP/s"};
 template <> constexpr Range machine_range<WattUnit>{"1 W", "1 MW"};
+template <> constexpr Range machine_range<GridUnit>{"0.001 g/kWh", "10 kg/kWh"};
 
 } // namespace
 
@@ -232,6 +233,7 @@ template BytesPerSecond Reader::quantity<PerSecond<ByteUnit>>() const;
 template FlopsPerSecond Reader::quantity<PerSecond<FlopUnit>>() const;
 template OpsPerSecond Reader::quantity<PerSecond<OpUnit>>() const;
 template Watts Reader::quantity<WattUnit>() const;
+template GridIntensity Reader::quantity<GridUnit>() const;
 
 std::size_t Reader::choose(const std::vector<std::string>& names) const
 {

@@ -64,6 +64,11 @@ template <> struct Spelling<WattUnit> {
   static constexpr std::string_view example = "378.5 W";
   static constexpr std::array<Scale, 1> names{{{"W", 1}}};
 };
+template <> struct Spelling<GridUnit> {
+  static constexpr bool prefixed            = false;
+  static constexpr std::string_view example = "79 g/kWh";
+  static constexpr std::array<Scale, 4> names{{{"t/MWh", 1}, {"kg/kWh", 1}, {"kg/MWh", 1e-3}, {"g/kWh", 1e-3}}};
+};
 
 double factor_of(std::string_view unit, std::span<const Scale> names, bool prefixed, std::string_view example)
 {
@@ -122,12 +127,14 @@ template BytesPerSecond parse_quantity<PerSecond<ByteUnit>>(std::string_view);
 template FlopsPerSecond parse_quantity<PerSecond<FlopUnit>>(std::string_view);
 template OpsPerSecond parse_quantity<PerSecond<OpUnit>>(std::string_view);
 template Watts parse_quantity<WattUnit>(std::string_view);
+template GridIntensity parse_quantity<GridUnit>(std::string_view);
 template std::string_view example<SecondUnit>();
 template std::string_view example<ByteUnit>();
 template std::string_view example<PerSecond<ByteUnit>>();
 template std::string_view example<PerSecond<FlopUnit>>();
 template std::string_view example<PerSecond<OpUnit>>();
 template std::string_view example<WattUnit>();
+template std::string_view example<GridUnit>();
 
 std::string format(Seconds time)
 {

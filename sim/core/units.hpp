@@ -37,6 +37,7 @@ struct ByteUnit;
 struct FlopUnit; // a multiply and an add count as two
 struct OpUnit;   // one operation of a vector unit on one element
 struct WattUnit;
+struct GridUnit; // CO2 equivalents for each unit of electric energy; the base unit is t/MWh
 template <class Unit> struct PerSecond;
 
 using Seconds        = Quantity<SecondUnit>;
@@ -47,6 +48,7 @@ using BytesPerSecond = Quantity<PerSecond<ByteUnit>>;
 using FlopsPerSecond = Quantity<PerSecond<FlopUnit>>;
 using OpsPerSecond   = Quantity<PerSecond<OpUnit>>;
 using Watts          = Quantity<WattUnit>;
+using GridIntensity  = Quantity<GridUnit>;
 
 template <class Unit> constexpr Seconds operator/(Quantity<Unit> amount, Quantity<PerSecond<Unit>> rate)
 {

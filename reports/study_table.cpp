@@ -1,0 +1,336 @@
+#include "reports/study_table.hpp"
+
+#include "reports/csv.hpp"
+#include "reports/text.hpp"
+#include "sim/core/errors.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace podsim {
+namespace {
+
+using Ordered = nlohmann::ordered_json;
+
+std::optional<double> figure_of(const StudyRow& row, const std::string& name)
+{
+  const auto found = row.figures.find(name);
+  return found == row.figures.end() || !std::isfinite(found->second) ? std::nullopt : std::optional(found->second);
+}
+
+const MetricInfo* published_metric(const std::string& name)
+{
+  for (const MetricInfo& row : metric_table())
+    if (row.name == name)
+      return &row;
+  return nullptr;
+}
+
+std::string thousands(double value)
+{
+  constexpr double many = 9'999.5; // what does not round to four digits
+  return value < 100          ? fmt::format("{:.2f}", value)
+         : value < many       ? fmt::format("{:.0f}", value)
+         : value < 1e2 * many ? fmt::format("{:.1f} k", value / 1e3)
+                              : fmt::format("{:.2f} M", value / 1e6);
+}
+
+std::string cell(const std::string& name, double value, const std::string& currency)
+{
+  if (const MetricInfo* metric = published_metric(name); metric && name != "bubble")
+    return shown(metric->metric, value);
+  if (name == "exposed" || name == "bubble")
+    return fmt::format("{:.1f} %", 100 * value);
+  if (name == "memory")
+    return format(Bytes(value));
+  if (name == "chips")
+    return fmt::format("{:.0f}", value);
+  if (name == "days")
+    return fmt::format("{:.1f}", value);
+  if (name == "cost")
+    return thousands(value) + " " + currency;
+  return name == "energy_per_token" ? fmt::format("{:.3g}", value) : thousands(value);
+}
+
+// Whether `a` is nowhere worse than `b` and somewhere better.
+bool dominates(const StudyRow& a, const StudyRow& b, const std::vector<std::string>& metrics)
+{
+  bool better = false;
+  for (const std::string& name : metrics) {
+    const double sign = find_figure(name)->more_is_better ? 1 : -1;
+    const double mine = sign * a.figures.at(name);
+    const double its  = sign * b.figures.at(name);
+    if (mine < its)
+      return false;
+    better = better || mine > its;
+  }
+  return better;
+}
+
+void mark_front(std::vector<StudyRow>& rows, const std::vector<std::string>& metrics)
+{
+  std::vector<StudyRow*> candidates;
+  for (StudyRow& row : rows)
+    if (row.status == "ok" && std::all_of(metrics.begin(), metrics.end(),
+                                          [&](const std::string& name) { return figure_of(row, name).has_value(); }))
+      candidates.push_back(&row);
+  // Best in the first metric first: whoever dominates a row stands before it, so that only the front so far is asked.
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const StudyRow* a, const StudyRow* b) {
+    for (const std::string& name : metrics) {
+      const double mine = a->figures.at(name);
+      const double its  = b->figures.at(name);
+      if (mine != its)
+        return find_figure(name)->more_is_better ? mine > its : mine < its;
+    }
+    return false;
+  });
+  std::vector<const StudyRow*> front;
+  for (StudyRow* row : candidates)
+    if (std::none_of(front.begin(), front.end(),
+                     [&](const StudyRow* other) { return dominates(*other, *row, metrics); })) {
+      row->on_front = true;
+      front.push_back(row);
+    }
+}
+
+void check_metric(const StudyTable& table, const std::string& option, const std::string& name, bool axes_too)
+{
+  std::vector<std::string> known = figure_names();
+  if (axes_too)
+    known.insert(known.end(), table.axes.begin(), table.axes.end());
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    throw InputError(fmt::format("{}: expected one of {}, found \"{}\"{}", option, fmt::join(known, ", "),
+                                 printable(name), did_you_mean(name, known)));
+  const bool has = std::any_of(table.rows.begin(), table.rows.end(),
+                               [&](const StudyRow& row) { return row.figures.contains(name); });
+  const bool any =
+      std::any_of(table.rows.begin(), table.rows.end(), [](const StudyRow& row) { return row.status == "ok"; });
+  if (find_figure(name) && !has && any)
+    throw InputError(fmt::format("{}: no row of this study has \"{}\"", option, name));
+}
+
+void sort_rows(StudyTable& table, const std::string& name)
+{
+  const auto axis = std::find(table.axes.begin(), table.axes.end(), name);
+  if (find_figure(name)) {
+    const bool more = find_figure(name)->more_is_better;
+    std::stable_sort(table.rows.begin(), table.rows.end(), [&](const StudyRow& a, const StudyRow& b) {
+      const auto mine = figure_of(a, name);
+      const auto its  = figure_of(b, name);
+      if (!mine || !its)
+        return mine.has_value() && !its;
+      return more ? *mine > *its : *mine < *its;
+    });
+  } else if (axis != table.axes.end()) { // by the order in which the study lists its values
+    const auto at = static_cast<std::size_t>(axis - table.axes.begin());
+    std::vector<std::string> order;
+    for (const StudyRow& row : table.rows)
+      if (std::find(order.begin(), order.end(), row.settings[at]) == order.end())
+        order.push_back(row.settings[at]);
+    const auto rank = [&](const StudyRow& row) { return std::find(order.begin(), order.end(), row.settings[at]); };
+    std::stable_sort(table.rows.begin(), table.rows.end(),
+                     [&](const StudyRow& a, const StudyRow& b) { return rank(a) < rank(b); });
+  }
+}
+
+std::string heading_of(const StudyTable& table, const std::string& metric)
+{
+  return metric == "cost" && !table.currency.empty() ? "cost" : find_figure(metric)->label;
+}
+
+struct Lines {
+  std::vector<std::vector<std::string>> cells; // the head first
+  std::size_t left = 0;                        // so many columns are words, and the rest numbers
+};
+
+Lines lines_of(const StudyTable& table, bool pareto)
+{
+  Lines lines;
+  std::vector<std::string> head = table.axes;
+  for (const std::string& metric : table.metrics)
+    head.push_back(heading_of(table, metric));
+  if (pareto)
+    head.emplace_back("front");
+  lines.cells.push_back(head);
+  lines.left = table.axes.size();
+  for (const StudyRow& row : table.rows) {
+    if (row.status != "ok")
+      continue;
+    std::vector<std::string> cells = row.settings;
+    for (const std::string& metric : table.metrics) {
+      const auto value = figure_of(row, metric);
+      cells.push_back(value ? cell(metric, *value, table.currency) : "-");
+    }
+    if (pareto)
+      cells.emplace_back(row.on_front ? "*" : "");
+    lines.cells.push_back(std::move(cells));
+  }
+  return lines;
+}
+
+std::string aligned(const Lines& lines, const Style& style)
+{
+  std::vector<std::size_t> widths(lines.cells.front().size(), 0);
+  for (const auto& line : lines.cells)
+    for (std::size_t c = 0; c < line.size(); ++c)
+      widths[c] = std::max(widths[c], line[c].size());
+  std::string text;
+  for (const auto& line : lines.cells) {
+    std::string one;
+    for (std::size_t c = 0; c < line.size(); ++c)
+      one += c < lines.left ? fmt::format("  {:<{}}", printable(line[c]), widths[c])
+                            : fmt::format("  {:>{}}", line[c], widths[c]);
+    one = one.substr(0, one.find_last_not_of(' ') + 1);
+    text += (&line == &lines.cells.front() ? style.bold(one) : one) + "\n";
+  }
+  return text;
+}
+
+const char* words_for(const std::string& status)
+{
+  if (status == "ok")
+    return "ran";
+  if (status == "memory")
+    return "not fitting in memory";
+  if (status == "mesh")
+    return "with a mesh that the machine cannot hold";
+  if (status == "input")
+    return "inconsistent";
+  if (status == "time")
+    return "too long for the simulator's clock";
+  return status.c_str();
+}
+
+std::string summary(const StudyTable& table, const StudyView& view, const Style& style)
+{
+  std::size_t all = 0;
+  for (const auto& [status, count] : table.counts)
+    all += count;
+  std::vector<std::string> parts;
+  for (const auto& [status, count] : table.counts)
+    parts.push_back(fmt::format("{} {}", count, words_for(status)));
+  std::string text = fmt::format("  {} combination{}: {}\n", all, all == 1 ? "" : "s", fmt::join(parts, ", "));
+  for (const auto& [constraint, count] : table.left_out)
+    if (count > 0)
+      text += fmt::format("  left out {}: {}\n", count, printable(constraint));
+  if (table.other_shards > 0)
+    text += fmt::format("  {} more in other shards\n", table.other_shards);
+  for (const auto& [status, reasons] : table.reasons) {
+    const std::string more = reasons.size() == 1 || view.list_failures
+                                 ? ""
+                                 : fmt::format(" (and {} more: --list-failures)", reasons.size() - 1);
+    text += style.dim(fmt::format("  {}: {}{}", status, reasons.front(), more)) + "\n";
+  }
+  if (view.list_failures)
+    for (const StudyRow& row : table.rows)
+      if (row.status != "ok")
+        text += fmt::format("  {}: {}{}\n", fmt::join(row.settings, ", "), row.status,
+                            row.reason.empty() ? "" : ": " + row.reason);
+  return text;
+}
+
+} // namespace
+
+void arrange(StudyTable& table, const StudyView& view)
+{
+  for (const std::string& name : view.pareto)
+    check_metric(table, "--pareto", name, false);
+  if (!view.sort.empty())
+    check_metric(table, "--sort", view.sort, true);
+  const auto count = [&](const std::string& status) {
+    for (auto& [known, number] : table.counts)
+      if (known == status) {
+        ++number;
+        return;
+      }
+    table.counts.emplace_back(status, 1);
+  };
+  for (const StudyRow& row : table.rows) {
+    count(row.status);
+    table.not_run += row.status == "not run" ? 1 : 0;
+    table.failed += row.status != "ok" && row.status != "not run" ? 1 : 0;
+    if (row.status == "ok" || row.reason.empty())
+      continue;
+    auto known = std::find_if(table.reasons.begin(), table.reasons.end(),
+                              [&](const auto& entry) { return entry.first == row.status; });
+    if (known == table.reasons.end())
+      known = table.reasons.insert(known, {row.status, {}});
+    if (std::find(known->second.begin(), known->second.end(), row.reason) == known->second.end())
+      known->second.push_back(row.reason);
+  }
+  std::stable_sort(table.counts.begin(), table.counts.end(),
+                   [](const auto& a, const auto& b) { return a.first == "ok" && b.first != "ok"; });
+  if (!view.pareto.empty())
+    mark_front(table.rows, view.pareto);
+  sort_rows(table, view.sort);
+  std::stable_partition(table.rows.begin(), table.rows.end(), [](const StudyRow& row) { return row.status == "ok"; });
+  if (view.top == 0)
+    return;
+  std::size_t kept = 0;
+  std::erase_if(table.rows, [&](const StudyRow& row) { return row.status == "ok" && kept++ >= view.top; });
+}
+
+std::string to_text(const StudyTable& table, const StudyView& view, const Style& style)
+{
+  std::string text = style.bold(one_line(table.name)) + "\n";
+  if (!table.question.empty())
+    text += one_line(table.question) + "\n";
+  text += "\n";
+  const Lines lines = lines_of(table, !view.pareto.empty());
+  if (lines.cells.size() > 1)
+    text += aligned(lines, style) + "\n";
+  return text + summary(table, view, style);
+}
+
+std::string to_csv(const StudyTable& table, const StudyView& view)
+{
+  std::vector<std::string> head{"number"};
+  head.insert(head.end(), table.axes.begin(), table.axes.end());
+  head.insert(head.end(), {"status", "reason"});
+  head.insert(head.end(), table.metrics.begin(), table.metrics.end());
+  if (!view.pareto.empty())
+    head.emplace_back("front");
+  std::string text = csv_line(head);
+  for (const StudyRow& row : table.rows) {
+    std::vector<std::string> fields{std::to_string(row.number)};
+    fields.insert(fields.end(), row.settings.begin(), row.settings.end());
+    fields.insert(fields.end(), {row.status, row.reason});
+    for (const std::string& metric : table.metrics) {
+      const auto value = figure_of(row, metric);
+      fields.push_back(value ? fmt::format("{}", *value) : "");
+    }
+    if (!view.pareto.empty())
+      fields.emplace_back(row.on_front ? "1" : "0");
+    text += csv_line(fields);
+  }
+  return text;
+}
+
+std::string to_json_lines(const StudyTable& table, const StudyView& view)
+{
+  std::string text;
+  for (const StudyRow& row : table.rows) {
+    Ordered json{
+        {"schema_version", study_table_schema_version}, {"number", row.number}, {"settings", Ordered::object()}};
+    for (std::size_t i = 0; i < table.axes.size(); ++i)
+      json["settings"][table.axes[i]] = row.settings[i];
+    json["status"] = row.status;
+    if (!row.reason.empty())
+      json["reason"] = row.reason;
+    for (const std::string& metric : table.metrics)
+      if (const auto value = figure_of(row, metric))
+        json[metric] = *value;
+    if (!table.currency.empty() && json.contains("cost"))
+      json["currency"] = table.currency;
+    if (!view.pareto.empty())
+      json["front"] = row.on_front;
+    text += json.dump(-1, ' ', false, Ordered::error_handler_t::replace) + "\n";
+  }
+  return text;
+}
+
+} // namespace podsim

@@ -1,0 +1,49 @@
+#pragma once
+// What `podsim sweep` and `podsim results` write of a study: a row for each combination.
+
+#include "reports/style.hpp"
+#include "sim/core/figure.hpp"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace podsim {
+
+constexpr int study_table_schema_version = 1;
+
+struct StudyRow {
+  std::size_t number = 0;            // of the combination
+  std::vector<std::string> settings; // the label on each axis
+  std::string status, reason;        // "ok", or why it could not run; "not run" yet
+  Figures figures;
+  bool on_front = false; // no other row is better in one of the asked metrics and as good in the rest
+};
+
+struct StudyTable {
+  std::string name, question, currency;
+  std::vector<std::string> axes, metrics;
+  std::vector<StudyRow> rows;
+  std::vector<std::pair<std::string, std::size_t>> left_out;             // constraint, combinations that do not meet it
+  std::size_t not_run = 0, failed = 0, other_shards = 0;                 // of all rows, also those that `top` cut away
+  std::vector<std::pair<std::string, std::vector<std::string>>> reasons; // status -> distinct reasons, first met first
+  std::vector<std::pair<std::string, std::size_t>> counts;               // status -> rows, "ok" included
+};
+
+struct StudyView {
+  std::string sort;                // a metric, best first, or an axis; empty: by combination
+  std::size_t top = 0;             // so many rows; 0: all
+  std::vector<std::string> pareto; // metrics whose front is marked
+  bool list_failures = false;
+};
+
+// Counts, marks the front, sorts and cuts. Rows that did not run stand last. Throws InputError for a name that the
+// table does not have.
+void arrange(StudyTable& table, const StudyView& view);
+
+std::string to_text(const StudyTable& table, const StudyView& view, const Style& style);
+std::string to_csv(const StudyTable& table, const StudyView& view);
+std::string to_json_lines(const StudyTable& table, const StudyView& view); // an object a line
+
+} // namespace podsim

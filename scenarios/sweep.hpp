@@ -1,0 +1,59 @@
+#pragma once
+// A study of many scenarios: a base scenario, axes of values that are laid over it in all combinations, constraints
+// that combinations must meet, and the figures that are kept of each.
+//
+// Combinations are numbered as one writes them down: the last axis changes fastest. The numbers count all of them,
+// those that a constraint leaves out as well, so that a combination is known by its number as long as the axes stay.
+
+#include "scenarios/catalogue.hpp"
+#include "scenarios/training_plan.hpp"
+
+#include <string>
+#include <vector>
+
+namespace podsim {
+
+struct AxisValue {
+  std::string label;
+  std::vector<std::string> changes; // as of --set
+  std::string scenario;             // another base scenario, or empty
+  TrainingPlan plan;                // over the study's own
+};
+
+struct SweepAxis {
+  std::string name;
+  std::vector<AxisValue> values;
+};
+
+struct Sweep {
+  std::string name, question;
+  std::string text;     // the study's JSON without its layout, from which it can be read again
+  std::string scenario; // its base; empty where an axis gives one
+  std::vector<SweepAxis> axes;
+  std::vector<std::string> constraints;
+  std::vector<std::string> metrics; // kept figures, by the names of figure_table()
+  TrainingPlan plan;
+  std::size_t size() const; // combinations, those left out included
+};
+
+struct Combination {
+  std::string scenario;
+  std::vector<std::string> changes;
+  std::vector<std::string> labels; // of each axis
+  TrainingPlan plan;
+};
+
+// Throws InputError. Scenarios are named from the folder of the study's file.
+Sweep read_sweep(const std::string& file);
+Sweep read_sweep_text(const std::string& text, const std::string& origin);
+
+Combination combination(const Sweep& sweep, std::size_t number);
+
+// Resolves the scenario of a combination; wrong paths and names are the study's to mend and said so.
+Document resolve(const Combination& combination, const std::string& study, const Catalogue& catalogue);
+
+// The first constraint that the combination does not meet; -1: it meets all.
+int unmet_constraint(const Sweep& sweep, const Combination& combination, const Document& document,
+                     const std::string& study);
+
+} // namespace podsim

@@ -1,0 +1,82 @@
+#pragma once
+// The results of a study in an SQLite file, each stored the moment it exists:
+//
+//     study         one row: name, text (the study's JSON), digest, podsim_version, shard, shards, left_out (JSON: how
+//     many
+//                   combinations each constraint left out)
+//     combinations  number, hash (of the resolved scenario), settings (JSON: axis -> label), mine (0: of another shard)
+//     results       sequence, hash, podsim_version, status, reason, figures (JSON: name -> number in base units)
+//     rows          a view: each combination of this file's share with its result
+//
+// A result is known by the scenario's hash and podsim's version: other combinations of the study, or an earlier study
+// in the same file, that lead to the same scenario share it. `sequence` is never used twice, so that it equals the
+// count exactly when no scenario was ever stored twice.
+//
+// One process at a time writes; it holds a lock (flock) on the file as long as it has it open. Readers need none: each
+// result is a transaction of its own.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+struct sqlite3;
+
+namespace podsim {
+
+struct StoredStudy {
+  std::string name, text, digest, version;
+  int shard = 1, shards = 1;
+  std::vector<std::size_t> left_out;
+};
+
+struct StoredCombination {
+  std::size_t number = 0;
+  std::string hash, settings;
+  bool mine = true;
+};
+
+struct StoredResult {
+  std::string status, reason, figures;
+};
+
+class Store {
+public:
+  // All members throw InputError for a file that cannot be read or written, saying why.
+  static Store to_write(const std::string& file); // made if it is not there; waits some seconds for another writer
+  static Store to_read(const std::string& file);
+
+  // The study that the file is about from now on; results of others stay.
+  void begin(const StoredStudy& study, const std::vector<StoredCombination>& combinations);
+  void add(const std::string& hash, const std::string& version, const StoredResult& result);
+  void forget(const std::string& version, const std::vector<std::string>& statuses);
+
+  StoredStudy study() const;
+  std::vector<StoredCombination> combinations() const;                           // by number
+  std::map<std::string, StoredResult> results(const std::string& version) const; // by hash
+
+  // Takes over the results of another file that this one has not.
+  void take(const Store& other, const std::string& version);
+
+  const std::string& file() const { return file_; }
+
+private:
+  Store(std::string file, bool writes);
+  void run(const char* statement) const;
+
+  struct Close {
+    void operator()(sqlite3* database) const;
+  };
+  struct Lock; // on the file, for as long as the database is open: closing it earlier would drop SQLite's own locks
+  struct Unlock {
+    void operator()(Lock* lock) const;
+  };
+  friend class Statement;
+  std::string file_;
+  std::unique_ptr<Lock, Unlock> lock_; // before the database, to outlive it
+  std::unique_ptr<sqlite3, Close> database_;
+};
+
+} // namespace podsim

@@ -1,0 +1,259 @@
+#include "scenarios/sweep.hpp"
+
+#include "scenarios/scenario.hpp"
+#include "sim/app/commands.hpp"
+#include "sim/app/options.hpp"
+#include "sim/app/pipeline.hpp"
+#include "sim/app/progress.hpp"
+#include "sim/app/study_output.hpp"
+#include "sim/app/terminal.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <fmt/format.h>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace podsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct SweepOptions {
+  std::string study, file, shard;
+  StudyOutput output;
+  FleetChoice fleet;
+  bool retry = false;
+};
+
+struct Shard {
+  int number = 1, count = 1;
+};
+
+Shard read_shard(const std::string& text)
+{
+  if (text.empty())
+    return {};
+  Shard shard;
+  const char* const end    = text.data() + text.size();
+  const auto [slash, good] = std::from_chars(text.data(), end, shard.number);
+  const bool parted        = good == std::errc() && slash != end && *slash == '/';
+  const auto [rest, fine] =
+      parted ? std::from_chars(slash + 1, end, shard.count) : std::from_chars(end, end, shard.count);
+  if (!parted || fine != std::errc() || rest != end || shard.number < 1 || shard.number > shard.count)
+    throw InputError(fmt::format("--shard: expected I/N with I from 1 to N, like 2/8, found \"{}\"", printable(text)));
+  return shard;
+}
+
+// Which combinations there are, and what their scenarios come to.
+struct Expansion {
+  StoredStudy study;
+  std::vector<StoredCombination> combinations;
+};
+
+Expansion expand(const Sweep& sweep, const SweepOptions& options, const Catalogue& catalogue)
+{
+  const Shard shard = read_shard(options.shard);
+  Expansion all;
+  all.study   = {.name     = sweep.name,
+                 .text     = sweep.text,
+                 .digest   = {},
+                 .version  = PODSIM_VERSION,
+                 .shard    = shard.number,
+                 .shards   = shard.count,
+                 .left_out = std::vector<std::size_t>(sweep.constraints.size(), 0)};
+  Json hashes = Json::array();
+  for (std::size_t number = 0; number < sweep.size(); ++number) {
+    const Combination one   = combination(sweep, number);
+    const Document document = resolve(one, options.study, catalogue);
+    if (const int unmet = unmet_constraint(sweep, one, document, options.study); unmet >= 0) {
+      ++all.study.left_out[static_cast<std::size_t>(unmet)];
+      continue;
+    }
+    Json settings = Json::object();
+    for (std::size_t i = 0; i < sweep.axes.size(); ++i)
+      settings[sweep.axes[i].name] = one.labels[i];
+    const bool mine =
+        all.combinations.size() % static_cast<std::size_t>(shard.count) == static_cast<std::size_t>(shard.number - 1);
+    all.combinations.push_back(
+        {number, content_hash(document), settings.dump(-1, ' ', false, Json::error_handler_t::replace), mine});
+    hashes.push_back(all.combinations.back().hash);
+  }
+  if (all.combinations.empty())
+    throw InputError(fmt::format("{}: its constraints leave no combination", options.study));
+  Document digested;
+  *digested.json   = Json{{"study", parse_json(sweep.text, options.study)}, {"scenarios", std::move(hashes)}};
+  all.study.digest = content_hash(digested);
+  return all;
+}
+
+// A slip in the study, such as a misspelt key at the end of a path, is in all of its scenarios: it is the user's to
+// mend before anything runs or is stored.
+void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions& options, const Catalogue& catalogue)
+{
+  std::string first;
+  for (const StoredCombination& stored : all.combinations)
+    try {
+      read_scenario(resolve(combination(sweep, stored.number), options.study, catalogue));
+      return;
+    } catch (const InputError& wrong) {
+      if (first.empty())
+        first = wrong.what();
+    } catch (const CannotRun&) {
+      return;
+    }
+  throw InputError(fmt::format("{}: {}", options.study, first));
+}
+
+Figures figures_of(const Prepared& prepared, const Result& result)
+{
+  Figures figures;
+  if (result.memory)
+    figures["memory"] = result.memory->total().value();
+  if (!result.metrics)
+    return figures;
+  const Metrics& metrics = *result.metrics;
+  figures["chips"]       = metrics.chips;
+  for (const MetricInfo& row : metric_table())
+    if (const auto value = predicted(row.metric, row.conventions.front().second, metrics))
+      figures[row.name] = *value;
+  double exposed = 0;
+  for (const auto& [name, time] : metrics.breakdowns[metrics.critical]) {
+    figures["breakdown." + name] = time.value();
+    if (name.starts_with("exposed_"))
+      exposed += time / metrics.step_time;
+  }
+  figures["exposed"]     = exposed;
+  const Machine& machine = prepared.scenario.machine;
+  if (machine.chip.power)
+    figures["power"] = machine.chip.power->value() * static_cast<double>(machine.chip.devices);
+  if (result.energy_per_token)
+    figures["energy_per_token"] = *result.energy_per_token;
+  if (machine.pue)
+    figures["pue"] = *machine.pue;
+  if (machine.grid_intensity)
+    figures["grid_intensity"] = machine.grid_intensity->value();
+  std::erase_if(figures, [](const auto& figure) { return !std::isfinite(figure.second); });
+  return figures;
+}
+
+// In the child. Reasons do not say from which file or setting a value came: the same ones are to count as one.
+std::string simulate(const Combination& combination, const std::string& study, const Catalogue& catalogue)
+{
+  const auto answer = [](const std::string& status, const std::string& reason, const Figures& figures) {
+    return Json{{"status", status}, {"reason", one_line(reason)}, {"figures", figures}}.dump(
+        -1, ' ', false, Json::error_handler_t::replace);
+  };
+  try {
+    SimulationOptions simulation;
+    simulation.in_process   = true;
+    const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)));
+    const Result result     = run(prepared, simulation);
+    return answer(result.status, result.reason, figures_of(prepared, result));
+  } catch (const InputError& wrong) {
+    std::string reason = wrong.what();
+    std::vector<std::string> prefixes{study + ": ", combination.scenario + ": "};
+    for (const std::string& change : combination.changes)
+      prefixes.push_back("--set " + printable(change) + ": ");
+    for (const std::string& prefix : prefixes)
+      if (reason.starts_with(prefix))
+        reason.erase(0, prefix.size());
+    return answer("input", reason, {});
+  } catch (const CannotRun& wrong) {
+    return answer("mesh", wrong.what(), {});
+  }
+}
+
+StoredResult stored(const JobOutcome& outcome)
+{
+  if (outcome.status != JobStatus::done)
+    return {status_word(outcome.status), one_line(describe(outcome)), "{}"};
+  const Json json = Json::parse(outcome.bytes);
+  return {json.at("status"), json.at("reason"), json.at("figures").dump()};
+}
+
+// Those of this shard that have no result; of several that come to the same scenario the first.
+std::vector<const StoredCombination*> missing(const Expansion& all, const Store& store)
+{
+  const auto results = store.results(PODSIM_VERSION);
+  std::set<std::string> taken;
+  std::vector<const StoredCombination*> jobs;
+  for (const StoredCombination& one : all.combinations)
+    if (one.mine && !results.contains(one.hash) && taken.insert(one.hash).second)
+      jobs.push_back(&one);
+  return jobs;
+}
+
+std::string default_file(const SweepOptions& options)
+{
+  const Shard shard      = read_shard(options.shard);
+  const std::string stem = fs::path(options.study).stem().string();
+  return shard.count > 1 ? fmt::format("{}.{}-of-{}.sqlite", stem, shard.number, shard.count) : stem + ".sqlite";
+}
+
+int sweep(SweepOptions options)
+{
+  if (options.file.empty())
+    options.file = default_file(options);
+  const Sweep sweep = read_sweep(options.study);
+  check(options.output, sweep);
+  const Catalogue catalogue = Catalogue::beside_program();
+  const Expansion all       = expand(sweep, options, catalogue);
+  check_readable(sweep, all, options, catalogue);
+
+  Store store = Store::to_write(options.file);
+  store.begin(all.study, all.combinations);
+  if (options.retry)
+    store.forget(PODSIM_VERSION,
+                 {status_word(JobStatus::failed), status_word(JobStatus::crashed), status_word(JobStatus::timed_out)});
+  const auto jobs = missing(all, store);
+  const auto mine = static_cast<std::size_t>(std::count_if(all.combinations.begin(), all.combinations.end(),
+                                                           [](const StoredCombination& one) { return one.mine; }));
+  if (!options.output.quiet && !jobs.empty() && jobs.size() < mine)
+    complain(fmt::format("{}: {} of {} scenarios are still to be simulated", options.file, jobs.size(), mine));
+
+  FleetOptions fleet = fleet_options(options.fleet);
+  fleet.on_interrupt = OnInterrupt::finish;
+  std::size_t ended  = 0;
+  bool whole         = true;
+  {
+    ProgressBar progress("sweeping", jobs.size(), !options.output.quiet, ProgressBar::Elsewhere::lines);
+    whole = run_jobs(
+        jobs.size(),
+        [&](std::size_t job) { return simulate(combination(sweep, jobs[job]->number), options.study, catalogue); },
+        [&](std::size_t job, const JobOutcome& outcome) {
+          if (outcome.status == JobStatus::not_run)
+            return;
+          const StoredResult result = stored(outcome);
+          store.add(jobs[job]->hash, PODSIM_VERSION, result);
+          ++ended;
+          progress.job_ended(result.status != "ok");
+        },
+        fleet);
+  }
+  if (!whole && ended < jobs.size()) {
+    complain(fmt::format("interrupted: {} of {} scenarios are stored in {}; the same command again goes on from there",
+                         mine - (jobs.size() - ended), mine, options.file));
+    return exit_interrupted;
+  }
+  return write_study(study_table(store, sweep), options.output);
+}
+
+} // namespace
+
+Action setup_sweep(CLI::App& command)
+{
+  auto options = std::make_shared<SweepOptions>();
+  command.add_option("STUDY", options->study, "study file with a base scenario and axes of values")->required();
+  add_file(command, "--db", options->file, "SQLite file that keeps the results; without it STUDY.sqlite, here");
+  add_fleet(command, options->fleet);
+  command.add_option("--shard", options->shard, "only the Ith of N equal shares, for podsim merge")->type_name("I/N");
+  command.add_flag("--retry", options->retry, "run again what crashed or took too long");
+  add_study_output(command, options->output);
+  return [options] { return sweep(*options); };
+}
+
+} // namespace podsim
