@@ -31,6 +31,11 @@ const std::vector<Command>& commands()
        "  podsim compare scenarios/training/palm-540b.json scenarios/training/palm-540b-one-pod.json\n"
        "  podsim compare scenarios/studies/palm-pods.json --csv pods.csv\n",
        setup_compare},
+      {"check", "whether results moved from those of a baseline, and why",
+       "  podsim check baseline.json\n"
+       "  podsim check baseline.json --update    # accept what moved\n"
+       "  podsim check baseline.json --junit check.xml\n",
+       setup_check},
   };
   return table;
 }
