@@ -1,11 +1,14 @@
 #!/bin/sh
 # What ./run and ./test share: installs the Debian packages that are missing, configures, builds.
-# Sourced, in the project's folder.
+# Sourced, in the project's folder; with `for_tests=yes` also what only tests need.
 set -eu
 
 packages="g++ cmake ninja-build libsimgrid-dev nlohmann-json3-dev libfmt-dev libboost-graph-dev libcli11-dev \
 libxxhash-dev catch2 libbenchmark-dev python3-jsonschema"
+# What only tests call; ./test adds them.
+test_packages="libxml2-utils groff-base"
 
+[ -z "${for_tests:-}" ] || packages="$packages $test_packages"
 missing=""
 for package in $packages; do
   case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in

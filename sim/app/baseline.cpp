@@ -111,8 +111,7 @@ void write(const Ordered& json, const std::string& indent, std::string& text)
 {
   const auto nested = [](const Ordered& value) { return value.is_structured(); };
   if (!json.is_structured() || json.empty() || (json.is_array() && std::none_of(json.begin(), json.end(), nested))) {
-    const std::string compact = json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
-    text += compact;
+    text += json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
     return;
   }
   const std::string deeper = indent + "  ";
@@ -161,16 +160,13 @@ public:
   Values(const Document& document, const Baseline& baseline, Measured& into)
       : document_(document), baseline_(baseline), into_(into)
   {
-    left_out_ = {"schema_version", "name", "published"};
   }
 
   void collect(const Json& value, const std::string& path)
   {
-    if (left_out_.contains(path))
-      return;
     if (value.is_object() && !(value.contains("value") && value.contains("source"))) {
       for (const auto& [key, child] : value.items())
-        if (key != "note")
+        if (!is_text(key))
           collect(child, child_path(path, key));
       return;
     }
@@ -191,10 +187,14 @@ public:
   }
 
 private:
+  static bool is_text(const std::string& key)
+  {
+    return key == "note" || key == "name" || key == "source" || key == "published" || key == "schema_version";
+  }
+
   const Document& document_;
   const Baseline& baseline_;
   Measured& into_;
-  std::set<std::string> left_out_;
 };
 
 void add_metrics(const Result& result, Measured& measured)

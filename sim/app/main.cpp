@@ -1,4 +1,5 @@
 #include "sim/app/commands.hpp"
+#include "sim/app/documents.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/errors.hpp"
@@ -67,6 +68,10 @@ int dispatch(int argc, char** argv)
         app.add_subcommand(command.name, fmt::format("{}\n\nExamples:\n{}", command.summary, command.examples));
     actions.emplace_back(sub, command.setup(*sub));
     names.emplace_back(command.name);
+  }
+  if (argc == 3 && std::string(argv[1]) == "documents") { // for the build, so in no table
+    write_documents(app, argv[2]);
+    return exit_done;
   }
   if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
     throw InputError(fmt::format("there is no command \"{}\"{}", printable(argv[1]), did_you_mean(argv[1], names)));
