@@ -1,6 +1,6 @@
 #pragma once
 // The subcommands: each registers its options and returns what to do when it is chosen. Exit codes: 0 done,
-// 2 bad usage or input, 3 the scenario is sound but cannot run, 130 interrupted.
+// 1 what a baseline keeps moved, 2 bad usage or input, 3 the scenario is sound but cannot run, 130 interrupted.
 
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -9,7 +9,7 @@
 
 namespace podsim {
 
-enum ExitCode : int { exit_done = 0, exit_bad_input = 2, exit_cannot_run = 3, exit_interrupted = 130 };
+enum ExitCode : int { exit_done = 0, exit_moved = 1, exit_bad_input = 2, exit_cannot_run = 3, exit_interrupted = 130 };
 
 using Action = std::function<int()>;
 
@@ -28,6 +28,7 @@ Action setup_compare(CLI::App& command);
 Action setup_sweep(CLI::App& command);
 Action setup_results(CLI::App& command);
 Action setup_merge(CLI::App& command);
+Action setup_check(CLI::App& command);
 
 const std::vector<Command>& commands();
 

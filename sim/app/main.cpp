@@ -1,4 +1,5 @@
 #include "sim/app/commands.hpp"
+#include "sim/app/documents.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/errors.hpp"
@@ -38,6 +39,11 @@ const std::vector<Command>& commands()
        setup_sweep},
       {"results", "the table of a stored study", "  podsim results my-study.sqlite --list-failures\n", setup_results},
       {"merge", "joins the shards of a study", "  podsim merge shard-*.sqlite --db my-study.sqlite\n", setup_merge},
+      {"check", "whether results moved from those of a baseline, and why",
+       "  podsim check baseline.json\n"
+       "  podsim check baseline.json --update    # accept what moved\n"
+       "  podsim check baseline.json --junit check.xml\n",
+       setup_check},
   };
   return table;
 }
@@ -69,6 +75,10 @@ int dispatch(int argc, char** argv)
         app.add_subcommand(command.name, fmt::format("{}\n\nExamples:\n{}", command.summary, command.examples));
     actions.emplace_back(sub, command.setup(*sub));
     names.emplace_back(command.name);
+  }
+  if (argc == 3 && std::string(argv[1]) == "documents") { // for the build, so in no table
+    write_documents(app, argv[2]);
+    return exit_done;
   }
   if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
     throw InputError(fmt::format("there is no command \"{}\"{}", printable(argv[1]), did_you_mean(argv[1], names)));

@@ -7,8 +7,23 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sstream>
 
 namespace podsim {
+namespace {
+
+const std::string choices_prefix = "one of ";
+
+const CLI::Validator* validator_at(const CLI::Option& option, int index)
+{
+  try {
+    return const_cast<CLI::Option&>(option).get_validator(index); // CLI11 has no const one
+  } catch (const CLI::OptionNotFound&) {
+    return nullptr;
+  }
+}
+
+} // namespace
 
 void add_scenario(CLI::App& command, std::string& scenario)
 {
@@ -54,7 +69,20 @@ CLI::Validator one_of(const std::vector<std::string>& names)
     return fmt::format("expected one of {}, found \"{}\"{}", fmt::join(names, ", "), printable(name),
                        did_you_mean(name, names));
   };
-  return {check, ""};
+  // The validator's own name is free, and the one place from which completions can learn the choices.
+  return CLI::Validator(check, "", fmt::format("{}{}", choices_prefix, fmt::join(names, " ")));
+}
+
+std::vector<std::string> choices_of(const CLI::Option& option)
+{
+  std::vector<std::string> names;
+  for (int i = 0; const CLI::Validator* validator = validator_at(option, i); ++i)
+    if (validator->get_name().starts_with(choices_prefix)) {
+      std::istringstream words(validator->get_name().substr(choices_prefix.size()));
+      for (std::string word; words >> word;)
+        names.push_back(word);
+    }
+  return names;
 }
 
 std::string mistyped_option(const CLI::App& command, int argc, char** argv)

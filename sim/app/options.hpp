@@ -24,6 +24,9 @@ FleetOptions fleet_options(const FleetChoice& choice);
 // Accepts one of the names; names the nearest otherwise.
 CLI::Validator one_of(const std::vector<std::string>& names);
 
+// What one_of() accepts for this option, or nothing where it is not so checked.
+std::vector<std::string> choices_of(const CLI::Option& option);
+
 // `; did you mean "--json"?` for the first option among the arguments that the command does not have, or "".
 std::string mistyped_option(const CLI::App& command, int argc, char** argv);
 
