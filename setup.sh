@@ -1,6 +1,6 @@
 #!/bin/sh
 # What ./run and ./test share: installs the Debian packages that are missing, configures, builds.
-# Sourced, in the project's folder; with `for_tests=yes` also what only tests need.
+# Sourced, in the project's folder; `test_packages` are what only tests need.
 set -eu
 
 packages="g++ cmake ninja-build libsimgrid-dev nlohmann-json3-dev libfmt-dev libboost-graph-dev libcli11-dev \

@@ -1,6 +1,7 @@
 #include "reports/gate.hpp"
 
 #include "reports/text.hpp"
+#include "sim/core/errors.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -71,7 +72,9 @@ std::string move_text(const BreakdownMove& move)
 
 std::string value_text(const ValueChange& change)
 {
-  const auto side = [](const std::optional<std::string>& value) { return value ? *value : std::string("(none)"); };
+  const auto side = [](const std::optional<std::string>& value) {
+    return value ? printable(*value) : std::string("(none)");
+  };
   return fmt::format("{} {} -> {}", change.path, side(change.was), side(change.now));
 }
 

@@ -136,7 +136,7 @@ TEST_CASE("command line: help and usage")
     CHECK(outcome.err.empty());
     CHECK_THAT(outcome.out, Catch::Contains("podsim run scenarios/training/palm-540b.json"));
     CHECK(outcome.out.find("Examples") < outcome.out.find("Commands"));
-    CHECK(std::count(outcome.out.begin(), outcome.out.end(), '\n') < 25);
+    CHECK(std::count(outcome.out.begin(), outcome.out.end(), '\n') <= 25); // a page of a terminal
   }
   SECTION("help of everything")
   {

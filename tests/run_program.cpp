@@ -130,7 +130,7 @@ Outcome run_program(const std::string& program, const std::vector<std::string>& 
                        dup2(err.write_end(), STDERR_FILENO) >= 0 &&
                        (options.directory.empty() || chdir(options.directory.c_str()) == 0);
     if (ready)
-      execve(program.c_str(), argv.data(), envp.data());
+      execvpe(program.c_str(), argv.data(), envp.data());
     _exit(127);
   }
   setpgid(child, child); // here as well: whichever of the two is first

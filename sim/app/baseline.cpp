@@ -257,7 +257,11 @@ Baseline read_baseline(const std::string& file)
         {{"error", Improvements::error}, {"warning", Improvements::warning}, {"accept", Improvements::accept}});
   if (auto catalogue = top.find("catalogue"))
     for (const std::string& name : catalogue->keys())
-      baseline.catalogue[name] = read_texts(catalogue->at(name));
+      baseline.kept.catalogue[name] = read_texts(catalogue->at(name));
+  if (auto program = top.find("program"))
+    for (const std::string& path : program->keys())
+      for (const std::string& value : program->at(path).texts())
+        baseline.kept.program[path].insert(value);
   std::set<std::pair<std::string, std::vector<std::string>>> met;
   if (const auto scenarios = top.find("scenarios")) {
     const std::vector<Reader> entries = scenarios->elements();
@@ -299,16 +303,20 @@ std::string baseline_text(const Baseline& baseline)
     scenarios.push_back(std::move(json));
   }
   Ordered catalogue = Ordered::object();
-  for (const auto& [file, texts] : baseline.catalogue)
+  for (const auto& [file, texts] : baseline.kept.catalogue)
     catalogue[file] = to_json(texts);
+  Ordered program = Ordered::object();
+  for (const auto& [path, values] : baseline.kept.program)
+    program[path] = values;
 
   Ordered json{{"schema_version", baseline_schema_version},
                {"podsim_version", baseline.podsim_version},
                {"simgrid_version", baseline.simgrid_version}};
   for (const auto& [key, value] : old.items())
-    if (!json.contains(key) && key != "scenarios" && key != "catalogue")
+    if (!json.contains(key) && key != "scenarios" && key != "catalogue" && key != "program")
       json[key] = value;
   json["catalogue"] = std::move(catalogue);
+  json["program"]   = std::move(program);
   json["scenarios"] = std::move(scenarios);
   std::string text;
   write(json, "", text);
@@ -338,7 +346,7 @@ void add_results(const Result& result, Measured& measured)
   add_metrics(result, measured);
   for (const UsedConstant& constant : result.constants)
     if (constant.path.starts_with("program."))
-      measured.catalogue[program_values][constant.path] = constant.value;
+      measured.program[constant.path] = constant.value;
 }
 
 std::string to_bytes(const Measured& measured)
@@ -347,6 +355,7 @@ std::string to_bytes(const Measured& measured)
   json["catalogue"] = Ordered::object();
   for (const auto& [file, texts] : measured.catalogue)
     json["catalogue"][file] = to_json(texts);
+  json["program"] = to_json(measured.program);
   return json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
 }
 
@@ -373,6 +382,7 @@ Measured measured_from_bytes(const std::string& bytes)
   measured.scenario  = texts(json.at("scenario"));
   for (const auto& [file, values] : json.at("catalogue").items())
     measured.catalogue[file] = texts(values);
+  measured.program = texts(json.at("program"));
   return measured;
 }
 

@@ -6,11 +6,11 @@
 //       "folders": ["../scenarios"],                  each scenario there with published figures must be in the
 //       baseline "scenarios": ["a.json", {"scenario": "b.json", "set": {"workload.batch": 512}, "tolerance": {"mfu":
 //       0.01}}], "tolerance": 1e-9, "warn": {"step_time_s": 1e-12}, "improvements": "error", "podsim_version",
-//       "simgrid_version", "catalogue", and of each scenario "results": written by --update
+//       "simgrid_version", "catalogue", "program", and of each scenario "results": written by --update
 //     }
 //
-// Paths are from the folder of the file. Values of catalogue files stand once, under "catalogue", so that a constant
-// that changed is one line of a diff; a scenario's results name the files.
+// Paths are from the folder of the file. Values of catalogue files stand once, under "catalogue", "program", so that a
+// constant that changed is one line of a diff; a scenario's results name the files.
 
 #include "reports/result.hpp"
 #include "scenarios/catalogue.hpp"
@@ -39,7 +39,7 @@ struct Baseline {
   Allowances overall;
   Improvements improvements = Improvements::error;
   std::vector<std::string> folders;
-  std::map<std::string, Texts> catalogue;
+  KeptValues kept;
   std::vector<BaselineEntry> entries;
 };
 

@@ -117,7 +117,7 @@ public:
   // Writes what was measured, unless the file says it already.
   void update()
   {
-    std::map<std::string, Texts> values;
+    KeptValues values;
     std::vector<BaselineEntry> entries;
     bool filtered = false; // some results stay that were not looked at
     for (const Case& one : cases_) {
@@ -143,7 +143,7 @@ public:
     updated.podsim_version  = PODSIM_VERSION;
     updated.simgrid_version = simgrid_version();
     updated.entries         = std::move(entries);
-    updated.catalogue       = std::move(values);
+    updated.kept            = std::move(values);
     const std::string text  = baseline_text(updated);
     if (text != file_text(options_.baseline) && !write_file(options_.baseline, text))
       throw InputError(fmt::format("{}: cannot be written: {}", options_.baseline, std::strerror(errno)));
@@ -279,7 +279,7 @@ private:
     const Rules rules(baseline_.overall, one.entry.own, baseline_.improvements, gate.other_simgrid());
     row.changes     = changes(*one.entry.results, *one.now, rules);
     row.breakdown   = breakdown_moves(*one.entry.results, *one.now);
-    row.cause       = cause(*one.entry.results, *one.now, baseline_.catalogue);
+    row.cause       = cause(*one.entry.results, *one.now, baseline_.kept);
     row.same_inputs = one.entry.results->hash == one.now->hash;
     row.status      = std::any_of(row.changes.begin(), row.changes.end(),
                                   [](const MetricChange& change) { return change.level == Level::error; })
@@ -288,28 +288,30 @@ private:
     return row;
   }
 
-  void keep(const Measured& results, std::map<std::string, Texts>& values) const
+  void keep(const Measured& results, KeptValues& values) const
   {
-    std::vector<std::string> files = results.files;
-    files.push_back(program_values);
-    for (const std::string& file : files)
-      if (const auto known = baseline_.catalogue.find(file); known != baseline_.catalogue.end())
-        values[file] = known->second;
+    for (const std::string& file : results.files)
+      if (const auto known = baseline_.kept.catalogue.find(file); known != baseline_.kept.catalogue.end())
+        values.catalogue[file] = known->second;
+    values.program = baseline_.kept.program;
   }
 
   // One value stands for all scenarios that read the file, so those left out by the filter must agree with it.
-  static void add_values(const Measured& now, bool filtered, std::map<std::string, Texts>& values)
+  static void add_values(const Measured& now, bool filtered, KeptValues& values)
   {
     for (const auto& [file, texts] : now.catalogue)
       for (const auto& [path, value] : texts) {
-        const auto known = values[file].find(path);
-        if (filtered && known != values[file].end() && known->second != value)
+        Texts& kept      = values.catalogue[file];
+        const auto known = kept.find(path);
+        if (filtered && known != kept.end() && known->second != value)
           throw InputError(
               fmt::format("--filter: {} changed in {}, which other scenarios of the baseline read as well; "
                           "--update all of it",
                           path, file));
-        values[file].insert_or_assign(path, value);
+        kept.insert_or_assign(path, value);
       }
+    for (const auto& [path, value] : now.program)
+      values.program[path].insert(value);
   }
 
   const CheckOptions& options_;

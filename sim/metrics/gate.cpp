@@ -164,7 +164,7 @@ std::vector<BreakdownMove> breakdown_moves(const Measured& was, const Measured& 
   return moves;
 }
 
-Cause cause(const Measured& was, const Measured& now, const std::map<std::string, Texts>& kept)
+Cause cause(const Measured& was, const Measured& now, const KeptValues& kept)
 {
   Cause found;
   found.files_gained = beyond(now.files, was.files);
@@ -183,7 +183,7 @@ Cause cause(const Measured& was, const Measured& now, const std::map<std::string
   }
   for (const auto& [path, value] : now.scenario)
     if (!was.scenario.contains(path))
-      if (const auto before = find(kept, was.files, path); before != value)
+      if (const auto before = find(kept.catalogue, was.files, path); before != value)
         found.scenario.push_back({path, before, value, ""});
 
   const bool other_files = !found.files_gained.empty() || !found.files_lost.empty();
@@ -191,19 +191,26 @@ Cause cause(const Measured& was, const Measured& now, const std::map<std::string
     for (const auto& [path, value] : texts) {
       if (was.scenario.contains(path))
         continue; // listed above
-      auto before = find(kept, {file}, path);
-      if (!before && file != program_values) // a file laid over another
-        before = find(kept, was.files, path);
+      auto before = find(kept.catalogue, {file}, path);
+      if (!before) // a file laid over another
+        before = find(kept.catalogue, was.files, path);
       if (before == value)
         continue;
-      auto& list = file == program_values ? found.program : other_files ? found.scenario : found.catalogue;
-      list.push_back({path, before, value, file});
+      (other_files ? found.scenario : found.catalogue).push_back({path, before, value, file});
     }
+
+  for (const auto& [path, value] : now.program) {
+    const auto known = kept.program.find(path);
+    if (known == kept.program.end())
+      found.program.push_back({path, {}, value, ""});
+    else if (!known->second.contains(value))
+      found.program.push_back({path, *known->second.begin(), value, ""});
+  }
 
   // A value that a catalogue file no longer gives; a scenario may also remove it, so this comes last.
   if (was.hash != now.hash && !found.inputs_changed())
     for (const std::string& file : was.files)
-      if (const auto texts = kept.find(file); texts != kept.end())
+      if (const auto texts = kept.catalogue.find(file); texts != kept.catalogue.end())
         for (const auto& [path, value] : texts->second)
           if (!given.contains(path) && !now.scenario.contains(path))
             found.catalogue.push_back({path, value, {}, file});

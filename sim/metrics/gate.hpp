@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,15 +17,20 @@ namespace podsim {
 using Numbers = std::vector<std::pair<std::string, double>>;
 using Texts   = std::map<std::string, std::string>; // a value by its path
 
-// The key among catalogue files under which stand the constants that the program itself holds.
-inline const std::string program_values = "podsim";
-
 struct Measured {
   std::string hash;                       // of the resolved scenario
   std::vector<std::string> files;         // of the catalogue, that it read
   Numbers metrics, breakdown;             // by the names of gated_metrics(); seconds of the critical class
   Texts scenario;                         // values that the scenario itself gives
-  std::map<std::string, Texts> catalogue; // and those that a catalogue file gives, by file
+  std::map<std::string, Texts> catalogue; // those that a catalogue file gives, by file
+  Texts program;                          // and constants that the program itself holds
+};
+
+// The values that a baseline keeps once for all its scenarios. What a catalogue file gives for a path is the same in
+// each; a constant of the program depends on the scenario's software, so all that were met stand there.
+struct KeptValues {
+  std::map<std::string, Texts> catalogue;
+  std::map<std::string, std::set<std::string>> program;
 };
 
 enum class Direction { higher_is_better, lower_is_better, neither };
@@ -108,7 +114,6 @@ struct Cause {
   }
 };
 
-// `kept` holds the values of all catalogue files that the baseline knows.
-Cause cause(const Measured& was, const Measured& now, const std::map<std::string, Texts>& kept);
+Cause cause(const Measured& was, const Measured& now, const KeptValues& kept);
 
 } // namespace podsim
