@@ -48,6 +48,7 @@ public:
       const std::int64_t which = pod.at(copies()).count(0, machine_.pods() - 1);
       Fault fault{name(pod, fmt::format("{} {}", copies(), which)), {}};
       const Speed speed = read_speed(pod);
+      count_slow(machine_.devices_per_pod(), pod);
       for (std::int64_t device = 0; device < machine_.devices_per_pod(); ++device)
         fault.effect.devices[which * machine_.devices_per_pod() + device] = speed;
       return fault;
@@ -61,6 +62,15 @@ public:
   }
 
 private:
+  // A run keeps each slow part, and may have to tell it from all others.
+  void count_slow(std::int64_t more, const Reader& fault)
+  {
+    constexpr std::int64_t most = 1'000'000;
+    slow_ += more;
+    if (slow_ > most)
+      fault.fail(fmt::format("more than {} chips, links and hosts are slow or dead", most));
+  }
+
   struct Place {
     std::vector<std::int64_t> devices; // several where a chip is
     std::string text;
@@ -214,8 +224,10 @@ private:
       const auto add     = make(*own, fault.effect);
       std::int64_t drawn = 0;
       for (std::int64_t i = 0; i < count; ++i)
-        if (uniform(seed, what, static_cast<std::uint64_t>(i)) < each && add(i))
+        if (uniform(seed, what, static_cast<std::uint64_t>(i)) < each && add(i)) {
+          count_slow(1, *own);
           ++drawn;
+        }
       fault.name = fmt::format("{} of the {} at random", drawn, kind);
       own->finish();
       faults_.push_back(std::move(fault));
@@ -262,6 +274,7 @@ private:
     if (!(scale > 0 && scale <= 1))
       given.expected("a number above 0 and up to 1");
     jitter.finish();
+    count_slow(machine_.devices(), jitter);
     Fault fault{fmt::format("jitter of scale {:g}", scale), {}};
     for (std::int64_t device = 0; device < machine_.devices(); ++device) {
       const auto chip = static_cast<std::uint64_t>(device / machine_.chip.devices);
@@ -343,6 +356,7 @@ private:
   bool spare_cubes_ = false;
   std::set<std::pair<std::int64_t, std::int64_t>> replaced_;
   std::vector<Fault> faults_;
+  std::int64_t slow_ = 0;
 };
 
 } // namespace

@@ -19,8 +19,9 @@ export ASAN_OPTIONS="malloc_context_size=2:quarantine_size_mb=16"
 mkdir -p build/fuzz/findings
 found=$(mktemp -d)
 trap 'rm -rf "$found"' EXIT
+# The target itself takes 10 s of the processor for a hang; -timeout is for what never ends.
 fuzz() { # fuzz OPTION... INPUT...
-  if ! build/fuzz/podsim_fuzz -seed="$seed" -print_funcs=0 -entropic=0 -mutate_depth=2 -max_len=8192 -timeout=10 \
+  if ! build/fuzz/podsim_fuzz -seed="$seed" -print_funcs=0 -entropic=0 -mutate_depth=2 -max_len=8192 -timeout=100 \
     -rss_limit_mb=2048 -artifact_prefix=build/fuzz/findings/ -print_final_stats=1 "$@" >build/fuzz/log 2>&1; then
     cat build/fuzz/log
     exit 1

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -88,6 +89,8 @@ void check_complaint(const std::exception& complaint)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
   using namespace podsim;
+  constexpr std::clock_t longest = 10 * CLOCKS_PER_SEC; // of the processor's time: whoever else is busy makes no hang
+  const std::clock_t started     = std::clock();
   const std::string text(reinterpret_cast<const char*>(data), size);
   try {
     if (names_foreign_file(parse_json(text, input_file.string())))
@@ -98,5 +101,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const CannotRun& complaint) {
     check_complaint(complaint);
   }
+  require(std::clock() - started < longest, "nothing takes longer than 10 s");
   return 0;
 }
