@@ -118,8 +118,12 @@ Ordered to_json(const SimulationInfo& simulation)
   const auto& names = granularity_names();
   const auto asked =
       std::find_if(names.begin(), names.end(), [&](const auto& row) { return row.second == simulation.granularity; });
-  Ordered json{{"chips", simulation.devices}, {"classes", simulation.classes}, {"activities", simulation.activities},
-               {"granularity", asked->first}, {"chunked", simulation.chunked}, {"folded", simulation.folded},
+  Ordered json{{"chips", simulation.devices},
+               {"classes", simulation.classes},
+               {"activities", simulation.activities},
+               {"granularity", asked->first},
+               {"chunked", simulation.chunked},
+               {"folded", simulation.folded},
                {"repeated_layers", simulation.repeated_layers},
                {"repeated_micro_batches", simulation.repeated_micro_batches}};
   if (simulation.wall)

@@ -170,8 +170,8 @@ std::string fault_text(const FaultReport& faults, const Metrics& metrics, const 
   if (faults.each.size() > 1)
     text += row("all of these", metrics.step_time, metrics.mfu);
   if (!faults.bound.empty())
-    text += fmt::format("            a bound: {}; between {:.3f} and {:.3f} s\n", faults.bound,
-                        faults.at_least.value(), metrics.step_time.value());
+    text += fmt::format("            a bound: {}; between {:.3f} and {:.3f} s\n", faults.bound, faults.at_least.value(),
+                        metrics.step_time.value());
   return text + fmt::format("            waits least: {} chip{} like {}\n", faults.slowest.devices,
                             faults.slowest.devices == 1 ? "" : "s", faults.slowest.one);
 }
@@ -243,7 +243,8 @@ std::string to_text(const Result& result, const Style& style)
     text += "\n" + figures(result, style) + "\n" + sum_text(parts, result.metrics->step_time, style);
     text += bounds(parts, result.metrics->step_time);
     if (result.metrics->bisection)
-      text += fmt::format("  bisection {:.0f} % of its bandwidth used while all-to-alls run\n", 100 * *result.metrics->bisection);
+      text += fmt::format("  bisection {:.0f} % of its bandwidth used while all-to-alls run\n",
+                          100 * *result.metrics->bisection);
     if (result.faults)
       text += fault_text(*result.faults, *result.metrics, style);
   }

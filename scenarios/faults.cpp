@@ -28,7 +28,8 @@ public:
     if (const auto how = faults.find("dead_links"))
       spare_cubes_ = how->choice<bool>({{"other way round", false}, {"spare cube", true}});
     if (spare_cubes_ && (machine_.cube == 0 || !whole_cubes()))
-      faults.at("dead_links").fail("optical switches form a slice anew only of whole cubes, on a machine that has them");
+      faults.at("dead_links")
+          .fail("optical switches form a slice anew only of whole cubes, on a machine that has them");
     each(faults, "chips", [&](Reader& chip) {
       const Place place = read_place(chip.at("at"));
       Fault fault{name(chip, "chip " + place.text), {}};
@@ -163,8 +164,7 @@ private:
   // The two links of the cable up an axis from a device; one of a switched axis, the device's own way out.
   void set_link(Overrides& overrides, std::int64_t device, std::size_t axis, double speed, bool up, bool down) const
   {
-    const std::int64_t next =
-        (machine_.lattice.coordinate(device, axis) + 1) % machine_.lattice.axes[axis].size;
+    const std::int64_t next = (machine_.lattice.coordinate(device, axis) + 1) % machine_.lattice.axes[axis].size;
     if (up)
       overrides.links[{device, axis, 0}] = speed;
     if (down)
@@ -277,8 +277,8 @@ private:
     count_slow(machine_.devices(), jitter);
     Fault fault{fmt::format("jitter of scale {:g}", scale), {}};
     for (std::int64_t device = 0; device < machine_.devices(); ++device) {
-      const auto chip = static_cast<std::uint64_t>(device / machine_.chip.devices);
-      const double x  = -std::log1p(-uniform(seed, drawn_jitter, chip));
+      const auto chip              = static_cast<std::uint64_t>(device / machine_.chip.devices);
+      const double x               = -std::log1p(-uniform(seed, drawn_jitter, chip));
       fault.effect.devices[device] = {.compute = 1 / (1 + scale * x)};
     }
     faults_.push_back(std::move(fault));
@@ -330,10 +330,10 @@ private:
   void check_way_round(const LinkId& link, int dead_on_its_line) const
   {
     const LatticeAxis& axis = machine_.lattice.axes[link.axis];
-    const char* mend = machine_.cube > 0 ? "; \"dead_links\": \"spare cube\" re-forms the slice without it" : "";
+    const char* mend        = machine_.cube > 0 ? "; \"dead_links\": \"spare cube\" re-forms the slice without it" : "";
     const auto refuse       = [&](const std::string& why) {
-      throw CannotRun(fmt::format("faults: the dead link up {} from {} {}{}", axis.name, machine_.describe(link.device), why,
-                                  mend));
+      throw CannotRun(fmt::format("faults: the dead link up {} from {} {}{}", axis.name, machine_.describe(link.device),
+                                        why, mend));
     };
     if (dead_on_its_line > 1)
       refuse("is the second one on its ring, of which they cut off a part");

@@ -303,19 +303,22 @@ TEST_CASE("command line: faults, what they cost, and the same bytes a hundred ti
   CHECK(result["faults"]["at_least_s"] <= result["step_time_s"]);
   CHECK(result["faults"]["at_least_s"] > 0.999 * result["step_time_s"].get<double>());
   // A spare cube takes the place of the one with the dead link: the healthy step, and what is needed is there.
-  const Outcome spare = call({"run", folder + "palm-540b-dead-link.json", "--json", "-", "--set",
-                              "faults.dead_links=spare cube"});
+  const Outcome spare =
+      call({"run", folder + "palm-540b-dead-link.json", "--json", "-", "--set", "faults.dead_links=spare cube"});
   const json re_formed = json::parse(spare.out);
   CHECK(re_formed["step_time_s"] == re_formed["faults"]["healthy_step_time_s"]);
   check_error(call({"run", folder + "palm-540b-dead-link.json", "--set", "faults.dead_links=spar cube"}), bad_input,
               {"faults.dead_links", "did you mean \"spare cube\"?"});
-  check_error(call({"run", palm_file, "--set", R"(faults={"chips": [{"at": {"pod": 0, "x": 12, "y": 0, "z": 0}, "hbm": 0.5}]})"}),
+  check_error(call({"run", palm_file, "--set",
+                    R"(faults={"chips": [{"at": {"pod": 0, "x": 12, "y": 0, "z": 0}, "hbm": 0.5}]})"}),
               bad_input, {"faults.chips[0].at.x", "11"});
   check_error(call({"run", palm_file, "--set", R"(faults={"chips": [{"at": {"pod": 0, "x": 1}, "hbm": 0.5}]})"}),
               bad_input, {"faults.chips[0].at", "missing"});
 
-  const std::vector<std::string> again{"run", source + "/scenarios/training/palm-8b.json", "--json", "-", "--set",
-                                       R"(faults={"random": {"seed": 5, "chips": {"rate": 0.01, "compute": 0.8}}})"};
+  const std::vector<std::string> again{
+      "run",    source + "/scenarios/training/palm-8b.json",
+      "--json", "-",
+      "--set",  R"(faults={"random": {"seed": 5, "chips": {"rate": 0.01, "compute": 0.8}}})"};
   const std::string first = call(again).out;
   CHECK(json::parse(first)["simulation"]["classes"] > 1);
   for (int i = 0; i < 100; ++i)

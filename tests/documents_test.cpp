@@ -119,7 +119,7 @@ TEST_CASE("the manual page renders without a warning, whatever the texts hold")
 {
   const auto warnings = [](const std::string& file) { return tool("groff", {"-man", "-ww", "-Tutf8", "-z", file}); };
   CHECK(warnings(documents + "/podsim.1").empty());
-  const Outcome page = run_program("groff", {"-man", "-Tascii", "-P-c", documents + "/podsim.1"});
+  const Outcome page = run_program("groff", {"-man", "-Tascii", "-P-cbou", documents + "/podsim.1"});
   CHECK_THAT(page.out, Catch::Contains("EXAMPLES") && Catch::Contains("EXIT STATUS") && Catch::Contains("--update"));
 
   const Sandbox sandbox;

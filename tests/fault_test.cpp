@@ -27,8 +27,8 @@ SmallScenario with(SmallScenario scenario, const json& value)
   return scenario;
 }
 
-// The fold in space and time against every chip and every layer. Nothing but the fold may differ, so traces agree to the
-// last bit.
+// The fold in space and time against every chip and every layer. Nothing but the fold may differ, so traces agree to
+// the last bit.
 std::int64_t check_fold(const SmallScenario& scenario, Granularity granularity)
 {
   const Prepared prepared = test::prepare(scenario);
@@ -66,9 +66,10 @@ TEST_CASE("a slow chip slows all that wait for it, and nothing else")
   CHECK(operation_time(copy, at_speed(machine.chip, {.compute = 0.5, .hbm = 0.8})).total().value() ==
         Approx(2e-3 / 0.8 + 2e-6).epsilon(1e-5));
   // The whole synchronous step goes at the pace of the one slow chip: as if all were slow, but never slower.
-  const json at = {{"pod", 1}, {"x", 2}, {"y", 1}, {"z", 1}};
-  const double one  = step(with(two_pods, {{"chips", {{{"at", at}, {"compute", 0.5}}}}}));
-  const double both = step(with(two_pods, {{"pods", {{{"pod", 0}, {"compute", 0.5}}, {{"pod", 1}, {"compute", 0.5}}}}}));
+  const json at    = {{"pod", 1}, {"x", 2}, {"y", 1}, {"z", 1}};
+  const double one = step(with(two_pods, {{"chips", {{{"at", at}, {"compute", 0.5}}}}}));
+  const double both =
+      step(with(two_pods, {{"pods", {{{"pod", 0}, {"compute", 0.5}}, {{"pod", 1}, {"compute", 0.5}}}}}));
   CHECK(one > 1.2 * step(two_pods));
   CHECK(one <= both);
 }
@@ -78,7 +79,7 @@ TEST_CASE("a slow link on a closed ring: its chunks pass one after the other")
   // An all-gather of 60 MB on a ring of 6: chunks of 10 MB, 1 ms at 10 GB/s, 1 us a hop. Each link carries 2.5 chunks,
   // in 3 steps: 2.5 ms + 3 us. Through a link at half the rate: 5 ms + 3 us, at the chip behind it.
   const std::string gather = R"(micro_benchmark={"collective": "all-gather", "axes": ["model"], "size": "60 MB"})";
-  const auto time = [&](const json& fault, Granularity granularity) {
+  const auto time          = [&](const json& fault, Granularity granularity) {
     SmallScenario s{.slice = "6x1x1", .batch = 1, .mesh = {{"model", {"x", "y", "z"}}}};
     s.changes = {"model=null", "workload=null", "sharding=null", "software=null", gather};
     if (!fault.is_null())
@@ -104,8 +105,12 @@ TEST_CASE("a slow NIC slows the exchange between pods, for its host alone")
   // 16 MB each, 4 x 2 ms and 10 us of latency; with a NIC at a quarter four times 8 ms.
   const auto time = [&](const json& fault) {
     SmallScenario s{.slice = "4x2x1", .pods = 2, .mesh = {{"data", {"x", "y", "z"}}, {"pod", "dcn"}}};
-    s.changes = {"model=null", "workload=null", "sharding=null", "software=null",
-                 R"(micro_benchmark={"collective": "all-reduce", "axes": ["pod"], "size": "32 MB"})", faults(fault)};
+    s.changes = {"model=null",
+                 "workload=null",
+                 "sharding=null",
+                 "software=null",
+                 R"(micro_benchmark={"collective": "all-reduce", "axes": ["pod"], "size": "32 MB"})",
+                 faults(fault)};
     return step(s);
   };
   CHECK(time(json::object()) == Approx(2 * (8e-3 + 10e-6)).epsilon(1e-6));
@@ -130,18 +135,20 @@ TEST_CASE("folded equals explicit under one fault, in every place up to symmetry
   SECTION("two slow chips: on one ring, on one plane, apart, in different pods, of equal and of different speed")
   {
     const json first = {{"pod", 0}, {"x", 1}, {"y", 1}, {"z", 0}};
-    for (const json& second : {json{{"pod", 0}, {"x", 3}, {"y", 1}, {"z", 0}}, json{{"pod", 0}, {"x", 2}, {"y", 2}, {"z", 0}},
-                               json{{"pod", 0}, {"x", 0}, {"y", 0}, {"z", 1}}, json{{"pod", 1}, {"x", 1}, {"y", 1}, {"z", 0}},
-                               json{{"pod", 1}, {"x", 2}, {"y", 0}, {"z", 1}}})
+    for (const json& second :
+         {json{{"pod", 0}, {"x", 3}, {"y", 1}, {"z", 0}}, json{{"pod", 0}, {"x", 2}, {"y", 2}, {"z", 0}},
+          json{{"pod", 0}, {"x", 0}, {"y", 0}, {"z", 1}}, json{{"pod", 1}, {"x", 1}, {"y", 1}, {"z", 0}},
+          json{{"pod", 1}, {"x", 2}, {"y", 0}, {"z", 1}}})
       for (const double speed : {0.7, 0.85})
-        check_fold(with(two_pods, {{"chips",
-                                    {{{"at", first}, {"compute", 0.7}}, {{"at", second}, {"compute", speed}}}}}),
-                   granularity);
+        check_fold(
+            with(two_pods, {{"chips", {{{"at", first}, {"compute", 0.7}}, {{"at", second}, {"compute", speed}}}}}),
+            granularity);
   }
   SECTION("a slow or dead link on each axis")
   {
     for (const std::string axis : {"x", "y"})
-      for (const json& state : {json{{"bandwidth", 0.5}}, json{{"bandwidth", 0.3}, {"direction", "down"}}, json{{"dead", true}}}) {
+      for (const json& state :
+           {json{{"bandwidth", 0.5}}, json{{"bandwidth", 0.3}, {"direction", "down"}}, json{{"dead", true}}}) {
         json link = {{"at", {{"pod", 1}, {"x", 3}, {"y", 1}, {"z", 0}}}, {"axis", axis}};
         link.update(state);
         check_fold(with(two_pods, {{"links", {link}}}), granularity);
@@ -149,7 +156,8 @@ TEST_CASE("folded equals explicit under one fault, in every place up to symmetry
   }
   SECTION("a slow NIC, a slow pod")
   {
-    check_fold(with(two_pods, {{"hosts", {{{"at", {{"pod", 0}, {"x", 2}, {"y", 0}, {"z", 1}}}, {"nic", 0.5}}}}}), granularity);
+    check_fold(with(two_pods, {{"hosts", {{{"at", {{"pod", 0}, {"x", 2}, {"y", 0}, {"z", 1}}}, {"nic", 0.5}}}}}),
+               granularity);
     check_fold(with(two_pods, {{"pods", {{{"pod", 1}, {"compute", 0.75}}}}}), granularity);
   }
 }
@@ -212,11 +220,11 @@ TEST_CASE("folded equals explicit under random faults")
 
 TEST_CASE("a straggler is some tens of classes, whatever the size of the machine")
 {
-  const json at = {{"pod", 0}, {"x", 3}, {"y", 2}, {"z", 1}};
-  const Prepared small =
-      test::prepare(with({.slice = "8x8x8", .pods = 2, .batch = 1024, .mesh = two_pods.mesh}, {{"chips", {{{"at", at}, {"compute", 0.8}}}}}));
-  const Prepared large =
-      test::prepare(with({.slice = "8x16x12", .pods = 2, .batch = 3072, .mesh = two_pods.mesh}, {{"chips", {{{"at", at}, {"compute", 0.8}}}}}));
+  const json at        = {{"pod", 0}, {"x", 3}, {"y", 2}, {"z", 1}};
+  const Prepared small = test::prepare(with({.slice = "8x8x8", .pods = 2, .batch = 1024, .mesh = two_pods.mesh},
+                                            {{"chips", {{{"at", at}, {"compute", 0.8}}}}}));
+  const Prepared large = test::prepare(with({.slice = "8x16x12", .pods = 2, .batch = 3072, .mesh = two_pods.mesh},
+                                            {{"chips", {{{"at", at}, {"compute", 0.8}}}}}));
   const auto classes = [](const Prepared& p) { return fold(p.scenario.machine, p.scenario.placement).classes.size(); };
   CHECK(classes(small) == classes(large));
   CHECK(classes(small) < 50);
@@ -224,10 +232,11 @@ TEST_CASE("a straggler is some tens of classes, whatever the size of the machine
 
 TEST_CASE("one event is a bound from above where a link is slow, and near")
 {
-  const json link = {{"links", {{{"at", {{"pod", 0}, {"x", 1}, {"y", 1}, {"z", 0}}}, {"axis", "x"}, {"bandwidth", 0.3}}}}};
+  const json link = {
+      {"links", {{{"at", {{"pod", 0}, {"x", 1}, {"y", 1}, {"z", 0}}}, {"axis", "x"}, {"bandwidth", 0.3}}}}};
   for (const auto& software : {"xla-tpu-2021", "xla-tpu-2023"}) {
-    SmallScenario s   = with(two_pods, link);
-    s.software        = software;
+    SmallScenario s    = with(two_pods, link);
+    s.software         = software;
     const double exact = step(s, Granularity::chunk);
     const double bound = step(s, Granularity::collective);
     CHECK(exact <= bound);

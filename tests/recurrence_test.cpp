@@ -29,7 +29,7 @@ std::int64_t check_same(const SmallScenario& scenario, Granularity granularity)
   check_same_trace(skipped, full, prepared, granularity);
   // And so do the reports, but for what they say of the simulation.
   const auto report = [&](bool skip) {
-    Result result = run(prepared, {.granularity = granularity, .skip_repetitions = skip, .progress = {}});
+    Result result     = run(prepared, {.granularity = granularity, .skip_repetitions = skip, .progress = {}});
     result.simulation = {};
     result.simulation.class_list.resize(result.metrics->breakdowns.size());
     return to_json(result);
@@ -66,9 +66,8 @@ TEST_CASE("layers and micro-batches that repeat are skipped, and nothing changes
     s.changes = {fmt::format("model.layers={}", one_of<int>({2, 5, 12, 40}, seed, 7)),
                  "software.multi_axis_collectives=" + one_of<std::string>({"sequential", "concurrent"}, seed, 8)};
     if (uniform(seed, 9, 0) < 0.5)
-      s.changes.insert(s.changes.end(),
-                       {R"(software.asynchronous=["gradient reductions","weight gathers"])",
-                        fmt::format("software.prefetch_layers={}", one_of<int>({1, 2, 3}, seed, 10))});
+      s.changes.insert(s.changes.end(), {R"(software.asynchronous=["gradient reductions","weight gathers"])",
+                                         fmt::format("software.prefetch_layers={}", one_of<int>({1, 2, 3}, seed, 10))});
     if (uniform(seed, 11, 0) < 0.4)
       s.changes.push_back(fmt::format(R"(machine.chip.matrix_peak="{} TFLOP/s")", one_of<int>({3, 17, 71}, seed, 12)));
     if (uniform(seed, 13, 0) < 0.4)
@@ -114,12 +113,13 @@ TEST_CASE("what has been skipped does not depend on how many layers there are")
 {
   // Two pods of which one is slow keep different paces, and each recurs by itself: more layers cost nothing.
   const auto activities = [](int layers) {
-    const SmallScenario s{.slice   = "4x4x2",
-                          .pods    = 2,
-                          .batch   = 64,
-                          .mesh    = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}},
-                          .changes = {fmt::format("model.layers={}", layers),
-                                      R"(faults={"chips": [{"at": {"pod": 0, "x": 1, "y": 1, "z": 0}, "compute": 0.8}]})"}};
+    const SmallScenario s{
+        .slice   = "4x4x2",
+        .pods    = 2,
+        .batch   = 64,
+        .mesh    = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}},
+        .changes = {fmt::format("model.layers={}", layers),
+                    R"(faults={"chips": [{"at": {"pod": 0, "x": 1, "y": 1, "z": 0}, "compute": 0.8}]})"}};
     return test::simulate(test::prepare(s), Granularity::chunk, false).activities;
   };
   CHECK(activities(400) == activities(100));

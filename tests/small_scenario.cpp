@@ -94,9 +94,8 @@ std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram
 {
   std::vector<TraceRecord> all;
   each_record(trace, [&](const TraceRecord& record) {
-    const std::size_t stage = trace.stages.at(static_cast<std::size_t>(record.device_class));
-    const std::int64_t device =
-        trace.classes.at(static_cast<std::size_t>(record.device_class)).representative;
+    const std::size_t stage   = trace.stages.at(static_cast<std::size_t>(record.device_class));
+    const std::int64_t device = trace.classes.at(static_cast<std::size_t>(record.device_class)).representative;
     const std::vector<TraceRecord> single =
         split(record, program.program_of(stage), program.stages[stage],
               timed.durations(program.stages[stage].program, machine.overrides.device(device)));

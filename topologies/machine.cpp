@@ -235,7 +235,8 @@ std::string Machine::axis_name(std::size_t axis) const
 
 std::string Machine::describe(std::int64_t device) const
 {
-  std::string text = pods() > 1 ? fmt::format("{} {}", axis_name(dcn_axis()), lattice.coordinate(device, dcn_axis())) : "";
+  std::string text =
+      pods() > 1 ? fmt::format("{} {}", axis_name(dcn_axis()), lattice.coordinate(device, dcn_axis())) : "";
   for (std::size_t axis = 0; axis < dcn_axis(); ++axis)
     if (lattice.axes[axis].size > 1)
       text += fmt::format("{}{} {}", text.empty() ? "" : ", ", axis_name(axis), lattice.coordinate(device, axis));

@@ -12,7 +12,7 @@ namespace podsim {
 // Of a device: its clock (matrix and vector units, dispatch) and its HBM.
 struct Speed {
   double compute = 1, hbm = 1;
-  friend bool operator==(const Speed&, const Speed&) = default;
+  friend bool operator==(const Speed&, const Speed&)  = default;
   friend auto operator<=>(const Speed&, const Speed&) = default;
 };
 

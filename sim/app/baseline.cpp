@@ -38,8 +38,10 @@ void read_allowance(Reader reader, std::optional<double> Allowance::*which, Allo
   for (const GatedMetric& metric : gated_metrics())
     known.push_back(metric.name);
   for (const std::string& name : known)
-    if (const auto value = reader.find(name))
-      (name == "default" ? into.all : into.by_metric[name]).*which = share(*value);
+    if (const auto value = reader.find(name)) {
+      Allowance& one = name == "default" ? into.all : into.by_metric[name];
+      one.*which     = share(*value);
+    }
   reader.finish();
 }
 
@@ -292,9 +294,9 @@ std::string baseline_text(const Baseline& baseline)
     for (const Ordered& one : written) // notes, changes and allowances stay
       if (one.is_object() && absolute(baseline, one.at("scenario")) == entry.file) {
         std::vector<std::string> changes;
-        if (one.contains("set"))
-          for (const auto& [path, value] : Json(one.at("set")).items())
-            changes.push_back(fmt::format("{}={}", path, text_of(value)));
+        const Json set = one.contains("set") ? Json(one.at("set")) : Json::object();
+        for (const auto& [path, value] : set.items())
+          changes.push_back(fmt::format("{}={}", path, text_of(value)));
         if (changes == entry.changes)
           json = one;
       }

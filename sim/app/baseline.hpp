@@ -3,14 +3,19 @@
 //
 //     {
 //       "schema_version": 1,
-//       "folders": ["../scenarios"],                  each scenario there with published figures must be in the
-//       baseline "scenarios": ["a.json", {"scenario": "b.json", "set": {"workload.batch": 512}, "tolerance": {"mfu":
-//       0.01}}], "tolerance": 1e-9, "warn": {"step_time_s": 1e-12}, "improvements": "error", "podsim_version",
-//       "simgrid_version", "catalogue", "program", and of each scenario "results": written by --update
+//       "folders": ["../scenarios"],
+//       "scenarios": ["a.json",
+//                     {"scenario": "b.json", "set": {"workload.batch": 512}, "tolerance": {"mfu": 0.01}}],
+//       "tolerance": 1e-9,
+//       "warn": {"step_time_s": 1e-12},
+//       "improvements": "error"
 //     }
 //
-// Paths are from the folder of the file. Values of catalogue files stand once, under "catalogue", "program", so that a
-// constant that changed is one line of a diff; a scenario's results name the files.
+// Each scenario below the folders that has published figures must be in the baseline. --update writes the rest:
+// versions, "catalogue", "program", and of each scenario "results".
+//
+// Paths are from the folder of the file. Values of catalogue files stand once, under "catalogue" and "program", so that
+// a constant that changed is one line of a diff; a scenario's results name the files.
 
 #include "reports/result.hpp"
 #include "scenarios/catalogue.hpp"

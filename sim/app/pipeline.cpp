@@ -222,7 +222,8 @@ Faulty measure_faulty(Machine machine, const Prepared& prepared, const Simulatio
     return {measure_on(machine, prepared, options, true), {}, {}};
   const Scenario& s   = prepared.scenario;
   const auto too_long = [&](bool by_chunks) {
-    const auto classes = static_cast<std::int64_t>(fold(machine, s.placement, prepared.sharded.pipeline).classes.size());
+    const auto classes =
+        static_cast<std::int64_t>(fold(machine, s.placement, prepared.sharded.pipeline).classes.size());
     return simulation_estimate(classes, prepared.sharded,
                                time_program(prepared.sharded, machine, s.placement, s.software.multi_axis,
                                             options.granularity, by_chunks)) > affordable;
@@ -246,20 +247,20 @@ Faulty measure_faulty(Machine machine, const Prepared& prepared, const Simulatio
 
 FaultReport fault_report(const Faulty& all, const Prepared& prepared, const SimulationOptions& options)
 {
-  const Scenario& s = prepared.scenario;
-  SimulationOptions quiet = options;
-  quiet.progress          = {};
-  Machine machine         = s.machine;
-  machine.overrides       = {};
-  const Metrics healthy   = measure_on(machine, prepared, quiet, true).metrics;
+  const Scenario& s         = prepared.scenario;
+  SimulationOptions quiet   = options;
+  quiet.progress            = {};
+  Machine machine           = s.machine;
+  machine.overrides         = {};
+  const Metrics healthy     = measure_on(machine, prepared, quiet, true).metrics;
   const DeviceClass slowest = all.measured.trace.classes[all.measured.metrics.critical];
   FaultReport report{healthy.step_time, healthy.mfu, {}, {slowest.devices, s.machine.describe(slowest.representative)},
-                     all.bound, all.at_least};
+                     all.bound,         all.at_least};
   for (const Fault& fault : s.faults) {
     machine.overrides = fault.effect;
-    const Metrics one = s.faults.size() == 1      ? all.measured.metrics
-                        : fault.effect.empty()    ? healthy
-                                                  : measure_faulty(machine, prepared, quiet).measured.metrics;
+    const Metrics one = s.faults.size() == 1   ? all.measured.metrics
+                        : fault.effect.empty() ? healthy
+                                               : measure_faulty(machine, prepared, quiet).measured.metrics;
     report.each.push_back({fault.name, one.step_time, one.mfu});
   }
   return report;
@@ -272,8 +273,8 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   Result result = describe(prepared);
   if (result.status != "ok")
     return result;
-  const Scenario& s  = prepared.scenario;
-  const auto started = std::chrono::steady_clock::now();
+  const Scenario& s      = prepared.scenario;
+  const auto started     = std::chrono::steady_clock::now();
   SimulationOptions each = options;
   each.in_process        = options.in_process && s.faults.empty(); // what faults cost takes several simulations
   Faulty all             = measure_faulty(s.machine, prepared, each);
@@ -290,12 +291,11 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
                        .granularity            = options.granularity,
                        .wall                   = {},
                        .class_list             = trace.classes};
-  result.metrics = std::move(all.measured.metrics);
+  result.metrics    = std::move(all.measured.metrics);
   if (s.micro_benchmark)
     add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);
   result.energy_per_token = energy_per_token(chip_power(s.machine.chip), *result.metrics);
-  result.simulation.wall =
-      Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  result.simulation.wall  = Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   return result;
 }
 

@@ -79,8 +79,8 @@ std::pair<PlanPart, std::int64_t> torus_exchange(const std::vector<AxisFactor>& 
       phase.latency  = to_ticks(machine.ici.latency);
       phase.cut_time = busy(load.cut_bound * others);
       if (!machine.overrides.links.empty() && factor.closed) {
-        RoutedLattice open        = machine.torus();
-        std::size_t axis          = 0;
+        RoutedLattice open = machine.torus();
+        std::size_t axis   = 0;
         while (machine.lattice.axes[axis].kind != AxisKind::ici)
           ++axis;
         open.closed[factor.axis - axis] = false;

@@ -11,9 +11,9 @@
 // hosts' NICs, it is a one-way ring of n-1 steps:
 //     T = (n-1) (latency + c/B)
 //
-// An all-to-all of S bytes a device goes by minimal routes and uses all axes at once (topologies/routing.hpp); every link
-// of an axis carries what its busiest one does. Of each switched axis of length n a device sends S (n-1)/n. With t for
-// how long a link of an axis is busy, it takes
+// An all-to-all of S bytes a device goes by minimal routes and uses all axes at once (topologies/routing.hpp); every
+// link of an axis carries what its busiest one does. Of each switched axis of length n a device sends S (n-1)/n. With t
+// for how long a link of an axis is busy, it takes
 //     T = max over axes (latency + t) + what the hops of the longest way take beyond that
 //
 // A link at a fraction f of its speed is busy 1/f times as long. On a ring that it belongs to, the chunks pass it one

@@ -28,7 +28,7 @@ void CollectiveRunner::arrive(int device_class, std::int32_t slot, const TimedOp
 {
   const std::size_t parts = operation.chunked ? operation.plan.parts.size() : 0;
   Active& own             = active_[static_cast<std::size_t>(device_class)].emplace_back(
-      Active{device_class, slot, &operation, axes, std::vector<Part>(parts), parts});
+                  Active{device_class, slot, &operation, axes, std::vector<Part>(parts), parts});
   for (std::size_t part = 0; part < parts; ++part)
     enter_phase(own, part);
   if (!operation.chunked || operation.plan.exchange) {
@@ -80,8 +80,7 @@ void CollectiveRunner::on_end(const Token& token)
   if (--sender.parts[part].in_flight[direction] > 0)
     return;
   ++sender.parts[part].sent[direction];
-  const std::vector<int>& receivers =
-      network_.receivers(sender.parts[part].line, token.device_class, token.direction);
+  const std::vector<int>& receivers = network_.receivers(sender.parts[part].line, token.device_class, token.direction);
   for (const int receiver : receivers)
     ++active(receiver, token.slot).parts[part].received[direction];
   send_next(sender, part, token.direction);
@@ -138,8 +137,8 @@ void CollectiveRunner::move_on(const std::vector<std::int32_t>& slots, double la
 std::optional<std::int32_t> CollectiveRunner::common(const Barrier& barrier,
                                                      const std::vector<std::int32_t>& slots) const
 {
-  const Groups& groups = barrier.at == Barrier::At::ring ? network_.rings(static_cast<int>(barrier.where))
-                                                         : whole_groups_.at(barrier.where);
+  const Groups& groups            = barrier.at == Barrier::At::ring ? network_.rings(static_cast<int>(barrier.where))
+                                                                    : whole_groups_.at(barrier.where);
   const std::vector<int>& classes = groups.classes[static_cast<std::size_t>(barrier.group)];
   for (const int c : classes)
     if (slots[static_cast<std::size_t>(c)] < 0)
@@ -200,8 +199,7 @@ Ticks CollectiveRunner::duration(const TimedOperation& operation, const std::vec
 {
   if (machine_.overrides.links.empty() && machine_.overrides.hosts.empty())
     return operation.duration;
-  return podsim::duration(operation.plan,
-                          [&](const RingPhase& phase) { return network_.slowest(phase, classes); });
+  return podsim::duration(operation.plan, [&](const RingPhase& phase) { return network_.slowest(phase, classes); });
 }
 
 CollectiveRunner::Active& CollectiveRunner::active(int device_class, std::int32_t slot)
@@ -294,8 +292,7 @@ void CollectiveRunner::finish_phase(int device_class, std::int32_t slot, std::si
   if (!time)
     return;
   if (const Ticks rest = *time + on.operation->plan.rest; rest > 0)
-    engine_.compute(processors_[static_cast<std::size_t>(device_class)], rest,
-                    {event_token, device_class, slot, 0, 0});
+    engine_.compute(processors_[static_cast<std::size_t>(device_class)], rest, {event_token, device_class, slot, 0, 0});
   else
     finish(group_of(device_class, on.axes), slot);
 }

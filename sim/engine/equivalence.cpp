@@ -93,7 +93,7 @@ public:
   explicit Views(std::int64_t devices) : keys_(static_cast<std::size_t>(devices), 0) {}
   void set(std::int64_t device, const View& view)
   {
-    const auto number = static_cast<std::int64_t>(number_.size()) + 1;
+    const auto number                       = static_cast<std::int64_t>(number_.size()) + 1;
     keys_[static_cast<std::size_t>(device)] = number_.try_emplace(view, number).first->second;
   }
   const std::vector<std::int64_t>& keys() const { return keys_; }
@@ -323,7 +323,7 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
 
 Overrides worst_everywhere(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline)
 {
-  Machine even = machine;
+  Machine even   = machine;
   even.overrides = {};
   for (const auto& [link, speed] : machine.overrides.links)
     if (speed == 0)

@@ -6,9 +6,9 @@
 // on an open line, its speed, its distance from a slow or dead link, the NICs round the pods), then, until nothing
 // changes, by the set of colours found in each group that it communicates with. A closed, healthy torus is one class.
 //
-// Sets suffice, and directed transfers need not be told apart (which would make nearly all chips classes of their own as
-// soon as one differs), because a ring starts only when all its members are there. From then on every link of the ring
-// does the same at the same time, whatever its ends are: all its other users are rings of the same line, and these
+// Sets suffice, and directed transfers need not be told apart (which would make nearly all chips classes of their own
+// as soon as one differs), because a ring starts only when all its members are there. From then on every link of the
+// ring does the same at the same time, whatever its ends are: all its other users are rings of the same line, and these
 // start as one, too. That fails where mesh axes share a line in parts; there a line is told apart by the order of
 // its colours. Devices of a host share its NIC: there it matters how many of each colour there are.
 
@@ -46,9 +46,9 @@ struct DeviceClasses {
 // apart where a mesh axis (its index) is one of stages.
 DeviceClasses fold(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline = {});
 
-// Where faults leave too many classes: bounds. A step takes no less time when something is slower (but for what shares a
-// link unevenly), so that the first machine bounds it from above and the second from below. With `worst_everywhere` all
-// devices that only faults tell apart are as slow as the slowest of them, and so are links of an axis and NICs;
+// Where faults leave too many classes: bounds. A step takes no less time when something is slower (but for what shares
+// a link unevenly), so that the first machine bounds it from above and the second from below. With `worst_everywhere`
+// all devices that only faults tell apart are as slow as the slowest of them, and so are links of an axis and NICs;
 // dead links stay. With `worst_only` the slowest device, link and NIC are left, and the first dead link.
 Overrides worst_everywhere(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline);
 Overrides worst_only(const Overrides& overrides);

@@ -22,15 +22,17 @@ constexpr std::int32_t compute_token = 0, transfer_token = 3; // others are the 
 class Executor {
 public:
   explicit Executor(const Replay& replay)
-      : replay_(replay), streams_(make_streams(replay)), processors_(make_processors()), network_(engine_, replay.machine, replay.placement, replay.partition),
+      : replay_(replay), streams_(make_streams(replay)), processors_(make_processors()),
+        network_(engine_, replay.machine, replay.placement, replay.partition),
         collectives_(engine_, processors_, replay.machine, replay.placement, replay.partition, network_)
   {
     for (std::size_t c = 0; c < streams_.classes.size(); ++c)
       prepare(c);
     if (replay.program.pipeline)
       stage_line_ = network_.line_of(stage_factor(replay.program, replay.placement));
-    collectives_.keep_time([this](int c) { return ticks(c); },
-                           [this](const std::vector<int>& classes, double latest) { return synchronise(classes, latest); });
+    collectives_.keep_time(
+        [this](int c) { return ticks(c); },
+        [this](const std::vector<int>& classes, double latest) { return synchronise(classes, latest); });
     collectives_.listen([this](int c, std::int32_t slot) { pending(c, slot).start = now(c); },
                         [this](int c, std::int32_t slot) { on_collective_ended(c, slot); });
   }
@@ -68,9 +70,8 @@ public:
     trace.activities        = engine_.activities();
     for (const TimedBlocks& program : replay_.timed.programs)
       for (const std::vector<TimedOperation>& block : program)
-        trace.chunked = trace.chunked || std::any_of(block.begin(), block.end(), [](const TimedOperation& operation) {
-                           return operation.chunked;
-                         });
+        trace.chunked = trace.chunked || std::any_of(block.begin(), block.end(),
+                                                     [](const TimedOperation& operation) { return operation.chunked; });
     return std::move(trace);
   }
 
@@ -111,8 +112,8 @@ private:
         stream(s.from[d]).to[d].push_back(static_cast<int>(c));
       }
     }
-    s.durations = &replay_.timed.durations(replay_.program.stages[s.stage].program,
-                                           replay_.machine.overrides.device(device));
+    s.durations =
+        &replay_.timed.durations(replay_.program.stages[s.stage].program, replay_.machine.overrides.device(device));
     s.plain_rows.resize(replay_.program.program_of(s.stage).blocks.size());
     s.ended.assign(static_cast<std::size_t>(slots(s).has_asynchronous() ? slots(s).end() : 0), 0);
   }
@@ -158,8 +159,9 @@ private:
     const Pending own = pending(c, slot);
     std::erase_if(s.pending, [&](const Pending& one) { return one.slot == slot; });
     if (const int number = streams_.recorded[static_cast<std::size_t>(c)]; number >= 0)
-      streams_.trace.records.push_back({number, slots(s).step_index(slot), slots(s).iteration(slot), slots(s).place(slot),
-                                own.operations, own.ready, own.start.value(), now(c), own.waited_for});
+      streams_.trace.records.push_back({number, slots(s).step_index(slot), slots(s).iteration(slot),
+                                        slots(s).place(slot), own.operations, own.ready, own.start.value(), now(c),
+                                        own.waited_for});
     streams_.trace.end = std::max(streams_.trace.end, now(c));
     if (replay_.progress && c == 0)
       replay_.progress(static_cast<double>(slot) / slots(s).end());
@@ -185,8 +187,8 @@ private:
       }
       if (!s.reached)
         reach(c, s.slot);
-      s.reached           = true;
-      Pending& record     = pending(c, s.slot);
+      s.reached       = true;
+      Pending& record = pending(c, s.slot);
       if (!may_start(s, s.slot))
         return;
       if (now(c) > record.ready && operation.kind != DeviceOperation::Kind::receive)
@@ -226,10 +228,10 @@ private:
       const auto b              = static_cast<std::size_t>(block);
       const auto& operations    = replay_.program.programs[program].blocks[b].operations;
       for (std::size_t o = 0; o < operations.size(); ++o) {
-        const bool alone = operations[o].kind == DeviceOperation::Kind::compute ||
-                           (operations[o].kind == DeviceOperation::Kind::collective &&
-                            !replay_.timed.programs[program][b][o].chunked &&
-                            collectives_.is_alone(c, operations[o].collective.axes));
+        const bool alone =
+            operations[o].kind == DeviceOperation::Kind::compute ||
+            (operations[o].kind == DeviceOperation::Kind::collective &&
+             !replay_.timed.programs[program][b][o].chunked && collectives_.is_alone(c, operations[o].collective.axes));
         row.plain.push_back(alone && !operations[o].asynchronous);
         row.time += (*s.durations)[b][o];
       }
@@ -334,9 +336,9 @@ private:
   // How long the message that a class is about to receive takes on a link of its own.
   Ticks whole_transfer(int c) const
   {
-    const Stream& s         = streams_.of(c);
-    const int way           = slots(s).operation(s.slot).towards > 0 ? 0 : 1;
-    const Ticks healthy     = duration(c, s.slot);
+    const Stream& s     = streams_.of(c);
+    const int way       = slots(s).operation(s.slot).towards > 0 ? 0 : 1;
+    const Ticks healthy = duration(c, s.slot);
     return at_link_speed(healthy, network_.speed(stage_line_, s.from[static_cast<std::size_t>(way)], way));
   }
 
@@ -351,8 +353,9 @@ private:
     s.arrived.erase(found);
     s.after_run = slots(s).next(s.slot);
     // Where both sides block, the data moves when both are there: one that comes late waits for all of it.
-    const Ticks rest =
-        replay_.program.blocking_receives ? to_ticks(record.ready) + whole_transfer(c) - static_cast<Ticks>(ticks(c)) : 0;
+    const Ticks rest = replay_.program.blocking_receives
+                           ? to_ticks(record.ready) + whole_transfer(c) - static_cast<Ticks>(ticks(c))
+                           : 0;
     if (rest > 0) {
       s.running = true;
       engine_.compute(processors_[static_cast<std::size_t>(c)], rest, {compute_token, c, s.slot, 0, 0});

@@ -24,7 +24,7 @@ struct Replay {
   const Machine& machine;
   const Placement& placement;
   const DeviceClasses& partition;
-  std::vector<int> recorded; // classes whose records are wanted; the trace numbers them in this order
+  std::vector<int> recorded;    // classes whose records are wanted; the trace numbers them in this order
   bool skip_repetitions = true; // layers and micro-batches that only repeat what was simulated, see recurrence.hpp
   std::function<void(double fraction)> progress;
 };

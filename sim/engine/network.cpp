@@ -28,7 +28,7 @@ void Network::add_line(const AxisFactor& factor)
     line.to[direction].assign(classes, -1);
   }
   for (std::size_t c = 0; c < classes; ++c) {
-    const std::int64_t device = partition_.classes[c].representative;
+    const std::int64_t device      = partition_.classes[c].representative;
     const RingCondition& condition = line.condition.emplace_back(ring_condition(factor, device, machine_));
     const std::int64_t at          = podsim::position(factor, device, machine_.lattice);
     line.position.push_back((at - condition.cut_before.value_or(0) + factor.length) % factor.length);
@@ -64,7 +64,7 @@ Network::Nics Network::make_nics()
 {
   Nics nics;
   const Span own_host{.factors = {}, .host = true};
-  const Groups hosts  = groups(own_host, partition_, machine_);
+  const Groups hosts = groups(own_host, partition_, machine_);
   std::vector<std::array<Link, 2>> links; // out, in
   for (const std::vector<int>& classes : hosts.classes) {
     const std::int64_t device = partition_.classes[static_cast<std::size_t>(classes.front())].representative;
@@ -86,8 +86,7 @@ Network::Nics Network::make_nics()
 
 int Network::line_of(const AxisFactor& factor) const
 {
-  const auto own =
-      std::find_if(lines_.begin(), lines_.end(), [&](const Line& one) { return one.factor == factor; });
+  const auto own = std::find_if(lines_.begin(), lines_.end(), [&](const Line& one) { return one.factor == factor; });
   return static_cast<int>(own - lines_.begin());
 }
 

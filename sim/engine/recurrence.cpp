@@ -19,8 +19,8 @@ void History::note(const Token& token, std::int32_t place, double started, doubl
 {
   on_grid_           = on_grid_ && whole(now);
   std::uint64_t hash = 0;
-  for (const std::int64_t number : {std::int64_t{token.kind}, std::int64_t{token.device_class}, std::int64_t{token.part},
-                                    std::int64_t{token.direction}, std::int64_t{place}})
+  for (const std::int64_t number : {std::int64_t{token.kind}, std::int64_t{token.device_class},
+                                    std::int64_t{token.part}, std::int64_t{token.direction}, std::int64_t{place}})
     hash = mixed(hash, static_cast<std::uint64_t>(number));
   for (const double time : {now - since_, now - started})
     hash = mixed(hash, std::bit_cast<std::uint64_t>(time));

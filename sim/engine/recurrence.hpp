@@ -1,7 +1,7 @@
 #pragma once
-// Folding in time. Layers repeat, and in the steady state of a pipeline so do micro-batches. When the whole state of the
-// simulation is what it was p boundaries ago, shifted in time, what follows repeats what happened since (a timed event
-// graph is max-plus linear, and becomes periodic), for as long as the program repeats.
+// Folding in time. Layers repeat, and in the steady state of a pipeline so do micro-batches. When the whole state of
+// the simulation is what it was p boundaries ago, shifted in time, what follows repeats what happened since (a timed
+// event graph is max-plus linear, and becomes periodic), for as long as the program repeats.
 //
 // The clock makes it exact: every time is a whole number of ticks, so equal states are equal to the bit. What shares
 // a link may leave that grid; then nothing is skipped. Of an activity under way the state has its age, not
@@ -23,10 +23,10 @@ namespace podsim {
 struct Boundary {
   State state;
   std::vector<std::int32_t> rows; // where each class stands
-  double time        = 0;         // in ticks, with what was skipped before
-  double oldest      = 0;         // when the oldest activity under way began
-  bool on_grid       = true;      // all times are whole ticks
-  std::size_t records = 0;        // of the trace
+  double time          = 0;       // in ticks, with what was skipped before
+  double oldest        = 0;       // when the oldest activity under way began
+  bool on_grid         = true;    // all times are whole ticks
+  std::size_t records  = 0;       // of the trace
   std::uint64_t events = 0;       // hash of what happened since the boundary before
 };
 

@@ -48,7 +48,7 @@ struct SimgridEngine::State {
     Running* running = free.back();
     free.pop_back();
     running->token     = token;
-    running->since   = sg::Engine::get_clock() * ticks_per_second;
+    running->since     = sg::Engine::get_clock() * ticks_per_second;
     running->under_way = true;
     ++activities;
     return running;
@@ -68,8 +68,8 @@ struct SimgridEngine::State {
       ended_last->activity.reset();
       free.push_back(ended_last);
     }
-    auto* running     = activity.get_data<Running>();
-    ended_last        = running;
+    auto* running = activity.get_data<Running>();
+    ended_last    = running;
     ended(running->token, running->since);
     running->under_way = false;
   }
@@ -146,7 +146,8 @@ void SimgridEngine::send(Port from, Port to, Ticks size, Token token)
   state_->start(comm, token);
 }
 
-void SimgridEngine::run(const std::function<void()>& started, const std::function<void(const Token&, double since)>& ended)
+void SimgridEngine::run(const std::function<void()>& started,
+                        const std::function<void(const Token&, double since)>& ended)
 {
   state_->engine->seal_platform();
   state_->ended = ended;

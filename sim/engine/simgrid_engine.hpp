@@ -46,8 +46,8 @@ public:
 
   double now() const; // in ticks
 
-  // What is under way, in no particular order: f(token, when it began); the token may be changed. Inside a callback the activity that has just
-  // ended is still among it.
+  // What is under way, in no particular order: f(token, when it began); the token may be changed. Inside a callback the
+  // activity that has just ended is still among it.
   void each_running(const std::function<void(Token&, double since)>& f);
 
   std::int64_t activities() const;

@@ -41,9 +41,9 @@ template <class T> void get(const std::string& bytes, std::size_t& at, T* values
 
 std::string to_bytes(const Trace& trace)
 {
-  const Header header{trace.records.size(), trace.repetitions.size(), trace.end,
-                      trace.simulated_classes, trace.activities, trace.repeated_layers,
-                      trace.repeated_micro_batches, trace.chunked};
+  const Header header{
+      trace.records.size(),  trace.repetitions.size(),     trace.end,    trace.simulated_classes, trace.activities,
+      trace.repeated_layers, trace.repeated_micro_batches, trace.chunked};
   std::string bytes;
   put(bytes, &header, 1);
   put(bytes, trace.records.data(), trace.records.size());
@@ -184,7 +184,8 @@ Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const M
   for (const DeviceClass& own : classes.classes)
     recorded.push_back(partition.class_of[static_cast<std::size_t>(own.representative)]);
   const auto executed = [&] {
-    return execute({program, timed, machine, placement, partition, recorded, options.skip_repetitions, options.progress});
+    return execute(
+        {program, timed, machine, placement, partition, recorded, options.skip_repetitions, options.progress});
   };
   Trace trace   = options.in_process ? executed() : from_bytes(in_child([&] { return to_bytes(executed()); }));
   trace.classes = classes.classes;

@@ -40,14 +40,14 @@ struct PlainRow {
 };
 
 struct Stream {
-  std::size_t stage        = 0;
+  std::size_t stage                                = 0;
   const std::vector<std::vector<Ticks>>* durations = nullptr; // on devices of its speed, by block and operation
-  std::vector<PlainRow> plain_rows; // by block, as they come to be needed
-  std::int32_t slot        = 0;     // the next in order
-  std::int32_t after_run   = 0;     // the slot after the operations that run now
-  std::int32_t opened_rows = 0;     // whose operand-free collectives are in their queues
-  bool reached             = false; // the operation at `slot`
-  bool running             = false; // it, too
+  std::vector<PlainRow> plain_rows;                           // by block, as they come to be needed
+  std::int32_t slot        = 0;                               // the next in order
+  std::int32_t after_run   = 0;                               // the slot after the operations that run now
+  std::int32_t opened_rows = 0;                               // whose operand-free collectives are in their queues
+  bool reached             = false;                           // the operation at `slot`
+  bool running             = false;                           // it, too
   std::vector<Pending> pending;
   std::map<AxisMask, Queue> queues;
   std::vector<char> ended;            // of each slot, for asynchronous ones
@@ -62,9 +62,9 @@ struct Stream {
 
 // All of it. A transfer between stages is known by the class and slot that sends it.
 struct Streams {
-  std::vector<Slots> slots;    // of each stage
+  std::vector<Slots> slots; // of each stage
   std::vector<Stream> classes;
-  std::vector<int> recorded;   // index of each class in the trace, or -1
+  std::vector<int> recorded;                                    // index of each class in the trace, or -1
   std::map<std::pair<int, std::int32_t>, std::int64_t> sending; // transfers under way
   Trace trace;
 

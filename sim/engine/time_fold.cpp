@@ -22,7 +22,7 @@ std::vector<int> connected(const Replay& replay)
   const auto join = [&](const Span& span) {
     for (const std::vector<int>& group : groups(span, partition, replay.machine).classes)
       for (const int other : group) {
-        const auto [low, high]                 = std::minmax({find(group.front()), find(other)});
+        const auto [low, high]               = std::minmax({find(group.front()), find(other)});
         root[static_cast<std::size_t>(high)] = low;
       }
   };
@@ -151,8 +151,8 @@ Boundary TimeFold::boundary(const Part& part, double time)
     now.state.add(s.slot - from, s.running ? s.after_run - from : 0, s.opened_rows - now.rows[i], s.reached, s.running,
                   s.outstanding, s.last_ended);
     for (const Pending& one : s.pending)
-      rows.push_back({one.slot - from, age_of(one.ready), one.start ? age_of(*one.start) : -1, one.operations,
-                      one.waited_for});
+      rows.push_back(
+          {one.slot - from, age_of(one.ready), one.start ? age_of(*one.start) : -1, one.operations, one.waited_for});
     now.state.add_sorted(rows);
     for (const auto& [axes, queue] : s.queues) {
       now.state.add(axes, queue.running, static_cast<std::int64_t>(queue.slots.size()));
@@ -222,10 +222,11 @@ bool TimeFold::skip(const Part& part, const Boundary& then, const Boundary& now)
   auto found = windows(part, then, now);
   if (!found)
     return false;
-  const Stream& first              = streams_.of(part.classes.front());
-  const Slots& at                  = streams_.slots_of(first);
-  const std::int32_t micro_batches = at.step_of(now.rows.front()).micro_batch - at.step_of(then.rows.front()).micro_batch;
-  auto times                       = std::numeric_limits<std::int32_t>::max();
+  const Stream& first = streams_.of(part.classes.front());
+  const Slots& at     = streams_.slots_of(first);
+  const std::int32_t micro_batches =
+      at.step_of(now.rows.front()).micro_batch - at.step_of(then.rows.front()).micro_batch;
+  auto times = std::numeric_limits<std::int32_t>::max();
   for (std::size_t stage = 0; stage < found->size(); ++stage) {
     Window& window = (*found)[stage];
     if (window.shift <= 0) // it waits
@@ -254,7 +255,8 @@ bool TimeFold::skip(const Part& part, const Boundary& then, const Boundary& now)
     trace.repeated_layers += std::int64_t{times} * (*found)[first.stage].period.iterations;
     trace.repeated_micro_batches += std::int64_t{times} * micro_batches;
   }
-  repetition.advance.resize(static_cast<std::size_t>(*std::max_element(streams_.recorded.begin(), streams_.recorded.end())) + 1);
+  repetition.advance.resize(
+      static_cast<std::size_t>(*std::max_element(streams_.recorded.begin(), streams_.recorded.end())) + 1);
   trace.repetitions.push_back(std::move(repetition));
   return true;
 }

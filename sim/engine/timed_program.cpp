@@ -47,9 +47,9 @@ public:
         if (blocks_[b].operations[o].kind == DeviceOperation::Kind::collective)
           collectives.push_back({b, o});
     for (std::size_t i = 0; i < collectives.size(); ++i) {
-      TimedOperation& own        = timed(collectives[i]);
-      const bool uneven    = (links_used(own.plan) & crowded_) != 0 && !own.plan.pipelined;
-      own.chunked          = own.chunked || uneven || shares_links_with_itself(own.plan, machine_, hosts_in_step_);
+      TimedOperation& own = timed(collectives[i]);
+      const bool uneven   = (links_used(own.plan) & crowded_) != 0 && !own.plan.pipelined;
+      own.chunked         = own.chunked || uneven || shares_links_with_itself(own.plan, machine_, hosts_in_step_);
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
         if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j])) {

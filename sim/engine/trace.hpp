@@ -26,7 +26,7 @@ struct TraceRecord {
 
 // Of a class of devices, in a repetition: whether it is part of it, and how its records are numbered the next time.
 struct Advance {
-  bool repeats = false;
+  bool repeats       = false;
   std::int32_t steps = 0, iterations = 0;
 };
 
@@ -40,15 +40,15 @@ struct Repetition {
 };
 
 struct Trace {
-  std::vector<DeviceClass> classes; // those with records, as records number them
-  std::vector<std::size_t> stages;  // the pipeline stage of each
+  std::vector<DeviceClass> classes;    // those with records, as records number them
+  std::vector<std::size_t> stages;     // the pipeline stage of each
   std::vector<TraceRecord> records;    // that were simulated, those of a class in the order in which they ended
   std::vector<Repetition> repetitions; // by their ends; see each_record()
   Seconds end;
   std::int64_t simulated_classes = 0;
-  std::int64_t activities        = 0;     // that SimGrid executed
+  std::int64_t activities        = 0;                           // that SimGrid executed
   std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
-  bool chunked                   = false; // whether any collective was simulated by its chunks
+  bool chunked = false;                                         // whether any collective was simulated by its chunks
 };
 
 // Calls f(record) for all records, those that were not simulated among them: of each class in the order in which they
@@ -64,16 +64,16 @@ template <class F> void each_record(const Trace& trace, const F& f)
     upto(repetition.last);
     for (std::int64_t time = 1; time <= repetition.times; ++time)
       for (std::size_t i = repetition.first; i < repetition.last; ++i) {
-        TraceRecord record       = trace.records[i];
-        const Advance& by        = repetition.advance[static_cast<std::size_t>(record.device_class)];
-        const Seconds later      = repetition.period * static_cast<double>(time);
+        TraceRecord record  = trace.records[i];
+        const Advance& by   = repetition.advance[static_cast<std::size_t>(record.device_class)];
+        const Seconds later = repetition.period * static_cast<double>(time);
         if (!by.repeats)
           continue;
-        record.step             += static_cast<std::int32_t>(time) * by.steps;
-        record.iteration        += static_cast<std::int32_t>(time) * by.iterations;
-        record.ready            += later;
-        record.start            += later;
-        record.end              += later;
+        record.step += static_cast<std::int32_t>(time) * by.steps;
+        record.iteration += static_cast<std::int32_t>(time) * by.iterations;
+        record.ready += later;
+        record.start += later;
+        record.end += later;
         f(record);
       }
   }

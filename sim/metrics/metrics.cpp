@@ -110,10 +110,10 @@ private:
 
   Breakdown breakdown(const Sums& own, const Trace& trace, std::size_t device_class)
   {
-    const std::size_t program   = program_.stages[trace.stages[device_class]].program;
-    const std::int64_t device   = trace.classes[device_class].representative;
-    const auto& durations       = timed_.durations(program, machine_.overrides.device(device));
-    const Chip chip             = at_speed(machine_.chip, machine_.overrides.device(device));
+    const std::size_t program = program_.stages[trace.stages[device_class]].program;
+    const std::int64_t device = trace.classes[device_class].representative;
+    const auto& durations     = timed_.durations(program, machine_.overrides.device(device));
+    const Chip chip           = at_speed(machine_.chip, machine_.overrides.device(device));
     std::vector<double> by_slot;
     const auto add = [&](std::size_t name, Seconds time) {
       by_slot.resize(std::max(by_slot.size(), name + 1));
@@ -197,10 +197,7 @@ private:
                           static_cast<double>(alone));
     const bool matrix = units.matrix >= units.hbm && units.matrix >= units.vector;
     result.emplace_back(slot("overhead"), fixed);
-    result.emplace_back(slot(matrix                      ? "matrix_unit"
-                             : units.hbm >= units.vector ? "hbm"
-                                                         : "vector_unit"),
-                        1 - fixed);
+    result.emplace_back(slot(matrix ? "matrix_unit" : units.hbm >= units.vector ? "hbm" : "vector_unit"), 1 - fixed);
     return result;
   }
 
@@ -318,12 +315,13 @@ BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, c
   each_record(trace, [&](const TraceRecord& record) {
     if (record.device_class != 0)
       return;
-    const Step& step = program.stages[trace.stages.front()].steps[static_cast<std::size_t>(record.step)];
+    const Step& step          = program.stages[trace.stages.front()].steps[static_cast<std::size_t>(record.step)];
     const TimedBlocks& blocks = timed.programs[own];
     const auto& block         = blocks[static_cast<std::size_t>(step.block)];
     if (std::none_of(block.begin(), block.end(), [](const TimedOperation& op) { return over_dcn(op.plan); }))
       return;
-    for (const TraceRecord& one : split(record, program.programs[own], program.stages[trace.stages.front()], durations)) {
+    for (const TraceRecord& one :
+         split(record, program.programs[own], program.stages[trace.stages.front()], durations)) {
       const Plan& plan = block[static_cast<std::size_t>(one.operation)].plan;
       if (!over_dcn(plan))
         continue;

@@ -52,7 +52,8 @@ struct Metrics {
   FlopsPerSecond peak; // of one of them
   double bubble = 0;   // mean over devices of the share of the step in which one waits for others
   std::optional<Seconds> layer_forward, layer_backward; // one layer, where the program has such blocks
-  std::optional<double> bisection; // share of the torus's tightest cut that all-to-alls use while they run by themselves
+  std::optional<double>
+      bisection; // share of the torus's tightest cut that all-to-alls use while they run by themselves
   std::optional<BytesPerSecond> achieved_bandwidth; // of a micro-benchmark
   std::optional<FlopsPerSecond> achieved_flops;
 };
