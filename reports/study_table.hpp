@@ -32,9 +32,9 @@ struct StudyTable {
 };
 
 struct StudyView {
-  std::string sort;                // a metric, best first, or an axis; empty: by combination
-  std::size_t top = 0;             // so many rows; 0: all
-  std::vector<std::string> pareto; // metrics whose front is marked
+  std::string sort;                  // a metric, best first, or an axis; empty: by combination
+  std::size_t top = 0;               // so many rows; 0: all
+  std::vector<std::string> pareto{}; // metrics whose front is marked
   bool list_failures = false;
 };
 

@@ -48,10 +48,11 @@ std::vector<std::string> labels(const SweepAxis& axis)
   return all;
 }
 
-// So many scenarios that differ in their batch, of some milliseconds each.
-json many_batches(int count, const json& patch = json::object())
+// So many scenarios that differ in the bandwidth of their links, of some milliseconds each.
+json many_links(int count)
 {
-  return study({{{"path", "workload.batch"}, {"range", {{"from", 64}, {"to", 64 * count}, {"step", 64}}}}}, patch);
+  return study({{{"path", "machine.ici.link_bandwidth"},
+                 {"range", {{"from", 10}, {"to", 9 + count}, {"step", 1}, {"unit", "GB/s"}}}}});
 }
 
 // One number that a query on a store gives.
@@ -227,7 +228,7 @@ TEST_CASE("sweep: what cannot be is counted by reason, left out is counted, and 
   box.write("study.json",
             study({{{"path", "workload.batch"}, {"values", {100, 512, 65536, 131072}}},
                    {{"path", "workload.remat"}, {"values", {"full", "none"}}},
-                   {{"path", "mesh.model.size"}, {"values", {8, 1'000'000}}}},
+                   {{"path", "mesh.model.size"}, {"values", {4, 8}}}},
                   {{"constraints", {"not (batch == 512 and remat == 'none')"}}, {"metrics", {"mfu", "memory"}}}));
   Outcome first;
   std::string csv;
@@ -245,7 +246,7 @@ TEST_CASE("sweep: what cannot be is counted by reason, left out is counted, and 
   CHECK_THAT(first.out, Catch::Contains("14 combinations: "));
   CHECK_THAT(first.out, Catch::Contains("left out 2: not (batch == 512 and remat == 'none')"));
   CHECK_THAT(first.out, Catch::Contains(" not fitting in memory"));
-  CHECK_THAT(first.out, Catch::Contains("100, full, 8: input: workload.batch: 100 sequences"));
+  CHECK_THAT(first.out, Catch::Contains("100, full, 4: input: workload.batch: 100 sequences"));
   CHECK(stored(box.path("db1")) == 14);
   check_none_twice(box.path("db1"));
 
@@ -329,7 +330,7 @@ TEST_CASE("sweep: mistakes in a study are answered in one line, with the place a
 TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats nothing, and ends in the same table")
 {
   const Sandbox box;
-  box.write("study.json", many_batches(150));
+  box.write("study.json", many_links(150));
   const Outcome undisturbed = box.call({"sweep", "study.json", "--db", "whole.sqlite", "--csv", "whole.csv"});
   REQUIRE(undisturbed.code == done);
 
@@ -337,7 +338,7 @@ TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats no
   std::int64_t before = 0;
   int kills           = 0;
   Outcome last;
-  for (; kills < 60; ++kills) {
+  for (; kills < 40; ++kills) {
     const std::chrono::microseconds after(std::uniform_int_distribution<int>(1'000, 400'000)(random));
     last = call({"sweep", "study.json", "--db", "killed.sqlite", "--csv", "killed.csv"},
                 {.directory = fs::path(box.path("study.json")).parent_path().string(),
@@ -364,7 +365,7 @@ TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats no
 TEST_CASE("sweep: Ctrl-C on a terminal stores what is in flight and says how to go on; there is a progress bar")
 {
   const Sandbox box;
-  box.write("study.json", many_batches(400));
+  box.write("study.json", many_links(400));
   const std::string database = box.path("study.sqlite");
   int terminal               = -1;
   const pid_t process        = forkpty(&terminal, nullptr, nullptr, nullptr);
@@ -409,7 +410,7 @@ TEST_CASE("sweep: Ctrl-C on a terminal stores what is in flight and says how to 
 TEST_CASE("sweep: two processes on one file wait for each other, and say so")
 {
   const Sandbox box;
-  box.write("study.json", many_batches(2));
+  box.write("study.json", many_links(2));
   REQUIRE(box.call({"sweep", "study.json"}).code == done);
   const int held = open(box.path("study.sqlite").c_str(), O_RDWR | O_CLOEXEC);
   REQUIRE(flock(held, LOCK_EX) == 0);
@@ -430,7 +431,7 @@ TEST_CASE("sweep: two processes on one file wait for each other, and say so")
 TEST_CASE("sweep: a read-only file and a full disk are clear errors, and what was done is kept")
 {
   const Sandbox box;
-  box.write("study.json", many_batches(200));
+  box.write("study.json", many_links(200));
   const std::string folder = fs::path(box.path("study.json")).parent_path().string();
   // A limit on the size of files stands in for a disk of that size: 96 blocks of 512 bytes.
   const auto limited = [&](int blocks) {
@@ -471,7 +472,7 @@ TEST_CASE("sweep: a read-only file and a full disk are clear errors, and what wa
 TEST_CASE("merge: shards joined are an undisturbed run; mixtures are refused")
 {
   const Sandbox box;
-  box.write("study.json", many_batches(20));
+  box.write("study.json", many_links(20));
   const Outcome whole = box.call({"sweep", "study.json"});
   for (const char* shard : {"1/3", "2/3", "3/3"})
     CHECK(box.call({"sweep", "study.json", "--shard", shard, "--quiet"}).code == done);
@@ -492,7 +493,7 @@ TEST_CASE("merge: shards joined are an undisturbed run; mixtures are refused")
   check_none_twice(box.path("part.sqlite"));
 
   check_error(box.call({"merge", a, b, "--db", a}), bad_input, {"is one of the shards"});
-  box.write("other.json", many_batches(19));
+  box.write("other.json", many_links(19));
   box.call({"sweep", "other.json", "--shard", "2/3", "--quiet"});
   check_error(box.call({"merge", a, "other.2-of-3.sqlite", "--db", "x.sqlite"}), bad_input, {"not as it was"});
   box.call({"sweep", "study.json", "--shard", "2/4", "--quiet"});
