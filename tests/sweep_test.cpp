@@ -338,7 +338,7 @@ TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats no
   std::int64_t before = 0;
   int kills           = 0;
   Outcome last;
-  for (; kills < 60; ++kills) {
+  for (; kills < 40; ++kills) {
     const std::chrono::microseconds after(std::uniform_int_distribution<int>(1'000, 400'000)(random));
     last = call({"sweep", "study.json", "--db", "killed.sqlite", "--csv", "killed.csv"},
                 {.directory = fs::path(box.path("study.json")).parent_path().string(),
