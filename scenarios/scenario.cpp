@@ -84,7 +84,7 @@ void read_pipeline(Reader& top, Scenario& scenario)
   }
   const std::int64_t pieces = pipeline.stages * pipeline.chunks;
   // A schedule is a list of all that its stages run, and each pass of a micro-batch through a layer may be simulated.
-  if (constexpr std::int64_t most = 4'000'000; pipeline.micro_batches * scenario.model.layers > most)
+  if (constexpr std::int64_t most = 2'000'000; pipeline.micro_batches * scenario.model.layers > most)
     workload.at("micro_batch")
         .fail(
             fmt::format("{} micro-batches through {} layers are more than {} passes; a larger micro-batch needs fewer",

@@ -39,7 +39,11 @@ Roaming roaming(const DeviceBlock& block)
 std::vector<Roaming> in_flight_beside(const std::vector<Roaming>& own, const Stage& stage, int ahead)
 {
   std::vector<Roaming> most(own.size());
+  std::size_t iterations = 0;
+  for (const Step& step : stage.steps)
+    iterations += static_cast<std::size_t>(step.count);
   std::vector<std::size_t> rows; // the block of each iteration
+  rows.reserve(iterations);
   for (const Step& step : stage.steps)
     rows.insert(rows.end(), static_cast<std::size_t>(step.count), static_cast<std::size_t>(step.block));
   std::vector<Bytes> until(rows.size() + 1); // what all rows before one gather

@@ -48,6 +48,7 @@ std::vector<ScheduledPass> scheduled_passes(const Pipeline& pipeline, std::int64
   const std::int64_t all   = pipeline.micro_batches * pipeline.chunks;
   const std::int64_t ahead = warm_up(pipeline, stage);
   std::vector<ScheduledPass> passes;
+  passes.reserve(static_cast<std::size_t>(2 * all));
   for (std::int64_t k = 0; k < all + ahead; ++k) {
     if (k < all)
       passes.push_back(nth(pipeline, k, false));

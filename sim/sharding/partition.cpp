@@ -58,8 +58,10 @@ public:
 
   std::vector<Step> steps(std::int64_t stage) const
   {
+    const std::vector<ScheduledPass> passes = scheduled_passes(pipeline_, stage);
     std::vector<Step> all;
-    for (const ScheduledPass& pass : scheduled_passes(pipeline_, stage)) {
+    all.reserve(3 * passes.size() + 1);
+    for (const ScheduledPass& pass : passes) {
       const std::int64_t piece = pass.chunk * pipeline_.stages + stage;
       const bool first         = piece == 0;
       const bool last          = piece == pipeline_.stages * pipeline_.chunks - 1;
