@@ -39,8 +39,8 @@ void read_allowance(Reader reader, std::optional<double> Allowance::*which, Allo
     known.push_back(metric.name);
   for (const std::string& name : known)
     if (const auto value = reader.find(name)) {
-      Allowance& one = name == "default" ? into.all : into.by_metric[name];
-      one.*which     = share(*value);
+      Allowance& allowance = name == "default" ? into.all : into.by_metric[name];
+      allowance.*which     = share(*value);
     }
   reader.finish();
 }
@@ -86,6 +86,14 @@ std::string absolute(const Baseline& baseline, const std::string& file)
   return (fs::path(baseline.folder) / file).lexically_normal().string();
 }
 
+std::vector<std::string> changes_of(const Json& set)
+{
+  std::vector<std::string> changes;
+  for (const auto& [path, value] : set.items())
+    changes.push_back(fmt::format("{}={}", path, text_of(value)));
+  return changes;
+}
+
 // `json` is the same value: "set" holds any value, which a Reader does not give.
 BaselineEntry read_entry(Reader entry, const Json& json, const Baseline& baseline)
 {
@@ -94,9 +102,10 @@ BaselineEntry read_entry(Reader entry, const Json& json, const Baseline& baselin
     read.scenario = entry.text();
   } else {
     read.scenario = entry.at("scenario").text();
-    if (auto set = entry.find("set"))
-      for (const std::string& path : set->keys())
-        read.changes.push_back(fmt::format("{}={}", path, text_of(json.at("set").at(path))));
+    if (auto set = entry.find("set")) {
+      set->keys(); // complains of what is no object
+      read.changes = changes_of(json.at("set"));
+    }
     read_allowances(entry, read.own);
     if (const auto results = entry.find("results"))
       read.results = read_results(*results);
@@ -293,11 +302,7 @@ std::string baseline_text(const Baseline& baseline)
     Ordered json{{"scenario", entry.scenario}};
     for (const Ordered& one : written) // notes, changes and allowances stay
       if (one.is_object() && absolute(baseline, one.at("scenario")) == entry.file) {
-        std::vector<std::string> changes;
-        const Json set = one.contains("set") ? Json(one.at("set")) : Json::object();
-        for (const auto& [path, value] : set.items())
-          changes.push_back(fmt::format("{}={}", path, text_of(value)));
-        if (changes == entry.changes)
+        if (changes_of(one.contains("set") ? Json(one.at("set")) : Json::object()) == entry.changes)
           json = one;
       }
     if (entry.results)
