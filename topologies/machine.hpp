@@ -72,7 +72,7 @@ struct Machine {
   std::int64_t pods() const { return lattice.axes.back().size; }
   std::int64_t devices_per_pod() const { return devices() / pods(); }
   std::int64_t host_of(std::int64_t device) const; // equal for devices that share a NIC
-  std::vector<std::int64_t> devices_of_host(std::int64_t host) const;
+  std::vector<std::int64_t> devices_of_host(std::int64_t of) const;
   std::int64_t devices_per_host() const;           // of a slice smaller than a host's block, what there is
   const Wire& wire(std::size_t axis) const;        // of a local or ICI axis
   RoutedLattice torus() const;                     // the ICI axes alone
