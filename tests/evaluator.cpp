@@ -90,6 +90,7 @@ struct Leg {
   std::int64_t group_size = 1;
   std::vector<RingTime> times; // of each device
   std::uint32_t links = 0;     // used in a way that another user would feel, see `link`
+  bool in_its_own_way = false; // a whole collective, parts of which share links
 };
 
 // A bit for each lattice axis and direction. What devices send over the DCN, a host sends.
@@ -140,7 +141,14 @@ public:
         sum += slowest(leg).total();
       longest = std::max(longest, sum);
     }
-    return one_event(longest, all);
+    std::vector<std::vector<Leg>> event = one_event(longest, all);
+    // Parts that begin on rings of unequal length do not go on to the next in step.
+    event.front().front().in_its_own_way = parts > 1 && std::any_of(all.begin(), all.end(), [&](const auto& route) {
+                                             return route.length != all.front().length ||
+                                                    route.stride != all.front().stride ||
+                                                    route.closed != all.front().closed;
+                                           });
+    return event;
   }
 
 private:
@@ -479,6 +487,7 @@ private:
     const std::int64_t group         = own.group[static_cast<std::size_t>(device)];
     std::vector<std::int64_t>& there = arrived_[e][{part, leg, group}];
     there.push_back(device);
+    timeline_.contended = timeline_.contended || own.in_its_own_way;
     if (static_cast<std::int64_t>(there.size()) < own.group_size)
       return;
     for (const std::int64_t member : there) {

@@ -31,8 +31,9 @@
 namespace podsim::test {
 
 struct Timeline {
-  Ticks end      = 0;
-  bool contended = false; // two collectives or transfers were on one link at a time: the rest is then too early
+  Ticks end = 0;
+  bool contended =
+      false; // collectives, parts of one or transfers were on one link at a time: the rest is too early then
 
   // An execution is one operation of one iteration; they are counted through the steps of a stage.
   std::vector<std::vector<std::vector<std::size_t>>> first; // that of an iteration, by stage, step and iteration

@@ -1,5 +1,7 @@
 #include "sim/app/fleet.hpp"
 
+#include "sim/engine/simulate.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -297,6 +299,7 @@ int usable_cores()
 
 bool run_jobs(std::size_t count, const Job& job, const Deliver& deliver, const FleetOptions& options)
 {
+  start_simgrid();
   return Fleet(job, options).run(count, deliver);
 }
 

@@ -155,6 +155,99 @@ Ticks latencies(const RingPhase& phase)
   return phase.latency * (ring ? phase.factor.stride * (phase.length / 2) : phase.length - 1);
 }
 
+Ticks duration(const PlanPart& part)
+{
+  Ticks sum = 0;
+  for (const RingPhase& phase : part)
+    sum += duration(phase);
+  return sum;
+}
+
+// A reduce-scatter's phases overlap, then an all-gather's. The ring goes through the devices of every node in turn.
+Ticks duration_overlapped(const PlanPart& part)
+{
+  Ticks sum = 0;
+  for (const CollectiveKind kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
+    Ticks slowest      = 0;
+    std::int64_t nodes = 1;
+    for (const RingPhase& phase : part)
+      nodes *= phase.kind == kind && phase.link == AxisKind::dcn ? phase.length : 1;
+    for (const RingPhase& phase : part)
+      if (phase.kind == kind) {
+        slowest = std::max(slowest, busy(phase));
+        sum += latencies(phase) * (phase.link == AxisKind::dcn ? 1 : nodes);
+      }
+    sum += slowest;
+  }
+  return sum;
+}
+
+// A chunk on its way to the neighbour: it has the hop's latency before it, then its share of the link.
+struct Leg {
+  std::size_t axis;
+  double latency, work; // ticks
+};
+
+// All that a part sends one way, the last first; the other way it does the same.
+std::vector<Leg> legs(const PlanPart& part)
+{
+  std::vector<Leg> all;
+  for (const RingPhase& phase : part) {
+    const RingPlace at        = place_on(phase, 0, false);
+    const std::int64_t chunks = at.closed ? sends(phase, at, 1) : phase.length - 1;
+    for (std::int64_t i = 0; i < chunks; ++i)
+      all.push_back(
+          {phase.factor.axis, static_cast<double>(phase.latency), static_cast<double>(transmission(phase, at, 1, i))});
+  }
+  std::reverse(all.begin(), all.end());
+  return all;
+}
+
+// Of parts that share the links of their axes evenly wherever they meet: from one arrival to the next.
+Ticks duration_of_all(const std::vector<PlanPart>& parts)
+{
+  std::vector<std::vector<Leg>> left;
+  for (const PlanPart& part : parts)
+    left.push_back(legs(part));
+  std::vector<double> sharers(parts.size()), due(parts.size()); // of what each part does now
+  double now = 0;
+  for (;;) {
+    std::erase_if(left, [](const std::vector<Leg>& part) { return part.empty(); });
+    if (left.empty())
+      return std::llround(now);
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      const Leg& own = left[i].back();
+      sharers[i]     = static_cast<double>(std::count_if(left.begin(), left.end(), [&](const auto& other) {
+        return other.back().latency <= 0 && other.back().axis == own.axis;
+      }));
+      due[i]         = own.latency > 0 ? own.latency : own.work * sharers[i];
+    }
+    const double next = *std::min_element(due.begin(), due.begin() + static_cast<std::ptrdiff_t>(left.size()));
+    now += next;
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      Leg& own = left[i].back();
+      if (own.latency > 0)
+        own.latency -= next;
+      else if (due[i] <= next)
+        left[i].pop_back();
+      else
+        own.work -= next / sharers[i];
+    }
+  }
+}
+
+// Parts keep out of each other's way only if all are on equal rings, and so change axes together.
+bool parts_meet(const Plan& plan)
+{
+  if (plan.parts.size() < 2 || plan.exchange || plan.pipelined)
+    return false;
+  const AxisFactor& first = plan.parts.front().front().factor;
+  return std::any_of(plan.parts.front().begin(), plan.parts.front().end(), [&](const RingPhase& phase) {
+    return phase.factor.length != first.length || phase.factor.closed != first.closed ||
+           phase.factor.stride != first.stride;
+  });
+}
+
 } // namespace
 
 Plan plan(const Collective& collective, const Machine& machine, const Placement& placement, MultiAxis multi_axis)
@@ -269,30 +362,14 @@ Ticks duration(const Plan& plan)
 
 Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)>& seen)
 {
+  std::vector<PlanPart> parts = plan.parts;
+  for (PlanPart& part : parts)
+    std::transform(part.begin(), part.end(), part.begin(), seen);
+  if (parts_meet(plan))
+    return duration_of_all(parts);
   Ticks longest = 0;
-  for (const PlanPart& part : plan.parts) {
-    Ticks sum = 0;
-    if (plan.pipelined && !plan.exchange) {
-      // A reduce-scatter's phases overlap, then an all-gather's. The ring goes through the devices of every node in
-      // turn.
-      for (const CollectiveKind kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
-        Ticks slowest      = 0;
-        std::int64_t nodes = 1;
-        for (const RingPhase& phase : part)
-          nodes *= phase.kind == kind && phase.link == AxisKind::dcn ? phase.length : 1;
-        for (const RingPhase& phase : part)
-          if (phase.kind == kind) {
-            slowest = std::max(slowest, busy(seen(phase)));
-            sum += latencies(phase) * (phase.link == AxisKind::dcn ? 1 : nodes);
-          }
-        sum += slowest;
-      }
-    } else {
-      for (const RingPhase& phase : part)
-        sum += duration(seen(phase));
-    }
-    longest = std::max(longest, sum);
-  }
+  for (const PlanPart& part : parts)
+    longest = std::max(longest, plan.pipelined && !plan.exchange ? duration_overlapped(part) : duration(part));
   return longest + plan.rest;
 }
 
@@ -313,24 +390,15 @@ Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor
   return to_ticks(size / (dcn ? machine.host.nic_bandwidth : machine.wire(factor.axis).effective()));
 }
 
-bool shares_links_with_itself(const Plan& plan, const Machine& machine, bool hosts_in_step)
+bool shares_links_with_itself(const Plan& plan, const Machine& machine)
 {
-  if (plan.pipelined)
-    return false;
   const auto crowds = [&](const RingPhase& phase) {
-    return phase.link == AxisKind::dcn && machine.devices_per_host() > 1 && !hosts_in_step;
+    return phase.link == AxisKind::dcn && machine.devices_per_host() > 1;
   };
-  for (const PlanPart& part : plan.parts)
-    if (std::any_of(part.begin(), part.end(), crowds))
-      return true;
-  if (plan.parts.size() < 2 || plan.exchange)
-    return false;
-  // Parts keep out of each other's way only if all are on equal rings, and so change axes together.
-  const AxisFactor& first = plan.parts.front().front().factor;
-  return std::any_of(plan.parts.front().begin(), plan.parts.front().end(), [&](const RingPhase& phase) {
-    return phase.factor.length != first.length || phase.factor.closed != first.closed ||
-           phase.factor.stride != first.stride;
-  });
+  return !plan.pipelined &&
+         (parts_meet(plan) || std::any_of(plan.parts.begin(), plan.parts.end(), [&](const PlanPart& part) {
+            return std::any_of(part.begin(), part.end(), crowds);
+          }));
 }
 
 } // namespace podsim

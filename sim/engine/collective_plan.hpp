@@ -88,8 +88,9 @@ inline Ticks at_link_speed(Ticks transmission, double speed)
 // The phase where the slowest link of its ring has this speed, or where the ring is cut.
 RingPhase as_on(RingPhase phase, double speed, bool cut);
 
-// How long a phase or plan takes on links that nothing else uses; parts that share links among themselves
-// (see below) take longer. `seen` gives each phase as the machine's links make it.
+// How long a phase or plan takes on links that nothing else uses, if all devices begin together: those of a host share
+// its NIC evenly, and parts on rings of unequal length share the links of an axis wherever they meet. `seen` gives each
+// phase as the machine's links make it.
 Ticks duration(const RingPhase& phase);
 Ticks duration(const Plan& plan);
 Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)>& seen);
@@ -104,7 +105,7 @@ Traffic traffic(const RingPhase& phase);
 // How long a device's transmission to its neighbour on a factor takes, on a link of its own and without latency.
 Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor);
 
-// Devices of a host that are in step share its NIC evenly, which duration() counts in; `hosts_in_step`: they are.
-bool shares_links_with_itself(const Plan& plan, const Machine& machine, bool hosts_in_step);
+// Whether its own transmissions meet on a link: of a host's devices on the NIC, or of its parts.
+bool shares_links_with_itself(const Plan& plan, const Machine& machine);
 
 } // namespace podsim

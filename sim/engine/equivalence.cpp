@@ -385,6 +385,8 @@ DeviceClasses one_class_each(const Machine& machine)
 
 Groups groups(const Span& span, const DeviceClasses& partition, const Machine& machine)
 {
+  if (partition.classes.size() == 1)
+    return {{0}, {{0}}};
   Groups result;
   std::map<std::vector<int>, int> known;
   for (const DeviceClass& own : partition.classes) {

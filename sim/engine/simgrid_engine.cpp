@@ -75,17 +75,27 @@ struct SimgridEngine::State {
   }
 };
 
-SimgridEngine::SimgridEngine() : state_(std::make_unique<State>())
+void start_simgrid()
 {
+  if (sg::Engine::is_initialized())
+    return;
   xbt_log_control_set("xbt_cfg.thresh:warning");
-  state_->engine = new sg::Engine("podsim"); // owned by SimGrid's singleton; never given the user's arguments
-  std::signal(SIGINT, SIG_DFL);              // SimGrid's own handler prints a report of its state
+  struct sigaction interrupt = {}; // SimGrid's own handler prints a report of its state
+  sigaction(SIGINT, nullptr, &interrupt);
+  new sg::Engine("podsim"); // owned by SimGrid's singleton; never given the user's arguments
+  sigaction(SIGINT, &interrupt, nullptr);
   sg::Engine::set_config("network/model:CM02");
   sg::Engine::set_config("network/crosstraffic:0");
   sg::Engine::set_config("network/TCP-gamma:1e15"); // else long latencies throttle flows
   sg::Engine::set_config("surf/precision:4e-13");   // below half a tick; else events that are close merge
-  state_->zone = sg::create_star_zone("machine");
-  state_->sink = state_->zone->create_host("sink", ticks_per_second);
+}
+
+SimgridEngine::SimgridEngine() : state_(std::make_unique<State>())
+{
+  start_simgrid();
+  state_->engine = sg::Engine::get_instance();
+  state_->zone   = sg::create_star_zone("machine");
+  state_->sink   = state_->zone->create_host("sink", ticks_per_second);
   state_->zone->add_route(nullptr, state_->sink->get_netpoint(), nullptr, nullptr, std::vector<sg::LinkInRoute>{},
                           false);
 }

@@ -26,14 +26,14 @@ class Granulation {
 public:
   Granulation(const ShardedProgram& whole, const DeviceProgram& program, TimedBlocks& timed, const Machine& machine,
               const Placement& placement, bool slow_links_by_chunks)
-      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine), hosts_in_step_(true),
+      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine), in_step_(true),
         crowded_(whole.pipeline ? 1U << stage_factor(whole, placement).axis : 0)
   {
-    // On closed rings that all do the same, all devices of a host are one class, and reach everything together.
-    hosts_in_step_ = machine.overrides.empty() && !whole.pipeline;
+    // On closed rings where all do the same, all devices reach everything together.
+    in_step_ = machine.overrides.empty() && !whole.pipeline;
     for (const AxisPlacement& axis : placement)
       for (const AxisFactor& factor : axis)
-        hosts_in_step_ = hosts_in_step_ && (factor.closed || factor.length == 1);
+        in_step_ = in_step_ && (factor.closed || factor.length == 1);
     if (slow_links_by_chunks)
       for (const auto& [link, speed] : machine.overrides.links)
         crowded_ |= 1U << link.axis;
@@ -49,7 +49,7 @@ public:
     for (std::size_t i = 0; i < collectives.size(); ++i) {
       TimedOperation& own = timed(collectives[i]);
       const bool uneven   = (links_used(own.plan) & crowded_) != 0 && !own.plan.pipelined;
-      own.chunked         = own.chunked || uneven || shares_links_with_itself(own.plan, machine_, hosts_in_step_);
+      own.chunked         = own.chunked || uneven || (!in_step_ && shares_links_with_itself(own.plan, machine_));
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
         if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j])) {
@@ -96,7 +96,7 @@ private:
   TimedBlocks& timed_;
   const Machine& machine_;
   std::map<std::size_t, PrecedenceGraph> reachable_; // by block, as they come to be needed
-  bool hosts_in_step_;
+  bool in_step_;
   std::uint32_t crowded_; // lattice axes that stages send over, or with slow links
 };
 

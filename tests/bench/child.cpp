@@ -1,5 +1,7 @@
 #include "tests/bench/child.hpp"
 
+#include "sim/engine/simulate.hpp"
+
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -35,8 +37,9 @@ double seconds_of(const std::function<void()>& work)
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 }
 
-Sample simulate_in_child(const Scenario& scenario, Granularity granularity)
+Sample in_child(const std::function<void(Sample&)>& work)
 {
+  start_simgrid(); // as before a fleet of simulations
   std::array<int, 2> ends{};
   if (pipe(ends.data()) != 0)
     throw std::runtime_error("cannot make a pipe");
@@ -46,16 +49,8 @@ Sample simulate_in_child(const Scenario& scenario, Granularity granularity)
     const pid_t child = fork();
     if (child == 0) {
       Sample own;
-      own.inside           = seconds_of([&] {
-        const Result result =
-            run(prepare(scenario),
-                          {.granularity = granularity, .explicit_devices = false, .progress = {}, .in_process = true});
-        own.classes    = result.simulation.classes;
-        own.activities = result.simulation.activities;
-      });
-      own.chips            = scenario.machine.chips();
-      const bool simulated = own.activities > 0 && write(ends[1], &own, sizeof own) == sizeof own;
-      _exit(simulated ? EXIT_SUCCESS : EXIT_FAILURE);
+      own.inside = seconds_of([&] { work(own); });
+      _exit(write(ends[1], &own, sizeof own) == sizeof own ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     close(ends[1]);
     const bool told = read(ends[0], &sample, sizeof sample) == sizeof sample;
@@ -65,6 +60,20 @@ Sample simulate_in_child(const Scenario& scenario, Granularity granularity)
       throw std::runtime_error("a benchmark's process said nothing");
   });
   sample.around       = around;
+  return sample;
+}
+
+Sample simulate_in_child(const Scenario& scenario, Granularity granularity)
+{
+  const Sample sample = in_child([&](Sample& own) {
+    const Result result = run(
+        prepare(scenario), {.granularity = granularity, .explicit_devices = false, .progress = {}, .in_process = true});
+    own.chips      = scenario.machine.chips();
+    own.classes    = result.simulation.classes;
+    own.activities = result.simulation.activities;
+  });
+  if (sample.activities == 0)
+    throw std::runtime_error("nothing was simulated");
   return sample;
 }
 

@@ -10,12 +10,16 @@
 namespace podsim::bench {
 
 struct Sample {
-  double inside      = 0; // seconds from the resolved scenario to the result, as the child's clock has it
+  double inside      = 0; // seconds that the work took, as the child's clock has it
   double around      = 0; // and from before the fork to the child's end
   std::int64_t chips = 0, classes = 0, activities = 0;
 };
 
-// In a child of this process, which holds the scenario. Throws std::runtime_error if it did not end well.
+// `work` in a child of this process, which tells the sample as it leaves it. Throws std::runtime_error if the child did
+// not end well.
+Sample in_child(const std::function<void(Sample&)>& work);
+
+// From the resolved scenario to the result, in a child.
 Sample simulate_in_child(const Scenario& scenario, Granularity granularity);
 
 struct ProcessSample {

@@ -48,7 +48,7 @@ private:
     }
     end_run();
     // Chips of a host share its NIC and do so in step: their rate is known, and no link has to be followed.
-    const bool shared = shares_links_with_itself(timed.plan, machine_, true);
+    const bool shared = timed.plan.parts.size() > 1 && shares_links_with_itself(timed.plan, machine_);
     Events ends;
     for (const PlanPart& part : timed.plan.parts) {
       Events front = last_;
