@@ -58,10 +58,10 @@ void add(const std::string& name, const std::function<void(benchmark::State&)>& 
 void write_results(const nlohmann::ordered_json& figures)
 {
   nlohmann::ordered_json all = figures;
-  std::ifstream file(PODSIM_BENCH_ENTRIES);
+  std::ifstream file(PODSIM_BENCH_FOLDER "/bench-entries.json");
   if (const auto entries = nlohmann::ordered_json::parse(file, nullptr, false); entries.is_object())
     all.update(entries); // not so where a filter left none
-  std::ofstream(PODSIM_BENCH_JSON) << all.dump(2) << '\n';
+  std::ofstream(PODSIM_BENCH_FOLDER "/bench.json") << all.dump(2) << '\n';
 }
 
 } // namespace
@@ -69,7 +69,7 @@ void write_results(const nlohmann::ordered_json& figures)
 int main(int argc, char** argv)
 {
   std::vector<char*> arguments(argv, argv + argc);
-  std::string out    = "--benchmark_out=" PODSIM_BENCH_ENTRIES;
+  std::string out    = "--benchmark_out=" PODSIM_BENCH_FOLDER "/bench-entries.json";
   std::string format = "--benchmark_out_format=json";
   arguments.insert(arguments.begin() + 1, {out.data(), format.data()}); // the command line may say otherwise
   int count = static_cast<int>(arguments.size());

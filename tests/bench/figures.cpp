@@ -1,12 +1,12 @@
 #include "tests/bench/figures.hpp"
 
-#include "reports/json.hpp"
 #include "sim/app/fleet.hpp"
 #include "tests/bench/child.hpp"
 #include "tests/bench/heap_replay.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fmt/format.h>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -47,6 +47,7 @@ public:
     heap();
     simulations();
     sweep();
+    gate();
     scale();
     return std::move(json_);
   }
@@ -159,42 +160,37 @@ private:
     }
   }
 
-  // 1000 variants of PaLM 540B, each resolved, simulated and written as JSON in a process of its own.
+  // 1000 variants of PaLM 540B as a user would sweep over them, and what it costs to fork that often for nothing.
   void sweep()
   {
-    std::vector<Changes> variants;
-    for (const char* batch : {"512", "1024", "1536", "2048"})
-      for (const char* remat : {"palm-540b", "full"})
-        for (const int link : {40, 43, 45, 50, 56})
-          for (const int nic : {40, 50, 60, 80, 100})
-            for (const int hbm : {1000, 1200, 1400, 1600, 2000})
-              variants.push_back({fmt::format("workload.batch={}", batch), fmt::format("workload.remat={}", remat),
-                                  fmt::format("machine.ici.link_bandwidth={} GB/s", link),
-                                  fmt::format("machine.host.nic_bandwidth={} Gb/s", nic),
-                                  fmt::format("machine.chip.hbm_bandwidth={} GB/s", hbm)});
-    scenario_of(palm, {"workload.remat=full"}); // the children find all that they read in the catalogue
-    const auto simulated = [&](std::size_t i) {
-      return to_json(
-          run(prepare(scenario_of(palm, variants[i])),
-              {.granularity = Granularity::automatic, .explicit_devices = false, .progress = {}, .in_process = true}));
-    };
-    put("sweep_scenarios_per_s", rate(variants.size(), simulated, 2));
-    put("sweep_one_worker_per_s", rate(variants.size() / 4, simulated, 1));
-    put("fork_only_per_s", rate(
-                               variants.size(), [](std::size_t) { return std::string("{\"status\": \"ok\"}"); }, 2));
+    constexpr std::size_t variants = 1000;
+    put("sweep_scenarios_per_s", variants / seconds_of_sweep(2));
+    put("sweep_one_worker_per_s", variants / seconds_of_sweep(1));
+    put("fork_only_per_s", variants / seconds_of([] {
+                             const auto fine = [](std::size_t, const JobOutcome& outcome) {
+                               if (outcome.status != JobStatus::done)
+                                 throw std::runtime_error("a process that does nothing failed");
+                             };
+                             run_jobs(variants, [](std::size_t) { return std::string("done"); }, fine,
+                                      {.workers = 2, .time_out = {}, .on_interrupt = OnInterrupt::kill});
+                           }));
   }
 
-  static double rate(std::size_t count, const Job& job, int workers)
+  static double seconds_of_sweep(int workers)
   {
-    const double seconds = seconds_of([&] {
-      run_jobs(count, job,
-               [](std::size_t, const JobOutcome& outcome) {
-                 if (outcome.status != JobStatus::done || outcome.bytes.find("\"status\": \"ok\"") == std::string::npos)
-                   throw std::runtime_error("a scenario of the sweep failed: " + outcome.message);
-               },
-               {.workers = workers, .time_out = {}, .on_interrupt = OnInterrupt::kill});
-    });
-    return static_cast<double>(count) / seconds;
+    const std::string file = PODSIM_BENCH_FOLDER "/palm-variants.sqlite";
+    std::filesystem::remove(file);
+    return run_podsim({"sweep", PODSIM_SOURCE_DIR "/tests/bench/palm-variants.json", "--db", file, "--workers",
+                       std::to_string(workers), "--quiet"})
+        .seconds;
+  }
+
+  // The project's own gate, over all published scenarios.
+  void gate()
+  {
+    put("gate_s", least_of(few, [] {
+          return run_podsim({"check", PODSIM_SOURCE_DIR "/tests/baseline.json"}).seconds;
+        }));
   }
 
   // Steps like PaLM's on ever more chips; where a few chips cannot hold 540B, a smaller model of the same kind.
