@@ -12,6 +12,7 @@
 #include <pty.h>
 #include <random>
 #include <sqlite3.h>
+#include <sstream>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <thread>
@@ -534,13 +535,25 @@ TEST_CASE("sweep: a time-out and a crash are rows, and can be tried again")
   CHECK(box.call({"sweep", "study.json", "--retry"}).code == done);
 }
 
-TEST_CASE("sweep: the studies that come with podsim run")
+TEST_CASE("sweep: the studies that come with podsim print what the README shows")
 {
   const Sandbox box;
-  for (const char* name : {"palm-pods-and-batch", "palm-meshes", "palm-ici-bandwidth", "palm-62b-on-a100"}) {
-    const Outcome out = box.call({"sweep", fmt::format("{}/scenarios/studies/{}.json", source, name)});
+  const std::string readme = read_text(source + "/README.md");
+  const std::vector<std::pair<std::string, Words>> studies{
+      {"palm-pods-and-batch", {"--sort", "days", "--pareto", "days,cost"}},
+      {"palm-meshes", {}},
+      {"palm-ici-bandwidth", {}},
+      {"palm-62b-on-a100", {}}};
+  for (const auto& [name, options] : studies) {
+    Words words{"sweep", fmt::format("{}/scenarios/studies/{}.json", source, name)};
+    words.insert(words.end(), options.begin(), options.end());
+    const Outcome out = box.call(words);
     INFO(name << out.err);
     CHECK(out.code == done);
-    CHECK_THAT(out.out, Catch::Contains(" ran"));
+    std::istringstream lines(out.out.substr(out.out.find("\n\n") + 2)); // below its name and question
+    int rows = 0;
+    for (std::string line; std::getline(lines, line); ++rows)
+      CHECK_THAT(readme, Catch::Contains(line.empty() ? "" : "\n    " + line + "\n"));
+    CHECK(rows > 10);
   }
 }
