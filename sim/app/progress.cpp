@@ -2,6 +2,7 @@
 
 #include "sim/app/terminal.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
 
@@ -48,11 +49,17 @@ std::string ProgressBar::state() const
 
 void ProgressBar::draw() const
 {
-  constexpr std::size_t width = 30;
-  const std::size_t full      = total_ > 0 ? width * ended_ / total_ : width;
-  const std::string text =
-      fmt::format("\r\033[K{} [{}{}] {}", what_, std::string(full, '#'), std::string(width - full, '.'), state());
-  std::fputs(text.c_str(), stderr);
+  constexpr std::size_t widest = 30, narrowest = 5;
+  const std::size_t columns = std::max<std::size_t>(stderr_columns(), 10) - 3; // a ^C beside it stays on the line, too
+  const std::string end     = state();
+  const std::size_t taken   = what_.size() + end.size() + 4; // with the brackets
+  std::string text          = what_ + " " + end;
+  if (taken + narrowest <= columns) {
+    const std::size_t width = std::min(widest, columns - taken);
+    const std::size_t full  = total_ > 0 ? width * ended_ / total_ : width;
+    text = fmt::format("{} [{}{}] {}", what_, std::string(full, '#'), std::string(width - full, '.'), end);
+  }
+  std::fputs(("\r\033[K" + text.substr(0, columns)).c_str(), stderr);
   std::fflush(stderr);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace podsim {
@@ -21,6 +22,12 @@ bool stdout_has_colour()
 bool stderr_is_terminal()
 {
   return isatty(STDERR_FILENO) != 0;
+}
+
+std::size_t stderr_columns()
+{
+  winsize size = {};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 bool write_stdout(const std::string& text)

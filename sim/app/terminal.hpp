@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 namespace podsim {
 
 bool stdout_has_colour(); // a terminal, and NO_COLOR is not set
 bool stderr_is_terminal();
+std::size_t stderr_columns(); // 80 where the terminal does not say
 
 // One line on standard error, "podsim: <text>"; where that cannot be written there is nobody to tell.
 void complain(const std::string& text);
