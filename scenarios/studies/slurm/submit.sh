@@ -15,6 +15,7 @@ mkdir -p "$3"
 folder=$(realpath "$3")
 shift 3
 podsim=$(command -v "${PODSIM:-podsim}") || { echo "submit.sh: there is no podsim; set PODSIM" >&2; exit 2; }
+podsim=$(realpath "$podsim")
 export PODSIM_PROGRAM="$podsim" PODSIM_STUDY="$study" PODSIM_SHARDS="$shards" PODSIM_FOLDER="$folder"
 
 # Exit code 3 of a shard: none of its combinations can run, which is a result as well. The quoted scripts expand on the
