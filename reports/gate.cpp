@@ -257,13 +257,16 @@ std::string to_text(const Gate& gate, const Style& style)
   for (const GateRow& row : gate.rows) {
     if (row.status == RowStatus::unchanged && row.level() == Level::none)
       continue;
-    text += style.bold(fmt::format("  {}  {}{}", row.scenario, status_text(row.status),
+    text += style.bold(fmt::format("  {}  {}{}", one_line(row.scenario), status_text(row.status),
                                    row.level() == Level::warning ? ", warning" : "")) +
             "\n";
     for (const std::string& line : explanation(row, gate))
       text += "    " + line + "\n";
   }
-  return text + fmt::format("  {}: {}{}\n", gate.baseline, summary(gate), gate.updated ? "; accepted" : "");
+  const bool failed = std::any_of(gate.rows.begin(), gate.rows.end(),
+                                  [](const GateRow& row) { return row.status == RowStatus::failed; });
+  const char* done  = !gate.updated ? "" : failed ? "; what ran is accepted" : "; accepted";
+  return text + fmt::format("  {}: {}{}\n", gate.baseline, summary(gate), done);
 }
 
 std::string to_json(const Gate& gate)

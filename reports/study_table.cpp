@@ -205,6 +205,11 @@ const char* words_for(const std::string& status)
   return status.c_str();
 }
 
+std::string with_status(const std::string& status, const std::string& reason)
+{
+  return reason.empty() ? status : reason.starts_with(status + ": ") ? reason : status + ": " + reason;
+}
+
 std::string summary(const StudyTable& table, const StudyView& view, const Style& style)
 {
   std::size_t all = 0;
@@ -219,17 +224,22 @@ std::string summary(const StudyTable& table, const StudyView& view, const Style&
       text += fmt::format("  left out {}: {}\n", count, printable(constraint));
   if (table.other_shards > 0)
     text += fmt::format("  {} more in other shards\n", table.other_shards);
-  for (const auto& [status, reasons] : table.reasons) {
-    const std::string more = reasons.size() == 1 || view.list_failures
-                                 ? ""
-                                 : fmt::format(" (and {} more: --list-failures)", reasons.size() - 1);
-    text += style.dim(fmt::format("  {}: {}{}", status, reasons.front(), more)) + "\n";
+  constexpr std::size_t most = 8;
+  for (std::size_t i = 0; i < std::min(table.reasons.size(), most); ++i) {
+    const StudyTable::Reason& one = table.reasons[i];
+    text += style.dim(fmt::format("  {:>5} {}", one.rows, with_status(one.status, one.text))) + "\n";
   }
+  if (table.reasons.size() > most)
+    text += fmt::format("        and {} more reasons: --list-failures\n", table.reasons.size() - most);
+  const auto again = [](const auto& entry) {
+    return entry.first == "crashed" || entry.first == "timed out" || entry.first == "failed";
+  };
+  if (std::any_of(table.counts.begin(), table.counts.end(), again))
+    text += "  podsim sweep --retry runs again what failed, crashed or timed out\n";
   if (view.list_failures)
     for (const StudyRow& row : table.rows)
       if (row.status != "ok")
-        text += fmt::format("  {}: {}{}\n", fmt::join(row.settings, ", "), row.status,
-                            row.reason.empty() ? "" : ": " + row.reason);
+        text += fmt::format("  {}: {}\n", fmt::join(row.settings, ", "), with_status(row.status, row.reason));
   return text;
 }
 
@@ -251,16 +261,15 @@ void arrange(StudyTable& table, const StudyView& view)
   };
   for (const StudyRow& row : table.rows) {
     count(row.status);
-    table.not_run += row.status == "not run" ? 1 : 0;
     table.failed += row.status != "ok" && row.status != "not run" ? 1 : 0;
     if (row.status == "ok" || row.reason.empty())
       continue;
-    auto known = std::find_if(table.reasons.begin(), table.reasons.end(),
-                              [&](const auto& entry) { return entry.first == row.status; });
+    auto known = std::find_if(table.reasons.begin(), table.reasons.end(), [&](const StudyTable::Reason& one) {
+      return one.status == row.status && one.text == row.reason;
+    });
     if (known == table.reasons.end())
-      known = table.reasons.insert(known, {row.status, {}});
-    if (std::find(known->second.begin(), known->second.end(), row.reason) == known->second.end())
-      known->second.push_back(row.reason);
+      known = table.reasons.insert(known, {row.status, row.reason, 0});
+    ++known->rows;
   }
   std::stable_sort(table.counts.begin(), table.counts.end(),
                    [](const auto& a, const auto& b) { return a.first == "ok" && b.first != "ok"; });

@@ -25,10 +25,14 @@ struct StudyTable {
   std::string name, question, currency;
   std::vector<std::string> axes, metrics;
   std::vector<StudyRow> rows;
-  std::vector<std::pair<std::string, std::size_t>> left_out;             // constraint, combinations that do not meet it
-  std::size_t not_run = 0, failed = 0, other_shards = 0;                 // of all rows, also those that `top` cut away
-  std::vector<std::pair<std::string, std::vector<std::string>>> reasons; // status -> distinct reasons, first met first
-  std::vector<std::pair<std::string, std::size_t>> counts;               // status -> rows, "ok" included
+  std::vector<std::pair<std::string, std::size_t>> left_out; // constraint, combinations that do not meet it
+  std::size_t failed = 0, other_shards = 0;                  // of all rows, also those that `top` cut away
+  struct Reason {
+    std::string status, text;
+    std::size_t rows = 0;
+  };
+  std::vector<Reason> reasons;                             // first met first
+  std::vector<std::pair<std::string, std::size_t>> counts; // status -> rows, "ok" included
 };
 
 struct StudyView {

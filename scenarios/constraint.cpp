@@ -151,6 +151,10 @@ private:
         throw std::invalid_argument(
             fmt::format("\"{}\" and \"{}\" are not quantities of one kind", printable(*a), printable(*b)));
     }
+    for (const std::string* text : {a, b})
+      if (text && !(a && b) && measured(*text))
+        throw std::invalid_argument(fmt::format(
+            "\"{}\" is compared with a number that has no unit; write it in quotes, like '10 GB/s'", printable(*text)));
     const double x = number(left);
     const double y = number(right);
     return sign == "=="   ? x == y
@@ -181,12 +185,20 @@ private:
       if (take("*"))
         left = number(left) * number(factor());
       else if (take("/"))
-        left = number(left) / number(factor());
+        left = number(left) / divisor(factor());
       else if (take("%"))
-        left = std::fmod(number(left), number(factor()));
+        left = std::fmod(number(left), divisor(factor()));
       else
         return left;
     }
+  }
+
+  static double divisor(const Term& term)
+  {
+    const double value = number(term);
+    if (value == 0)
+      throw std::invalid_argument("divides by 0");
+    return value;
   }
 
   Term factor()
@@ -234,9 +246,16 @@ private:
     std::size_t end = at_;
     while (end < text_.size() && in_name(text_[end]))
       ++end;
-    if (end == at_)
+    if (end == at_ && (at_ == text_.size() || text_[at_] != '"'))
       fail("expected a number, a name, a text in single quotes or (");
-    const std::string name = text_.substr(at_, end - at_);
+    std::string name = text_.substr(at_, end - at_);
+    if (name.empty() && take("\"")) {
+      end = text_.find('"', at_);
+      if (end == std::string::npos)
+        fail("a name without its closing quote");
+      name = text_.substr(at_, end - at_);
+      ++end;
+    }
     if (const auto value = lookup_(name)) {
       at_ = end;
       return *value;

@@ -335,6 +335,8 @@ private:
       throw CannotRun(fmt::format("faults: the dead link up {} from {} {}{}", axis.name, machine_.describe(link.device),
                                         why, mend));
     };
+    if (machine_.lattice.twisted)
+      refuse("is one of a twisted torus, whose routes need all of its links");
     if (dead_on_its_line > 1)
       refuse("is the second one on its ring, of which they cut off a part");
     if (!axis.closed)

@@ -311,13 +311,17 @@ Document resolve_text(const std::string& text, const std::string& file, const Ca
   return Resolver(catalogue).resolve_text(text, file);
 }
 
+std::string hash_of(const std::string& bytes)
+{
+  const XXH128_hash_t digest = XXH3_128bits(bytes.data(), bytes.size());
+  return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
+}
+
 std::string content_hash(const Document& document)
 {
   Json json = *document.json;
   drop_notes(json);
-  const std::string text     = json.dump(-1, ' ', false, Json::error_handler_t::replace); // keys are sorted
-  const XXH128_hash_t digest = XXH3_128bits(text.data(), text.size());
-  return fmt::format("{:016x}{:016x}", digest.high64, digest.low64);
+  return hash_of(json.dump(-1, ' ', false, Json::error_handler_t::replace)); // keys are sorted
 }
 
 } // namespace podsim

@@ -21,5 +21,6 @@ Document resolve_text(const std::string& text, const std::string& file, const Ca
 
 // 32 hexadecimal digits that depend on every value of the resolved scenario but not on notes and layout.
 std::string content_hash(const Document& document);
+std::string hash_of(const std::string& bytes);
 
 } // namespace podsim

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 
 namespace podsim {
@@ -193,33 +194,40 @@ SweepAxis read_axis(Reader axis, const Json& json, const std::string& study)
   axis.finish();
   if (read.name.empty())
     axis.fail("the key \"name\" is missing: what its cases are called together");
+  for (const char* column : {"number", "status", "reason", "front"})
+    if (read.name == column || find_figure(read.name))
+      axis.fail(fmt::format("\"{}\" is a column of the table; give the axis another \"name\"", printable(read.name)));
   if (read.values.empty() || read.values.size() > most_values)
     axis.fail(fmt::format("has {} values; expected 1 to {}", read.values.size(), most_values));
   return read;
 }
 
-// What a figure cannot be told without, or nullptr.
-const char* missing_for(const std::string& metric, const TrainingPlan& plan)
+// A path that an axis sets and a later one sets again, itself or all that it is in; or "".
+std::string overridden(const SweepAxis& earlier, const SweepAxis& later)
 {
-  const FigureInfo& figure = *find_figure(metric);
-  if (figure.of_a_plan && !plan.tokens)
-    return "tokens";
-  return metric == "cost" && !plan.price ? "price_per_chip_hour" : nullptr;
+  const auto paths = [](const SweepAxis& axis) {
+    std::set<std::string> all;
+    for (const AxisValue& value : axis.values)
+      for (const std::string& change : value.changes)
+        all.insert(change.substr(0, change.find('=')));
+    return all;
+  };
+  const std::set<std::string> again = paths(later);
+  for (const std::string& path : paths(earlier))
+    for (const std::string& other : again)
+      if (path == other || path.starts_with(other + "."))
+        return path;
+  return "";
 }
 
 // Every combination must have a scenario and what its figures ask for, and all money is of one currency.
 void check_complete(const Sweep& sweep, Reader& top)
 {
   bool scenario        = !sweep.scenario.empty();
-  TrainingPlan least   = sweep.plan; // with what an axis gives in each of its cases
   std::string currency = sweep.plan.currency;
   for (const SweepAxis& axis : sweep.axes) {
     const auto all = [&](const auto& has) { return std::all_of(axis.values.begin(), axis.values.end(), has); };
     scenario       = scenario || all([](const AxisValue& value) { return !value.scenario.empty(); });
-    if (all([](const AxisValue& value) { return value.plan.tokens.has_value(); }))
-      least.tokens = 1;
-    if (all([](const AxisValue& value) { return value.plan.price.has_value(); }))
-      least.price = 1;
     for (const AxisValue& value : axis.values) {
       if (value.plan.price && !currency.empty() && value.plan.currency != currency)
         top.at("axes").fail(
@@ -231,7 +239,7 @@ void check_complete(const Sweep& sweep, Reader& top)
   if (!scenario)
     top.fail("the key \"scenario\" is missing, and no axis gives a scenario in each of its cases");
   for (const std::string& metric : sweep.metrics)
-    if (const char* missing = missing_for(metric, least))
+    if (const char* missing = missing_for(metric, sweep))
       top.at("metrics").fail(fmt::format("\"{}\" needs a \"plan\" with \"{}\"", metric, missing));
 }
 
@@ -264,6 +272,10 @@ Sweep read_study(Json json, const std::string& file)
     for (const SweepAxis& other : sweep.axes)
       if (other.name == axis.name)
         elements[i].fail(fmt::format("two axes are called \"{}\"; give one another \"name\"", printable(axis.name)));
+    for (const SweepAxis& other : sweep.axes)
+      if (const std::string path = overridden(other, axis); !path.empty())
+        elements[i].fail(fmt::format("sets {} again, which the axis \"{}\" has set; only the last would count",
+                                     printable(path), printable(other.name)));
     combinations *= axis.values.size();
     if (combinations > most_combinations)
       axes.fail(fmt::format("has more than {} combinations", most_combinations));
@@ -290,7 +302,8 @@ Sweep read_study(Json json, const std::string& file)
   return sweep;
 }
 
-// A constraint's name: an axis by its label, else a single value of the scenario; of a constant its value.
+// A constraint's name: an axis by its label, else a value of the scenario; of a constant its value, of what has a name
+// that.
 std::optional<Term> term_of(const std::string& name, const Sweep& sweep, const Combination& combination,
                             const Json& scenario)
 {
@@ -306,8 +319,9 @@ std::optional<Term> term_of(const std::string& name, const Sweep& sweep, const C
     at    = &(*at)[key];
     begin = end + 1;
   }
-  if (at->is_object() && at->contains("value"))
-    at = &(*at)["value"];
+  for (const char* itself : {"value", "name"}) // of a constant; of a model, a remat, ...
+    if (at->is_object() && at->contains(itself))
+      at = &(*at)[itself];
   if (at->is_number())
     return at->get<double>();
   if (at->is_boolean())
@@ -323,6 +337,22 @@ std::size_t Sweep::size() const
   for (const SweepAxis& axis : axes)
     product *= axis.values.size();
   return product;
+}
+
+const char* missing_for(const std::string& metric, const Sweep& sweep)
+{
+  const auto given = [&](const auto& has) {
+    return has(sweep.plan) || std::any_of(sweep.axes.begin(), sweep.axes.end(), [&](const SweepAxis& axis) {
+             return std::all_of(axis.values.begin(), axis.values.end(),
+                                [&](const AxisValue& value) { return has(value.plan); });
+           });
+  };
+  const FigureInfo& figure = *find_figure(metric);
+  if (figure.of_a_plan && !given([](const TrainingPlan& plan) { return plan.tokens.has_value(); }))
+    return "tokens";
+  if (metric == "cost" && !given([](const TrainingPlan& plan) { return plan.price.has_value(); }))
+    return "price_per_chip_hour";
+  return nullptr;
 }
 
 Sweep read_sweep(const std::string& file)

@@ -47,6 +47,9 @@ struct Combination {
 Sweep read_sweep(const std::string& file);
 Sweep read_sweep_text(const std::string& text, const std::string& origin);
 
+// The entry of a plan that a figure cannot be told without and that not all combinations have; or nullptr.
+const char* missing_for(const std::string& metric, const Sweep& sweep);
+
 Combination combination(const Sweep& sweep, std::size_t number);
 
 // Resolves the scenario of a combination; wrong paths and names are the study's to mend and said so.

@@ -33,6 +33,8 @@ struct Overrides {
   double link(const LinkId& link) const;
   double host(std::int64_t host) const;
 
+  double slowest() const; // of all speeds but those of dead links; 1 where there are none
+
   // What is slow for several reasons is slow by their product.
   void add(const Overrides& more);
 };

@@ -53,6 +53,16 @@ void read_allowances(Reader& reader, Allowances& into)
     read_allowance(*warn, &Allowance::warn, into);
 }
 
+// A warning that only an error could reach would never be given.
+void check_warnings(const Reader& at, const Allowances& overall, const Allowances& own)
+{
+  const Rules rules(overall, own, Improvements::error, false);
+  for (const GatedMetric& metric : gated_metrics())
+    if (const auto warn = rules.warn(metric.name); warn && *warn >= rules.tolerance(metric.name))
+      at.fail(fmt::format("\"warn\" of {:g} for {} is not below its tolerance, {:g}", *warn, metric.name,
+                          rules.tolerance(metric.name)));
+}
+
 Numbers read_numbers(Reader reader)
 {
   Numbers numbers;
@@ -107,6 +117,7 @@ BaselineEntry read_entry(Reader entry, const Json& json, const Baseline& baselin
       read.changes = changes_of(json.at("set"));
     }
     read_allowances(entry, read.own);
+    check_warnings(entry, baseline.overall, read.own);
     if (const auto results = entry.find("results"))
       read.results = read_results(*results);
     entry.finish();
@@ -263,6 +274,7 @@ Baseline read_baseline(const std::string& file)
   if (const auto folders = top.find("folders"))
     baseline.folders = folders->texts();
   read_allowances(top, baseline.overall);
+  check_warnings(top, baseline.overall, {});
   if (const auto improvements = top.find("improvements"))
     baseline.improvements = improvements->choice<Improvements>(
         {{"error", Improvements::error}, {"warning", Improvements::warning}, {"accept", Improvements::accept}});

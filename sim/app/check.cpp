@@ -39,12 +39,6 @@ std::string lower(std::string text)
   return text;
 }
 
-std::string file_text(const std::string& file)
-{
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 std::string environment(const char* name)
 {
   const char* value = std::getenv(name);

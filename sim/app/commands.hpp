@@ -1,6 +1,7 @@
 #pragma once
 // The subcommands: each registers its options and returns what to do when it is chosen. Exit codes: 0 done,
-// 1 what a baseline keeps moved, 2 bad usage or input, 3 the scenario is sound but cannot run, 130 interrupted.
+// 1 what a baseline keeps moved, 2 bad usage or input, 3 the scenario is sound but cannot run, 70 a bug of podsim's,
+// 130 interrupted.
 
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -9,7 +10,14 @@
 
 namespace podsim {
 
-enum ExitCode : int { exit_done = 0, exit_moved = 1, exit_bad_input = 2, exit_cannot_run = 3, exit_interrupted = 130 };
+enum ExitCode : int {
+  exit_done           = 0,
+  exit_moved          = 1,
+  exit_bad_input      = 2,
+  exit_cannot_run     = 3,
+  exit_internal_error = 70,
+  exit_interrupted    = 130
+};
 
 using Action = std::function<int()>;
 

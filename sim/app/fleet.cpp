@@ -97,10 +97,10 @@ void write_all(int file, const std::string& bytes)
 
 [[noreturn]] void work(const Job& job, std::size_t index, int pipe, pid_t parent, const sigset_t& mask)
 {
-  // A Ctrl-C reaches the whole process group: it is the parent that decides what becomes of this job. If the parent is
-  // killed, nobody else would end it.
+  // A Ctrl-C, or a SIGTERM from a scheduler, reaches the whole process group: it is the parent that decides what
+  // becomes of this job. If the parent is killed, nobody else would end it.
   std::signal(SIGINT, SIG_IGN);
-  std::signal(SIGTERM, SIG_DFL);
+  std::signal(SIGTERM, SIG_IGN);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent)
@@ -110,6 +110,8 @@ void write_all(int file, const std::string& bytes)
     answer = answer_follows + job(index);
   } catch (const std::exception& error) {
     answer = message_follows + std::string(error.what());
+  } catch (...) { // or it would unwind what is the parent's
+    _exit(EXIT_FAILURE);
   }
   write_all(pipe, answer);
   _exit(EXIT_SUCCESS);
@@ -239,7 +241,7 @@ private:
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (signal == SIGKILL && Clock::now() >= worker.end)
       return {JobStatus::timed_out, "", fmt::format("it took longer than {:g} s", seconds()), 0};
-    if ((signal == SIGKILL || signal == SIGINT) && interrupted) // ours, or the terminal's to all of us
+    if (signal == SIGKILL && interrupted) // ours
       return {};
     return {JobStatus::crashed, "", "", signal};
   }

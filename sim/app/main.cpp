@@ -126,6 +126,6 @@ int main(int argc, char** argv)
     return exit_interrupted;
   } catch (const std::exception& bug) {
     complain(std::string("internal error: ") + bug.what());
-    return EXIT_FAILURE;
+    return exit_internal_error;
   }
 }

@@ -143,7 +143,7 @@ Seconds serial_time(const Prepared& prepared)
       sum += blocks[stage.program][static_cast<std::size_t>(step.block)] * static_cast<double>(step.count);
     longest = std::max(longest, sum);
   }
-  return longest;
+  return longest / machine.overrides.slowest();
 }
 
 Result describe(const Prepared& prepared)
@@ -221,26 +221,27 @@ Faulty measure_faulty(Machine machine, const Prepared& prepared, const Simulatio
   if (machine.overrides.empty())
     return {measure_on(machine, prepared, options, true), {}, {}};
   const Scenario& s   = prepared.scenario;
-  const auto too_long = [&](bool by_chunks) {
-    const auto classes =
-        static_cast<std::int64_t>(fold(machine, s.placement, prepared.sharded.pipeline).classes.size());
+  const auto too_long = [&](const Machine& on, bool by_chunks) {
+    const auto classes = static_cast<std::int64_t>(fold(on, s.placement, prepared.sharded.pipeline).classes.size());
     return simulation_estimate(classes, prepared.sharded,
-                               time_program(prepared.sharded, machine, s.placement, s.software.multi_axis,
+                               time_program(prepared.sharded, on, s.placement, s.software.multi_axis,
                                             options.granularity, by_chunks)) > affordable;
   };
-  if (options.explicit_devices || !too_long(true))
+  if (options.explicit_devices || !too_long(machine, true))
     return {measure_on(machine, prepared, options, true), {}, {}};
   Machine below = machine;
   Faulty result;
-  if (!too_long(false)) {
+  bool by_chunks = false;
+  if (!too_long(machine, false)) {
     result.bound = "collectives over slow links end for all when they do for the last";
     std::erase_if(below.overrides.links, [](const auto& link) { return link.second > 0; });
   } else {
     result.bound      = "all that only faults tell apart is as slow as the slowest of it";
-    below.overrides   = worst_only(machine.overrides);
+    below.overrides   = worst_only(machine);
     machine.overrides = worst_everywhere(machine, s.placement, prepared.sharded.pipeline);
+    by_chunks         = !too_long(machine, true);
   }
-  result.measured = measure_on(machine, prepared, options, false);
+  result.measured = measure_on(machine, prepared, options, by_chunks);
   result.at_least = measure_on(below, prepared, options, false).metrics.step_time;
   return result;
 }

@@ -60,9 +60,10 @@ SimulationOptions simulation_options(const RunOptions& options)
 
 void announce_if_long(const Prepared& prepared, const SimulationOptions& options)
 {
-  const Scenario& s      = prepared.scenario;
-  const Seconds estimate = simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, options.granularity));
-  const double minutes   = estimate.value() / 60;
+  const Scenario& s = prepared.scenario;
+  const Seconds estimate =
+      simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, options.granularity));
+  const double minutes = estimate.value() / 60;
   if (estimate > Seconds(5))
     complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.chips(),
                          minutes < 2      ? fmt::format("{:.0f} s", estimate.value())

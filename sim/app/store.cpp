@@ -1,7 +1,9 @@
 #include "sim/app/store.hpp"
 
+#include "scenarios/resolve.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/reader.hpp"
+#include "sim/engine/simulate.hpp"
 
 #include <cerrno>
 #include <chrono>
@@ -170,8 +172,9 @@ Store::Store(std::string file, bool writes) : file_(std::move(file))
   else if (std::error_code error; !std::filesystem::exists(file_, error))
     throw InputError(fmt::format("{}: there is no such file", file_));
   sqlite3* opened = nullptr;
-  const int code =
-      sqlite3_open_v2(file_.c_str(), &opened, writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, nullptr);
+  // Readers as well: what a killed sweep left half written is rolled back first. Where the file may not be written
+  // SQLite reads it as it is.
+  const int code = sqlite3_open_v2(file_.c_str(), &opened, SQLITE_OPEN_READWRITE, nullptr);
   database_.reset(opened);
   if (code != SQLITE_OK)
     fail(file_, opened, code, writes);
@@ -188,6 +191,8 @@ Store::Store(std::string file, bool writes) : file_(std::move(file))
     run(fmt::format("BEGIN; {} PRAGMA application_id = {}; PRAGMA user_version = {}; COMMIT", schema, application_id,
                     schema_version)
             .c_str());
+  } else if (empty) {
+    throw InputError(fmt::format("{}: is empty; its sweep was ended before it had begun", file_));
   } else if (pragma("application_id") != application_id) {
     throw InputError(fmt::format("{}: is not a file of podsim sweep", file_));
   } else if (const auto version = pragma("user_version"); version != schema_version) {
@@ -197,6 +202,19 @@ Store::Store(std::string file, bool writes) : file_(std::move(file))
     // A rollback journal also works on network file systems, where job arrays put their shards; it is kept between
     // transactions, which spares its folder two changes for each result.
     run("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL");
+}
+
+std::string results_version()
+{
+  static const std::string version = fmt::format("{}+{}, SimGrid {}", PODSIM_VERSION,
+                                                 hash_of(file_text("/proc/self/exe")).substr(0, 8), simgrid_version());
+  return version;
+}
+
+Store::~Store()
+{
+  if (database_ && lock_) // no journal is left beside it
+    sqlite3_exec(database_.get(), "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr);
 }
 
 Store Store::to_write(const std::string& file)
@@ -263,6 +281,12 @@ void Store::forget(const std::string& version, const std::vector<std::string>& s
   Statement statement(*this, "DELETE FROM results WHERE podsim_version = ? AND status = ?", true);
   for (const std::string& status : statuses)
     statement.bind(version).bind(status).execute();
+}
+
+std::optional<std::string> Store::study_name() const
+{
+  Statement statement(*this, "SELECT name FROM study");
+  return statement.row() ? std::optional(statement.text(0)) : std::nullopt;
 }
 
 StoredStudy Store::study() const

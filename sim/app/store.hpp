@@ -1,16 +1,15 @@
 #pragma once
 // The results of a study in an SQLite file, each stored the moment it exists:
 //
-//     study         one row: name, text (the study's JSON), digest, podsim_version, shard, shards, left_out (JSON: how
-//     many
-//                   combinations each constraint left out)
+//     study         one row: name, text (the study's JSON), digest, podsim_version, shard, shards,
+//                   left_out (JSON: how many combinations each constraint left out)
 //     combinations  number, hash (of the resolved scenario), settings (JSON: axis -> label), mine (0: of another shard)
 //     results       sequence, hash, podsim_version, status, reason, figures (JSON: name -> number in base units)
 //     rows          a view: each combination of this file's share with its result
 //
-// A result is known by the scenario's hash and podsim's version: other combinations of the study, or an earlier study
-// in the same file, that lead to the same scenario share it. `sequence` is never used twice, so that it equals the
-// count exactly when no scenario was ever stored twice.
+// A result is known by the scenario's hash and the version of the program: other combinations of the study, or an
+// earlier study in the same file, that lead to the same scenario share it. `sequence` is never used twice, so that it
+// equals the count exactly when no scenario was ever stored twice.
 //
 // One process at a time writes; it holds a lock (flock) on the file as long as it has it open. Readers need none: each
 // result is a transaction of its own.
@@ -19,6 +18,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,8 +42,16 @@ struct StoredResult {
   std::string status, reason, figures;
 };
 
+// What results are kept under: podsim's version, the program's own bytes and SimGrid. Between releases the program
+// changes under one version.
+std::string results_version();
+
 class Store {
 public:
+  ~Store();
+  Store(Store&&)            = default;
+  Store& operator=(Store&&) = default;
+
   // All members throw InputError for a file that cannot be read or written, saying why.
   static Store to_write(const std::string& file); // made if it is not there; waits some seconds for another writer
   static Store to_read(const std::string& file);
@@ -54,6 +62,7 @@ public:
   void forget(const std::string& version, const std::vector<std::string>& statuses);
 
   StoredStudy study() const;
+  std::optional<std::string> study_name() const;                                 // nothing before the first
   std::vector<StoredCombination> combinations() const;                           // by number
   std::map<std::string, StoredResult> results(const std::string& version) const; // by hash
 

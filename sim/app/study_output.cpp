@@ -42,6 +42,13 @@ void check(StudyOutput& output, const Sweep& sweep)
   for (const SweepAxis& axis : sweep.axes)
     empty.axes.push_back(axis.name);
   arrange(empty, output.view);
+  const auto need = [&](const char* option, const std::string& metric) {
+    if (const char* missing = find_figure(metric) ? missing_for(metric, sweep) : nullptr)
+      throw InputError(fmt::format("{}: \"{}\" needs a \"plan\" with \"{}\" in the study", option, metric, missing));
+  };
+  need("--sort", output.view.sort);
+  for (const std::string& metric : output.view.pareto)
+    need("--pareto", metric);
 }
 
 StudyTable study_table(const Store& store, const Sweep& sweep)
@@ -94,7 +101,7 @@ int write_study(StudyTable table, const StudyOutput& output)
   if (all == 0 || table.failed < all)
     return exit_done;
   complain(fmt::format("no combination could run{}",
-                       table.reasons.empty() ? "" : "; the first: " + table.reasons.front().second.front()));
+                       table.reasons.empty() ? "" : "; the first: " + table.reasons.front().text));
   return exit_cannot_run;
 }
 

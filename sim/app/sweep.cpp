@@ -61,7 +61,7 @@ Expansion expand(const Sweep& sweep, const SweepOptions& options, const Catalogu
   all.study   = {.name     = sweep.name,
                  .text     = sweep.text,
                  .digest   = {},
-                 .version  = PODSIM_VERSION,
+                 .version  = results_version(),
                  .shard    = shard.number,
                  .shards   = shard.count,
                  .left_out = std::vector<std::size_t>(sweep.constraints.size(), 0)};
@@ -90,6 +90,18 @@ Expansion expand(const Sweep& sweep, const SweepOptions& options, const Catalogu
   return all;
 }
 
+// What is wrong without the file or setting that a value came from: the same reasons are to count as one.
+std::string reason_alone(std::string reason, const Combination& combination, const std::string& study)
+{
+  std::vector<std::string> prefixes{study + ": ", combination.scenario + ": "};
+  for (const std::string& change : combination.changes)
+    prefixes.push_back("--set " + printable(change) + ": ");
+  for (const std::string& prefix : prefixes)
+    if (reason.starts_with(prefix))
+      reason.erase(0, prefix.size());
+  return reason;
+}
+
 // A slip in the study, such as a misspelt key at the end of a path, is in all of its scenarios: it is the user's to
 // mend before anything runs or is stored.
 void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions& options, const Catalogue& catalogue)
@@ -101,7 +113,7 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
       return;
     } catch (const InputError& wrong) {
       if (first.empty())
-        first = wrong.what();
+        first = reason_alone(wrong.what(), combination(sweep, stored.number), options.study);
     } catch (const CannotRun&) {
       return;
     }
@@ -117,8 +129,11 @@ Figures figures_of(const Prepared& prepared, const Result& result)
     return figures;
   const Metrics& metrics = *result.metrics;
   figures["chips"]       = metrics.chips;
+  const bool training    = metrics.tokens_per_step > 0; // not a micro-benchmark
   for (const MetricInfo& row : metric_table())
-    if (const auto value = predicted(row.metric, row.conventions.front().second, metrics))
+    if (!training && row.metric != Metric::step_time)
+      continue;
+    else if (const auto value = predicted(row.metric, row.conventions.front().second, metrics))
       figures[row.name] = *value;
   double exposed = 0;
   for (const auto& [name, time] : metrics.breakdowns[metrics.critical]) {
@@ -140,7 +155,7 @@ Figures figures_of(const Prepared& prepared, const Result& result)
   return figures;
 }
 
-// In the child. Reasons do not say from which file or setting a value came: the same ones are to count as one.
+// In the child.
 std::string simulate(const Combination& combination, const std::string& study, const Catalogue& catalogue)
 {
   const auto answer = [](const std::string& status, const std::string& reason, const Figures& figures) {
@@ -154,14 +169,7 @@ std::string simulate(const Combination& combination, const std::string& study, c
     const Result result     = run(prepared, simulation);
     return answer(result.status, result.reason, figures_of(prepared, result));
   } catch (const InputError& wrong) {
-    std::string reason = wrong.what();
-    std::vector<std::string> prefixes{study + ": ", combination.scenario + ": "};
-    for (const std::string& change : combination.changes)
-      prefixes.push_back("--set " + printable(change) + ": ");
-    for (const std::string& prefix : prefixes)
-      if (reason.starts_with(prefix))
-        reason.erase(0, prefix.size());
-    return answer("input", reason, {});
+    return answer("input", reason_alone(wrong.what(), combination, study), {});
   } catch (const CannotRun& wrong) {
     return answer("mesh", wrong.what(), {});
   }
@@ -178,7 +186,7 @@ StoredResult stored(const JobOutcome& outcome)
 // Those of this shard that have no result; of several that come to the same scenario the first.
 std::vector<const StoredCombination*> missing(const Expansion& all, const Store& store)
 {
-  const auto results = store.results(PODSIM_VERSION);
+  const auto results = store.results(results_version());
   std::set<std::string> taken;
   std::vector<const StoredCombination*> jobs;
   for (const StoredCombination& one : all.combinations)
@@ -205,13 +213,19 @@ int sweep(SweepOptions options)
   check_readable(sweep, all, options, catalogue);
 
   Store store = Store::to_write(options.file);
+  if (const auto before = store.study_name(); before && *before != all.study.name && !options.output.quiet)
+    complain(fmt::format("{}: was about \"{}\" so far; its results stay, podsim results shows this study from now on",
+                         options.file, *before));
   store.begin(all.study, all.combinations);
   if (options.retry)
-    store.forget(PODSIM_VERSION,
+    store.forget(results_version(),
                  {status_word(JobStatus::failed), status_word(JobStatus::crashed), status_word(JobStatus::timed_out)});
   const auto jobs = missing(all, store);
-  const auto mine = static_cast<std::size_t>(std::count_if(all.combinations.begin(), all.combinations.end(),
-                                                           [](const StoredCombination& one) { return one.mine; }));
+  std::set<std::string> hashes; // several combinations may come to one scenario
+  for (const StoredCombination& one : all.combinations)
+    if (one.mine)
+      hashes.insert(one.hash);
+  const std::size_t mine = hashes.size();
   if (!options.output.quiet && !jobs.empty() && jobs.size() < mine)
     complain(fmt::format("{}: {} of {} scenarios are still to be simulated", options.file, jobs.size(), mine));
 
@@ -228,7 +242,7 @@ int sweep(SweepOptions options)
           if (outcome.status == JobStatus::not_run)
             return;
           const StoredResult result = stored(outcome);
-          store.add(jobs[job]->hash, PODSIM_VERSION, result);
+          store.add(jobs[job]->hash, results_version(), result);
           ++ended;
           progress.job_ended(result.status != "ok");
         },

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -47,12 +49,20 @@ void print(const std::string& text)
     throw InputError(std::string("standard output: cannot be written: ") + std::strerror(errno));
 }
 
+std::string file_text(const std::string& file)
+{
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
 bool write_file(const std::string& file, const std::string& text)
 {
   std::error_code error;
   const auto type     = std::filesystem::status(file, error).type();
   const bool replaces = type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
-  const std::string target = replaces ? file + ".new" : file; // a device or a pipe is written to as it is
+  const auto followed = std::filesystem::weakly_canonical(file, error); // what a link stands for
+  const std::string place  = error ? file : followed.string();
+  const std::string target = replaces ? place + ".new" : file; // a device or a pipe is written to as it is
   std::FILE* stream        = std::fopen(target.c_str(), "wb");
   if (!stream)
     return false;
@@ -60,7 +70,9 @@ bool write_file(const std::string& file, const std::string& text)
   const bool closed  = std::fclose(stream) == 0;
   if (!replaces)
     return written && closed;
-  if (written && closed && std::rename(target.c_str(), file.c_str()) == 0)
+  if (type == std::filesystem::file_type::regular)
+    std::filesystem::permissions(target, std::filesystem::status(place, error).permissions(), error);
+  if (written && closed && std::rename(target.c_str(), place.c_str()) == 0)
     return true;
   const int reason = errno;
   std::remove(target.c_str());

@@ -15,6 +15,7 @@ void complain(const std::string& text);
 // Writes all of `text`; false (with errno) if it could not.
 bool write_stdout(const std::string& text);
 void print(const std::string& text);                               // the same, throwing InputError
+std::string file_text(const std::string& file);                    // empty where it cannot be read
 bool write_file(const std::string& file, const std::string& text); // by a new file that then takes its place
 
 // Writes what --csv FILE or --json FILE asks for; "-" is standard output. Throws InputError.

@@ -236,16 +236,31 @@ Ticks duration_of_all(const std::vector<PlanPart>& parts)
   }
 }
 
-// Parts keep out of each other's way only if all are on equal rings, and so change axes together.
-bool parts_meet(const Plan& plan)
+// What an exchange puts on one axis shares its links.
+Ticks duration_of_exchange(const std::vector<PlanPart>& parts)
 {
-  if (plan.parts.size() < 2 || plan.exchange || plan.pipelined)
-    return false;
-  const AxisFactor& first = plan.parts.front().front().factor;
-  return std::any_of(plan.parts.front().begin(), plan.parts.front().end(), [&](const RingPhase& phase) {
-    return phase.factor.length != first.length || phase.factor.closed != first.closed ||
-           phase.factor.stride != first.stride;
-  });
+  Ticks longest = 0;
+  for (const PlanPart& part : parts) {
+    Ticks all = latencies(part.front());
+    for (const PlanPart& other : parts)
+      all += other.front().factor.axis == part.front().factor.axis ? busy(other.front()) : 0;
+    longest = std::max(longest, all);
+  }
+  return longest;
+}
+
+// Parts keep out of each other's way only if all go on to their next axis at once, each phase being on an equal ring.
+bool in_lockstep(const std::vector<PlanPart>& parts)
+{
+  for (const PlanPart& part : parts)
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const RingPhase& own   = part[i];
+      const RingPhase& first = parts.front()[i];
+      if (own.length != first.length || own.step != first.step || own.last_step != first.last_step ||
+          own.factor.closed != first.factor.closed || own.factor.stride != first.factor.stride)
+        return false;
+    }
+  return true;
 }
 
 } // namespace
@@ -365,12 +380,14 @@ Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)
   std::vector<PlanPart> parts = plan.parts;
   for (PlanPart& part : parts)
     std::transform(part.begin(), part.end(), part.begin(), seen);
-  if (parts_meet(plan))
+  if (plan.exchange)
+    return duration_of_exchange(parts) + plan.rest;
+  if (!plan.pipelined && !in_lockstep(parts))
     return duration_of_all(parts);
   Ticks longest = 0;
   for (const PlanPart& part : parts)
-    longest = std::max(longest, plan.pipelined && !plan.exchange ? duration_overlapped(part) : duration(part));
-  return longest + plan.rest;
+    longest = std::max(longest, plan.pipelined ? duration_overlapped(part) : duration(part));
+  return longest;
 }
 
 Traffic traffic(const RingPhase& phase)
@@ -395,10 +412,10 @@ bool shares_links_with_itself(const Plan& plan, const Machine& machine)
   const auto crowds = [&](const RingPhase& phase) {
     return phase.link == AxisKind::dcn && machine.devices_per_host() > 1;
   };
-  return !plan.pipelined &&
-         (parts_meet(plan) || std::any_of(plan.parts.begin(), plan.parts.end(), [&](const PlanPart& part) {
-            return std::any_of(part.begin(), part.end(), crowds);
-          }));
+  return !plan.pipelined && (!(plan.exchange || in_lockstep(plan.parts)) ||
+                             std::any_of(plan.parts.begin(), plan.parts.end(), [&](const PlanPart& part) {
+                               return std::any_of(part.begin(), part.end(), crowds);
+                             }));
 }
 
 } // namespace podsim

@@ -89,8 +89,8 @@ inline Ticks at_link_speed(Ticks transmission, double speed)
 RingPhase as_on(RingPhase phase, double speed, bool cut);
 
 // How long a phase or plan takes on links that nothing else uses, if all devices begin together: those of a host share
-// its NIC evenly, and parts on rings of unequal length share the links of an axis wherever they meet. `seen` gives each
-// phase as the machine's links make it.
+// its NIC evenly, and parts on unequal rings share the links of an axis wherever they meet (on closed rings; where an
+// axis is open it is a bound). `seen` gives each phase as the machine's links make it.
 Ticks duration(const RingPhase& phase);
 Ticks duration(const Plan& plan);
 Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)>& seen);

@@ -300,10 +300,11 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
     for (const AxisFactor& factor : axis) {
       if (factor.length == 1)
         continue;
-      const bool shared =
-          relays(factor, machine) && factor.length * factor.stride < machine.lattice.axes[factor.axis].size;
-      spans.push_back({{factor}, false, shared});
-      dcn = dcn || machine.lattice.axes[factor.axis].kind == AxisKind::dcn;
+      const LatticeAxis& axis_of = machine.lattice.axes[factor.axis];
+      const bool shared          = relays(factor, machine) && factor.length * factor.stride < axis_of.size;
+      const bool hosts           = axis_of.kind == AxisKind::dcn;
+      spans.push_back({{factor}, false, shared || (hosts && factor.length > 2)});
+      dcn = dcn || hosts;
       if (!factor.closed)
         tell_apart(factor);
     }
@@ -355,8 +356,9 @@ Overrides worst_everywhere(const Machine& machine, const Placement& placement, s
   return all;
 }
 
-Overrides worst_only(const Overrides& overrides)
+Overrides worst_only(const Machine& machine)
 {
+  const Overrides& overrides = machine.overrides;
   Overrides worst;
   const auto keep_least = [](const auto& from, auto& to, const auto& less) {
     const auto least = std::min_element(from.begin(), from.end(),
@@ -368,10 +370,13 @@ Overrides worst_only(const Overrides& overrides)
   keep_least(overrides.devices, worst.devices, [](const Speed& a, const Speed& b) { return a.compute < b.compute; });
   keep_least(overrides.devices, worst.devices, [](const Speed& a, const Speed& b) { return a.hbm < b.hbm; });
   keep_least(overrides.links, worst.links, smaller);
-  for (const auto& [link, speed] : overrides.links) // a dead cable has two ends
-    if (speed == 0 && !worst.links.empty() && worst.links.begin()->second == 0 && worst.links.size() < 2 &&
-        link.axis == worst.links.begin()->first.axis && link.direction != worst.links.begin()->first.direction)
-      worst.links.emplace(link, speed);
+  if (!worst.links.empty() && worst.links.begin()->second == 0) { // a dead cable has two ends
+    const LinkId one         = worst.links.begin()->first;
+    const std::int64_t size  = machine.lattice.axes[one.axis].size;
+    const std::int64_t step  = one.direction == 0 ? 1 : size - 1;
+    const std::int64_t other = (machine.lattice.coordinate(one.device, one.axis) + step) % size;
+    worst.links[{machine.lattice.moved(one.device, one.axis, other), one.axis, 1 - one.direction}] = 0;
+  }
   keep_least(overrides.hosts, worst.hosts, smaller);
   return worst;
 }

@@ -10,7 +10,8 @@
 // as soon as one differs), because a ring starts only when all its members are there. From then on every link of the
 // ring does the same at the same time, whatever its ends are: all its other users are rings of the same line, and these
 // start as one, too. That fails where mesh axes share a line in parts; there a line is told apart by the order of
-// its colours. Devices of a host share its NIC: there it matters how many of each colour there are.
+// its colours. So is a ring of more than two pods, where a host's NIC hears one other: classes that hold several pods
+// would hear several. Devices of a host share its NIC: there it matters how many of each colour there are.
 
 #include "sim/sharding/mesh.hpp"
 #include "topologies/machine.hpp"
@@ -51,7 +52,7 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
 // all devices that only faults tell apart are as slow as the slowest of them, and so are links of an axis and NICs;
 // dead links stay. With `worst_only` the slowest device, link and NIC are left, and the first dead link.
 Overrides worst_everywhere(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline);
-Overrides worst_only(const Overrides& overrides);
+Overrides worst_only(const Machine& machine);
 
 // Every device for itself.
 DeviceClasses one_class_each(const Machine& machine);

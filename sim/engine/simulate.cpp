@@ -115,15 +115,10 @@ class PassSignalsOn {
 public:
   explicit PassSignalsOn(pid_t child)
   {
-    running_child           = child;
-    interrupted             = 0;
-    struct sigaction action = {};
-    action.sa_handler       = [](int) {
-      interrupted = 1;
-      kill(running_child, SIGKILL);
-    };
-    sigaction(SIGINT, &action, &old_interrupt_);
-    sigaction(SIGTERM, &action, &old_terminate_);
+    running_child = child;
+    interrupted   = 0;
+    replace(SIGINT, old_interrupt_);
+    replace(SIGTERM, old_terminate_);
   }
   ~PassSignalsOn()
   {
@@ -134,6 +129,19 @@ public:
   PassSignalsOn& operator=(const PassSignalsOn&) = delete;
 
 private:
+  // A process that was told to let the signal pass, as a fleet's jobs are, lets it pass for its child as well.
+  static void replace(int signal, struct sigaction& old)
+  {
+    struct sigaction action = {};
+    action.sa_handler       = [](int) {
+      interrupted = 1;
+      kill(running_child, SIGKILL);
+    };
+    sigaction(signal, nullptr, &old);
+    if (old.sa_handler != SIG_IGN)
+      sigaction(signal, &action, nullptr);
+  }
+
   struct sigaction old_interrupt_ = {}, old_terminate_ = {};
 };
 
@@ -149,7 +157,6 @@ template <class Work> std::string in_child(const Work& work)
     throw std::runtime_error(fmt::format("cannot start a process: {}", std::strerror(errno)));
   if (child == 0) {
     close(pipe_ends[0]);
-    std::signal(SIGINT, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody else would end it if the parent is killed
     try {
       write_all(pipe_ends[1], work());

@@ -139,13 +139,16 @@ std::vector<MetricChange> changes(const Measured& was, const Measured& now, cons
   if (moves.empty() || !(step > 0))
     return all;
   const double share = std::abs(moves.front().now - moves.front().was) / step;
+  // Of a step that has become shorter it is part of the improvement.
+  const double after  = find(now.metrics, "step_time_s").value_or(step);
+  const Effect effect = after < step ? Effect::better : Effect::changed;
   add({"breakdown_s",
        {},
        {},
        share,
        rules.tolerance("breakdown_s"),
-       Effect::changed,
-       level_of(share, Effect::changed, "breakdown_s", rules)});
+       effect,
+       level_of(share, effect, "breakdown_s", rules)});
   return all;
 }
 
