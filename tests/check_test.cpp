@@ -275,6 +275,26 @@ TEST_CASE("check: tolerances and warnings, overall, of a metric, of a scenario; 
   CHECK_THAT(better.out, Catch::Contains("warning"));
 }
 
+TEST_CASE(
+    "check: of a real improvement the breakdown is no error of its own; a warning that none would reach is a slip")
+{
+  const Sandbox sandbox;
+  fill(sandbox);
+  json baseline = baseline_of(sandbox);
+  sandbox.write("a.json", scenario({{"machine", {{"ici", {{"link_bandwidth", "60 GB/s"}}}}}}));
+  CHECK(check_in(sandbox).code == moved);
+  baseline["improvements"] = "accept";
+  sandbox.write("b.json", baseline);
+  const Outcome accepted = check_in(sandbox);
+  CHECK(accepted.code == done);
+  CHECK_THAT(accepted.out, !Catch::Contains("breakdown_s"));
+  sandbox.write("a.json", scenario({{"machine", {{"ici", {{"link_bandwidth", "30 GB/s"}}}}}}));
+  CHECK(check_in(sandbox).code == moved);
+  baseline["warn"] = 0.0001;
+  sandbox.write("b.json", baseline);
+  check_error(check_in(sandbox), bad_input, {"\"warn\" of 0.0001 for step_time_s is not below its tolerance"});
+}
+
 TEST_CASE("check: missing, new, failed and impossible scenarios are rows of their own")
 {
   const Sandbox sandbox;

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <functional>
 #include <pty.h>
 #include <random>
 #include <sqlite3.h>
@@ -289,6 +290,29 @@ TEST_CASE("sweep: money, energy and days of two prices, without simulating twice
   CHECK(stored(box.path("study.sqlite")) == 1);
 }
 
+TEST_CASE("sweep: an axis may go into what an earlier one has set, but not over it; units are compared with units")
+{
+  const json chips{{"path", "machine.chip"}, {"values", {"tpu-v4"}}, {"name", "chip"}};
+  const json hbm{{"path", "machine.chip.hbm_bandwidth"}, {"values", {"1 TB/s"}}, {"name", "HBM"}};
+  const json batch{{"path", "workload.batch"}, {"values", {256}}, {"name", "first"}};
+  json again    = batch;
+  again["name"] = "second";
+  CHECK(read(study({chips, hbm})).size() == 1);
+  CHECK_THROWS_WITH(read(study({hbm, chips})), Catch::Contains("machine.chip.hbm_bandwidth again, which the axis "
+                                                               "\"HBM\" has set"));
+  CHECK_THROWS_WITH(read(study({batch, again})), Catch::Contains("axes[1]: sets workload.batch again"));
+  again = {{"path", "workload.batch"}, {"values", {256}}, {"name", "mfu"}};
+  CHECK_THROWS_WITH(read(study(json::array({again}))), Catch::Contains("\"mfu\" is a column"));
+
+  const Lookup lookup = [](const std::string& name) -> std::optional<Term> {
+    return name == "ICI link" ? std::optional<Term>(std::string("45 GB/s")) : std::nullopt;
+  };
+  CHECK(holds("\"ICI link\" > '44 GB/s'", lookup));
+  CHECK(holds("\"ICI link\" / '9 GB/s' == 5", lookup));
+  CHECK_THROWS_WITH(holds("\"ICI link\" > 44", lookup), Catch::Contains("a number that has no unit"));
+  CHECK_THROWS_WITH(holds("1 / 0 > 0", lookup), Catch::Contains("divides by 0"));
+}
+
 TEST_CASE("sweep: mistakes in a study are answered in one line, with the place and the nearest name")
 {
   const Sandbox box;
@@ -348,6 +372,11 @@ TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats no
       break;
     if (!fs::exists(box.path("killed.sqlite")))
       continue;
+    // Whatever it was doing, what it left can be read.
+    const Outcome table = box.call({"results", "killed.sqlite", "--quiet"});
+    INFO(table.err);
+    CHECK((table.code == done || table.err.find("is empty") != std::string::npos ||
+           table.err.find("holds no study yet") != std::string::npos));
     const std::int64_t now = std::max<std::int64_t>(stored(box.path("killed.sqlite")), 0);
     CHECK(now >= before);
     before = now;
@@ -363,34 +392,55 @@ TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats no
   check_none_twice(box.path("killed.sqlite"));
 }
 
+namespace {
+
+struct Watched {
+  std::string seen;
+  int status = 0;
+};
+
+// A sweep on a terminal of its own; `disturb` gets the terminal and the process group when some scenarios have ended.
+Watched watch_sweep(const Sandbox& box, const std::function<void(int terminal, pid_t group)>& disturb)
+{
+  Watched watched;
+  int terminal        = -1;
+  const pid_t process = forkpty(&terminal, nullptr, nullptr, nullptr);
+  REQUIRE(process >= 0);
+  if (process == 0) {
+    execl(PODSIM_PROGRAM, PODSIM_PROGRAM, "sweep", box.path("study.json").c_str(), "--db",
+          box.path("study.sqlite").c_str(), nullptr);
+    _exit(127);
+  }
+  std::string block(4096, '\0');
+  bool disturbed = false;
+  for (;;) {
+    const ssize_t got = ::read(terminal, block.data(), block.size());
+    if (got <= 0)
+      break;
+    watched.seen.append(block, 0, static_cast<std::size_t>(got));
+    if (!disturbed && watched.seen.find("] 2") != std::string::npos) {
+      disturbed = true;
+      disturb(terminal, process);
+    }
+  }
+  waitpid(process, &watched.status, 0);
+  close(terminal);
+  return watched;
+}
+
+void press_ctrl_c(int terminal, pid_t)
+{
+  REQUIRE(write(terminal, "\x03", 1) == 1);
+}
+
+} // namespace
+
 TEST_CASE("sweep: Ctrl-C on a terminal stores what is in flight and says how to go on; there is a progress bar")
 {
   const Sandbox box;
   box.write("study.json", many_links(400));
   const std::string database = box.path("study.sqlite");
-  int terminal               = -1;
-  const pid_t process        = forkpty(&terminal, nullptr, nullptr, nullptr);
-  REQUIRE(process >= 0);
-  if (process == 0) {
-    execl(PODSIM_PROGRAM, PODSIM_PROGRAM, "sweep", box.path("study.json").c_str(), "--db", database.c_str(), nullptr);
-    _exit(127);
-  }
-  std::string seen;
-  std::string block(4096, '\0');
-  bool pressed = false;
-  for (;;) {
-    const ssize_t got = read(terminal, block.data(), block.size());
-    if (got <= 0)
-      break;
-    seen.append(block, 0, static_cast<std::size_t>(got));
-    if (!pressed && seen.find("] 2") != std::string::npos) { // some have ended
-      pressed = true;
-      REQUIRE(write(terminal, "\x03", 1) == 1);
-    }
-  }
-  int status = 0;
-  waitpid(process, &status, 0);
-  close(terminal);
+  const auto [seen, status]  = watch_sweep(box, press_ctrl_c);
   INFO(seen.substr(seen.size() > 600 ? seen.size() - 600 : 0));
   REQUIRE(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == was_interrupted);
@@ -406,6 +456,34 @@ TEST_CASE("sweep: Ctrl-C on a terminal stores what is in flight and says how to 
   CHECK_THAT(rest.err, Catch::Contains("podsim: sweeping: ")); // plain lines where there is no terminal
   CHECK(rest.err.find('\r') == std::string::npos);
   check_none_twice(database);
+}
+
+TEST_CASE("sweep: an interrupt lets what simulates in children of its own finish as well, a SIGTERM to the group too")
+{
+  const Sandbox box;
+  json slow = many_links(40);
+  slow["axes"].push_back({{"path", "faults"}, // each of these simulates several times, in further processes
+                          {"values", {{{"chips", {{{"at", 0}, {"compute", 0.9}}, {{"at", 1}, {"compute", 0.8}}}}}}},
+                          {"name", "faulty"}});
+  box.write("study.json", slow);
+  const bool terminate      = GENERATE(false, true);
+  const auto [seen, status] = watch_sweep(box, [&](int terminal, pid_t group) {
+    if (terminate)
+      kill(-group, SIGTERM);
+    else
+      press_ctrl_c(terminal, group);
+  });
+  INFO(seen.substr(seen.size() > 600 ? seen.size() - 600 : 0));
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == was_interrupted);
+  const std::int64_t kept = stored(box.path("study.sqlite"));
+  CHECK(kept >= 2);
+  CHECK(kept < 40);
+  CHECK(query(box.path("study.sqlite"), "SELECT count(*) FROM results WHERE status <> 'ok'") == 0);
+  const Outcome rest = box.call({"sweep", "study.json"});
+  CHECK(rest.code == done);
+  CHECK_THAT(rest.out, Catch::Contains("40 combinations: 40 ran"));
+  check_none_twice(box.path("study.sqlite"));
 }
 
 TEST_CASE("sweep: two processes on one file wait for each other, and say so")
