@@ -21,7 +21,7 @@ enum class RowStatus {
 
 struct GateRow {
   std::string scenario; // its file, and what is changed in it
-  std::string file;     // the file alone, from the working directory
+  std::string file;     // the file alone, from the folder of the repository
   RowStatus status = RowStatus::unchanged;
   std::string word;   // of a failure: "memory", "input", "timed out"...
   std::string reason; // one line, where the status needs one

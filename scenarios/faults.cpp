@@ -135,7 +135,7 @@ private:
     if (!compute && !hbm)
       fault.finish(); // a slip of the pen is the likelier reason
     if (!compute && !hbm)
-      fault.expected("\"compute\" or \"hbm\", a fraction of the catalogue's speed");
+      fault.fail("needs \"compute\" or \"hbm\", a fraction of the catalogue's speed");
     if (compute)
       speed.compute = compute->fraction();
     if (hbm)
@@ -151,7 +151,7 @@ private:
     if (!dead && !bandwidth)
       fault.finish();
     if ((dead && dead->flag()) == bandwidth.has_value())
-      fault.expected("either \"bandwidth\", a fraction of the catalogue's, or \"dead\": true");
+      fault.fail("needs either \"bandwidth\", a fraction of the catalogue's, or \"dead\": true");
     return bandwidth ? bandwidth->fraction() : 0;
   }
 

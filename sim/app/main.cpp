@@ -88,7 +88,7 @@ int dispatch(int argc, char** argv)
     return app.exit(asked);
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app.get_subcommands();
-    print(chosen.empty() ? short_help() : chosen.front()->help());
+    print(chosen.empty() ? short_help() : chosen.front()->help("podsim"));
     return exit_done;
   } catch (const CLI::ParseError& wrong) {
     const auto chosen       = app.get_subcommands();
