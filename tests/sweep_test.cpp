@@ -290,6 +290,28 @@ TEST_CASE("sweep: money, energy and days of two prices, without simulating twice
   CHECK(stored(box.path("study.sqlite")) == 1);
 }
 
+TEST_CASE("sweep: a slip in a single value is told before anything runs; what only does not fit together is a row")
+{
+  const Sandbox box;
+  const auto sweep = [&](const json& axes) {
+    box.write("study.json", study(axes));
+    return box.call({"sweep", "study.json"});
+  };
+  const json batch{{"path", "workload.batch"}, {"values", {256, 512}}};
+  check_error(sweep({batch, {{"path", "machine.ici.link_bandwidth"}, {"values", {"45 GB/s", "45 GB"}}}}), bad_input,
+              {"link_bandwidth \"45 GB\": ", "machine.ici.link_bandwidth"});
+  check_error(sweep({batch,
+                     {{"name", "how"},
+                      {"cases",
+                       {{{"label", "as it is"}, {"set", json::object()}},
+                        {{"label", "other"}, {"set", {{"workload.bach", 512}}}}}}}}),
+              bad_input, {"how \"other\": workload: unknown key \"bach\"; did you mean \"batch\"?"});
+  CHECK_FALSE(fs::exists(box.path("study.sqlite")));
+  const Outcome uneven = sweep({{{"path", "workload.batch"}, {"values", {256, 257}}}});
+  CHECK(uneven.code == done);
+  CHECK_THAT(uneven.out, Catch::Contains("1 ran, 1 inconsistent"));
+}
+
 TEST_CASE("sweep: an axis may go into what an earlier one has set, but not over it; units are compared with units")
 {
   const json chips{{"path", "machine.chip"}, {"values", {"tpu-v4"}}, {"name", "chip"}};

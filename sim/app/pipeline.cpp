@@ -65,10 +65,6 @@ std::optional<double> chip_power(const Chip& chip)
   return chip.power ? std::optional(chip.power->value() * static_cast<double>(chip.devices)) : std::nullopt;
 }
 
-} // namespace
-
-namespace {
-
 // A micro-benchmark is a program of one operation on every device.
 Prepared prepare_micro_benchmark(Scenario scenario)
 {

@@ -102,10 +102,24 @@ std::string reason_alone(std::string reason, const Combination& combination, con
   return reason;
 }
 
-// A slip in the study, such as a misspelt key at the end of a path, is in all of its scenarios: it is the user's to
-// mend before anything runs or is stored.
+// A slip in the study, such as a misspelt key at the end of a path, is the user's to mend before anything runs or is
+// stored: one in all of its scenarios, or in a single value of an axis, whatever the other axes say.
 void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions& options, const Catalogue& catalogue)
 {
+  std::size_t stride = sweep.size(); // between combinations that differ in the axis alone
+  for (const SweepAxis& axis : sweep.axes) {
+    stride /= axis.values.size();
+    for (std::size_t i = 0; i < axis.values.size(); ++i) {
+      const Combination one = combination(sweep, i * stride);
+      try {
+        read_scenario(resolve(one, options.study, catalogue));
+      } catch (const MisreadError& wrong) {
+        throw InputError(fmt::format("{}: {} \"{}\": {}", options.study, axis.name, printable(axis.values[i].label),
+                                     reason_alone(wrong.what(), one, options.study)));
+      } catch (const std::runtime_error&) { // what it is together with the first values of the others
+      }
+    }
+  }
   std::string first;
   for (const StoredCombination& stored : all.combinations)
     try {

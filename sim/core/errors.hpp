@@ -14,6 +14,12 @@ public:
   using std::runtime_error::runtime_error;
 };
 
+// It is written wrong, whatever the rest says: an unknown key, or a value of another kind than is expected there.
+class MisreadError : public InputError {
+public:
+  using InputError::InputError;
+};
+
 // The input is sound but cannot run on this machine (exit code 3): memory, or a slice that cannot hold the
 // mesh. what() is one line: by how much, and what would make it run.
 class CannotRun : public std::runtime_error {

@@ -57,8 +57,12 @@ Reader::Reader(Document& document, const Json& json, std::string path)
 
 void Reader::fail(const std::string& complaint) const
 {
-  const std::string place = path_.empty() ? "" : path_ + ": ";
-  throw InputError(fmt::format("{}: {}{}", document_->origins.of(path_), place, complaint));
+  throw InputError(placed(complaint));
+}
+
+std::string Reader::placed(const std::string& complaint) const
+{
+  return fmt::format("{}: {}{}", document_->origins.of(path_), path_.empty() ? "" : path_ + ": ", complaint);
 }
 
 void Reader::expected(const std::string& what, const std::string& hint) const
@@ -67,7 +71,7 @@ void Reader::expected(const std::string& what, const std::string& hint) const
                             : json_->is_array()
                                 ? "a list"
                                 : printable(json_->dump(-1, ' ', false, Json::error_handler_t::replace));
-  fail(fmt::format("expected {}, found {}{}", what, found, hint));
+  throw MisreadError(placed(fmt::format("expected {}, found {}{}", what, found, hint)));
 }
 
 Reader Reader::at(const std::string& key)
@@ -97,9 +101,9 @@ void Reader::finish() const
 {
   for (const auto& item : json_->items())
     if (item.key() != "note" && std::find(known_.begin(), known_.end(), item.key()) == known_.end())
-      throw InputError(fmt::format("{}: {}unknown key \"{}\"{}", document_->origins.of(child_path(path_, item.key())),
-                                   path_.empty() ? "" : path_ + ": ", printable(item.key()),
-                                   did_you_mean(item.key(), known_)));
+      throw MisreadError(fmt::format("{}: {}unknown key \"{}\"{}", document_->origins.of(child_path(path_, item.key())),
+                                     path_.empty() ? "" : path_ + ": ", printable(item.key()),
+                                     did_you_mean(item.key(), known_)));
 }
 
 std::vector<std::string> Reader::keys()
@@ -220,7 +224,7 @@ template <class Unit> Quantity<Unit> Reader::quantity() const
   try {
     value = parse_quantity<Unit>(json_->get<std::string>());
   } catch (const std::invalid_argument& wrong) {
-    fail(fmt::format("found \"{}\": {}", printable(json_->get<std::string>()), wrong.what()));
+    throw MisreadError(placed(fmt::format("found \"{}\": {}", printable(json_->get<std::string>()), wrong.what())));
   }
   const auto [least, most] = machine_range<Unit>;
   if (!(value >= parse_quantity<Unit>(least) && value <= parse_quantity<Unit>(most)))

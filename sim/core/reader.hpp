@@ -95,6 +95,7 @@ public:
 private:
   Reader(Document& document, const Json& json, std::string path);
   std::size_t choose(const std::vector<std::string>& names) const;
+  std::string placed(const std::string& complaint) const; // with the file and the path
 
   Document* document_;
   const Json* json_;

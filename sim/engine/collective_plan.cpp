@@ -41,12 +41,18 @@ PlanPart one_way(CollectiveKind kind, const std::vector<AxisFactor>& rings, Byte
   return phases;
 }
 
+std::size_t first_torus_axis(const Machine& machine) // among the lattice's
+{
+  std::size_t first = 0;
+  while (machine.lattice.axes[first].kind != AxisKind::ici)
+    ++first;
+  return first;
+}
+
 // The routes of an exchange over parts of the torus.
 AllToAllLoad torus_load(const std::vector<AxisFactor>& group, RoutedLattice torus, const Machine& machine)
 {
-  std::size_t first = 0; // of the torus among the lattice's axes
-  while (machine.lattice.axes[first].kind != AxisKind::ici)
-    ++first;
+  const std::size_t first = first_torus_axis(machine);
   LatticeGroup parts;
   for (const AxisFactor& factor : group)
     parts.push_back({factor.axis - first, factor.length, factor.stride});
@@ -78,13 +84,11 @@ std::pair<PlanPart, std::int64_t> torus_exchange(const std::vector<AxisFactor>& 
       phase.step     = busy(load.busiest_link * others);
       phase.latency  = to_ticks(machine.ici.latency);
       phase.cut_time = busy(load.cut_bound * others);
-      if (!machine.overrides.links.empty() && factor.closed) {
-        RoutedLattice open = machine.torus();
-        std::size_t axis   = 0;
-        while (machine.lattice.axes[axis].kind != AxisKind::ici)
-          ++axis;
-        open.closed[factor.axis - axis] = false;
-        phase.open_step                 = busy(torus_load(group, open, machine).busiest_link * others);
+      if (!machine.overrides.links.empty() && factor.closed &&
+          !machine.lattice.twisted) { // a twist keeps all its links
+        RoutedLattice open                                   = machine.torus();
+        open.closed[factor.axis - first_torus_axis(machine)] = false;
+        phase.open_step = busy(torus_load(group, open, machine).busiest_link * others);
       }
       phases.push_back(phase);
     }

@@ -22,18 +22,24 @@ struct Place {
   std::size_t block, operation;
 };
 
+// On closed rings where all do the same, all devices reach everything together.
+bool all_in_step(const ShardedProgram& program, const Machine& machine, const Placement& placement)
+{
+  for (const AxisPlacement& axis : placement)
+    for (const AxisFactor& factor : axis)
+      if (!factor.closed && factor.length > 1)
+        return false;
+  return machine.overrides.empty() && !program.pipeline;
+}
+
 class Granulation {
 public:
   Granulation(const ShardedProgram& whole, const DeviceProgram& program, TimedBlocks& timed, const Machine& machine,
               const Placement& placement, bool slow_links_by_chunks)
-      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine), in_step_(true),
+      : whole_(whole), blocks_(program.blocks), timed_(timed), machine_(machine),
+        in_step_(all_in_step(whole, machine, placement)),
         crowded_(whole.pipeline ? 1U << stage_factor(whole, placement).axis : 0)
   {
-    // On closed rings where all do the same, all devices reach everything together.
-    in_step_ = machine.overrides.empty() && !whole.pipeline;
-    for (const AxisPlacement& axis : placement)
-      for (const AxisFactor& factor : axis)
-        in_step_ = in_step_ && (factor.closed || factor.length == 1);
     if (slow_links_by_chunks)
       for (const auto& [link, speed] : machine.overrides.links)
         crowded_ |= 1U << link.axis;
