@@ -1,5 +1,7 @@
 #include "reports/json.hpp"
 
+#include "sim/engine/simgrid_engine.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>

@@ -218,14 +218,10 @@ private:
       close();
       return product(shape);
     }
-    if (take("'")) {
-      const std::size_t end = text_.find('\'', at_);
-      if (end == std::string::npos)
-        fail("a text without its closing quote");
-      const std::string inner = text_.substr(at_, end - at_);
-      at_                     = end + 1;
-      return inner;
-    }
+    if (take("'"))
+      return quoted('\'');
+    if (take("\""))
+      return value_of(quoted('"'));
     double value         = 0;
     const auto [end, ec] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
     if (ec == std::errc() && at_ < text_.size() && std::isalpha(static_cast<unsigned char>(text_[at_])) == 0) {
@@ -233,6 +229,16 @@ private:
       return value;
     }
     return named();
+  }
+
+  std::string quoted(char quote)
+  {
+    const std::size_t end = text_.find(quote, at_);
+    if (end == std::string::npos)
+      fail("a text without its closing quote");
+    std::string inner = text_.substr(at_, end - at_);
+    at_               = end + 1;
+    return inner;
   }
 
   void close()
@@ -246,20 +252,17 @@ private:
     std::size_t end = at_;
     while (end < text_.size() && in_name(text_[end]))
       ++end;
-    if (end == at_ && (at_ == text_.size() || text_[at_] != '"'))
+    if (end == at_)
       fail("expected a number, a name, a text in single quotes or (");
-    std::string name = text_.substr(at_, end - at_);
-    if (name.empty() && take("\"")) {
-      end = text_.find('"', at_);
-      if (end == std::string::npos)
-        fail("a name without its closing quote");
-      name = text_.substr(at_, end - at_);
-      ++end;
-    }
-    if (const auto value = lookup_(name)) {
-      at_ = end;
+    const Term value = value_of(text_.substr(at_, end - at_));
+    at_              = end;
+    return value;
+  }
+
+  Term value_of(const std::string& name) const
+  {
+    if (const auto value = lookup_(name))
       return *value;
-    }
     throw std::invalid_argument(
         fmt::format("\"{}\" is neither an axis nor a single value of the scenario", printable(name)));
   }

@@ -194,9 +194,9 @@ SweepAxis read_axis(Reader axis, const Json& json, const std::string& study)
   axis.finish();
   if (read.name.empty())
     axis.fail("the key \"name\" is missing: what its cases are called together");
-  for (const char* column : {"number", "status", "reason", "front"})
-    if (read.name == column || find_figure(read.name))
-      axis.fail(fmt::format("\"{}\" is a column of the table; give the axis another \"name\"", printable(read.name)));
+  const std::set<std::string> columns{"number", "status", "reason", "front"};
+  if (columns.contains(read.name) || find_figure(read.name))
+    axis.fail(fmt::format("\"{}\" is a column of the table; give the axis another \"name\"", printable(read.name)));
   if (read.values.empty() || read.values.size() > most_values)
     axis.fail(fmt::format("has {} values; expected 1 to {}", read.values.size(), most_values));
   return read;

@@ -275,6 +275,20 @@ TEST_CASE("check: tolerances and warnings, overall, of a metric, of a scenario; 
   CHECK_THAT(better.out, Catch::Contains("warning"));
 }
 
+TEST_CASE("check: --update writes through a link and keeps the file's permissions")
+{
+  const Sandbox sandbox;
+  fill(sandbox);
+  fs::rename(sandbox.path("b.json"), sandbox.path("kept.json"));
+  fs::permissions(sandbox.path("kept.json"), fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("kept.json", sandbox.path("b.json"));
+  sandbox.write("a.json", scenario({{"workload", {{"batch", 256}}}}));
+  REQUIRE(check_in(sandbox, {"--update"}).code == done);
+  CHECK(fs::is_symlink(sandbox.path("b.json")));
+  CHECK(fs::status(sandbox.path("kept.json")).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  CHECK(check_in(sandbox).code == done);
+}
+
 TEST_CASE(
     "check: of a real improvement the breakdown is no error of its own; a warning that none would reach is a slip")
 {

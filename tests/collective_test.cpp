@@ -1,6 +1,6 @@
 // Collectives on the generic machine: links of 10 GB/s, 1 us a hop, NICs of 8 GB/s for 4 chips, 10 us across.
 
-#include "sim/engine/collective_plan.hpp"
+#include "sim/engine/collective_time.hpp"
 #include "tests/small_scenario.hpp"
 
 #include <catch2/catch.hpp>
@@ -206,6 +206,27 @@ TEST_CASE("an all-to-all by chunks: as long as in one event, and it shares its l
   // On other axes nobody is in the way.
   CHECK(simulated(s, {operation(gather_x, true), operation(exchange_yz)}, Granularity::chunk) ==
         Approx(3.2e-3 + 4e-6).margin(4 * tick));
+}
+
+TEST_CASE("an all-to-all over two parts of one axis puts both on its links")
+{
+  using nlohmann::json;
+  const json near    = {{"axis", "x"}, {"length", 2}};
+  const json far     = {{"axis", "x"}, {"length", 2}, {"stride", 2}};
+  const json unsplit = {
+      {"name", "unsplit"}, {"weights", json::object()}, {"activations", json::object()}, {"compute", json::object()}};
+  Prepared prepared = test::prepare(
+      {.slice = "4x2x2", .sharding = unsplit, .mesh = {{"data", {"y", "z"}}, {"near", near}, {"far", far}}});
+  const Placement placement = prepared.scenario.placement;
+  const Setting s{std::move(prepared), placement};
+  // Half of 32 MB goes to the other of the pair, over one link: 16 MB, 1.6 ms. Half goes two links on round the ring of
+  // 4, by halves both ways, and passes as many of others' on: 16 MB on each link again. Three hops to the far corner.
+  const Collective exchange{CollectiveKind::all_to_all, 2 | 4, Bytes(32e6)};
+  const double both = simulated(s, {operation(exchange)}, Granularity::chunk);
+  CHECK(both == Approx(2 * 1.6e-3 + 3e-6).margin(4 * tick));
+  for (const Granularity granularity : {Granularity::collective, Granularity::automatic})
+    CHECK(simulated(s, {operation(exchange)}, granularity) == Approx(both).epsilon(0).margin(4 * tick));
+  CHECK(simulated(s, {operation(exchange)}, Granularity::chunk, true) == both);
 }
 
 TEST_CASE("parts over unequal axes get in each other's way, over equal ones not")

@@ -201,6 +201,30 @@ TEST_CASE("folded equals explicit under faults on three and four pods, where a N
         step(alone, granularity));
 }
 
+TEST_CASE("of dead cables the bound from below keeps one, with both of its ends")
+{
+  // Two on parallel lines up y: (x 0, y 2 to 0) and (x 1, y 0 to 1).
+  const SmallScenario s{.slice = "4x3x2", .batch = 24, .mesh = {{"data", {"y", "z"}}, {"model", "x"}}};
+  const auto dead = [](int x, int y) {
+    return json{{"at", {{"x", x}, {"y", y}, {"z", 0}}}, {"axis", "y"}, {"dead", true}};
+  };
+  Machine machine = test::prepare(with(s, {{"links", {dead(0, 2), dead(1, 0)}}})).scenario.machine;
+  REQUIRE(machine.overrides.links.size() == 4);
+  const auto kept = worst_only(machine).links;
+  CHECK(kept == test::prepare(with(s, {{"links", {dead(0, 2)}}})).scenario.machine.overrides.links);
+}
+
+TEST_CASE("what faults make of a step must be within the clock, which one slow link leaves it")
+{
+  const auto status = [](const json& fault) {
+    return run(test::prepare(with(two_pods, fault)), {.progress = {}}).status;
+  };
+  const json at = {{"pod", 1}, {"x", 2}, {"y", 1}, {"z", 0}};
+  CHECK(status({{"links", {{{"at", at}, {"axis", "x"}, {"bandwidth", 0.001}}}}}) == "ok");
+  const json slow = {{"at", at}, {"compute", 0.001}};
+  CHECK(status({{"chips", {slow, slow, slow, slow, slow}}}) == "time"); // 10^15 times
+}
+
 TEST_CASE("a speed of 1 is no fault")
 {
   const json at          = {{"pod", 1}, {"x", 2}, {"y", 1}, {"z", 0}};
@@ -314,4 +338,9 @@ TEST_CASE("faults that cannot be are answered with their place")
   other["at"]["x"] = 1;
   CHECK_THAT(refused({{"links", {one, other}}}), Catch::Contains("second one on its ring"));
   CHECK_THAT(refused({{"links", {one, other}}, {"dead_links", "spare cube"}}), Catch::Equals(""));
+  SmallScenario twisted{.slice = "4x4x8", .batch = 128};
+  twisted.changes = {"machine.twisted=true"};
+  CHECK(test::prepare(twisted).scenario.machine.lattice.twisted);
+  twisted = with(twisted, {{"links", {{{"at", 0}, {"axis", "z"}, {"dead", true}}}}});
+  CHECK_THROWS_WITH(test::prepare(twisted), Catch::Contains("is one of a twisted torus"));
 }

@@ -306,6 +306,15 @@ TEST_CASE("sweep: a slip in a single value is told before anything runs; what on
                        {{{"label", "as it is"}, {"set", json::object()}},
                         {{"label", "other"}, {"set", {{"workload.bach", 512}}}}}}}}),
               bad_input, {"how \"other\": workload: unknown key \"bach\"; did you mean \"batch\"?"});
+  // What is wrong in the base is not laid at the door of an axis.
+  box.write("base.json", {{"base", source + "/scenarios/training/palm-8b.json"}, {"workload", {{"bach", 1}}}});
+  box.write("study.json", study(json::array({batch}), {{"scenario", "base.json"}}));
+  const Outcome base = box.call({"sweep", "study.json"});
+  check_error(base, bad_input, {"study.json: ", "base.json: workload: unknown key \"bach\""});
+  CHECK_THAT(base.err, !Catch::Contains("batch \"256\""));
+  // Figures of a plan are asked for in vain without one.
+  box.write("study.json", study(json::array({batch})));
+  check_error(box.call({"sweep", "study.json", "--sort", "days"}), bad_input, {"--sort", "\"plan\" with \"tokens\""});
   CHECK_FALSE(fs::exists(box.path("study.sqlite")));
   const Outcome uneven = sweep({{{"path", "workload.batch"}, {"values", {256, 257}}}});
   CHECK(uneven.code == done);
@@ -506,6 +515,22 @@ TEST_CASE("sweep: an interrupt lets what simulates in children of its own finish
   CHECK(rest.code == done);
   CHECK_THAT(rest.out, Catch::Contains("40 combinations: 40 ran"));
   check_none_twice(box.path("study.sqlite"));
+}
+
+TEST_CASE("sweep: a file that another study takes over says so, and results of another build are not this one's")
+{
+  const Sandbox box;
+  box.write("study.json", study({{{"path", "workload.batch"}, {"values", {256, 512}}}}));
+  REQUIRE(box.call({"sweep", "study.json"}).code == done);
+  CHECK(box.call({"sweep", "study.json"}).err.empty()); // nothing is left to do, and nothing to say
+  box.write("other.json", study({{{"path", "workload.batch"}, {"values", {256}}}}, {{"name", "another"}}));
+  CHECK_THAT(box.call({"sweep", "other.json", "--db", "study.sqlite"}).err,
+             Catch::Contains("study.sqlite: was about \"a study\" so far"));
+  CHECK(stored(box.path("study.sqlite")) == 2); // the batch of 256 was there
+  query(box.path("study.sqlite"), "UPDATE results SET podsim_version = '0.1.0+00000000, SimGrid 3.32'");
+  REQUIRE(box.call({"sweep", "study.json"}).code == done);
+  CHECK(stored(box.path("study.sqlite")) == 4);
+  CHECK_FALSE(fs::exists(box.path("study.sqlite-journal")));
 }
 
 TEST_CASE("sweep: two processes on one file wait for each other, and say so")

@@ -1,7 +1,5 @@
 #include "sim/app/baseline.hpp"
 
-#include "sim/engine/simulate.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>

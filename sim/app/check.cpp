@@ -6,6 +6,7 @@
 #include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/engine/simgrid_engine.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -16,7 +17,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,6 @@
 #include "sim/app/fleet.hpp"
 
-#include "sim/engine/simulate.hpp"
+#include "sim/engine/simgrid_engine.hpp"
 
 #include <algorithm>
 #include <array>

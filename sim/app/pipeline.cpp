@@ -139,8 +139,24 @@ Seconds serial_time(const Prepared& prepared)
       sum += blocks[stage.program][static_cast<std::size_t>(step.block)] * static_cast<double>(step.count);
     longest = std::max(longest, sum);
   }
-  return longest / machine.overrides.slowest();
+  return longest;
 }
+
+namespace {
+
+// What is slow makes a step at most as much longer as if all of it were, and mostly far less: that is known when it has
+// been simulated, if only the ticks of a sum can be counted (2^63 are 97 days).
+constexpr Seconds longest_sum{1e6};
+
+void refuse_time(Result& result, Seconds time)
+{
+  result.status = "time";
+  result.reason =
+      fmt::format("a step would take about {:.3g} h, more than the {:.2g} h that the simulator's clock holds",
+                  time / Seconds(3600), longest_step / Seconds(3600));
+}
+
+} // namespace
 
 Result describe(const Prepared& prepared)
 {
@@ -175,10 +191,9 @@ Result describe(const Prepared& prepared)
         fmt::format("needs {} a chip, {} more than its {}; {}", format(result.memory->total()),
                     format(result.memory->total() - result.capacity), format(result.capacity), remedies(prepared));
   } else if (const Seconds time = serial_time(prepared); time > longest_step) {
-    result.status = "time";
-    result.reason =
-        fmt::format("a step would take about {:.3g} h, more than the {:.2g} h that the simulator's clock holds",
-                    time / Seconds(3600), longest_step / Seconds(3600));
+    refuse_time(result, time);
+  } else if (const Seconds slowed = time / s.machine.overrides.slowest(); slowed > longest_sum) {
+    refuse_time(result, slowed);
   }
   return result;
 }
@@ -276,6 +291,10 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
   each.in_process        = options.in_process && s.faults.empty(); // what faults cost takes several simulations
   Faulty all             = measure_faulty(s.machine, prepared, each);
   const Trace& trace     = all.measured.trace;
+  if (trace.end > longest_step) {
+    refuse_time(result, trace.end);
+    return result;
+  }
   if (!s.faults.empty())
     result.faults = fault_report(all, prepared, each);
   result.simulation = {.devices                = s.machine.devices(),

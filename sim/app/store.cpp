@@ -3,7 +3,7 @@
 #include "scenarios/resolve.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/reader.hpp"
-#include "sim/engine/simulate.hpp"
+#include "sim/engine/simgrid_engine.hpp"
 
 #include <cerrno>
 #include <chrono>

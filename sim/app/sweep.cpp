@@ -114,8 +114,13 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
       try {
         read_scenario(resolve(one, options.study, catalogue));
       } catch (const MisreadError& wrong) {
-        throw InputError(fmt::format("{}: {} \"{}\": {}", options.study, axis.name, printable(axis.values[i].label),
-                                     reason_alone(wrong.what(), one, options.study)));
+        const std::string text = wrong.what();
+        const bool own =
+            std::any_of(axis.values[i].changes.begin(), axis.values[i].changes.end(),
+                        [&](const auto& set) { return text.starts_with("--set " + printable(set) + ": "); });
+        throw InputError(own ? fmt::format("{}: {} \"{}\": {}", options.study, axis.name,
+                                           printable(axis.values[i].label), reason_alone(text, one, options.study))
+                             : fmt::format("{}: {}", options.study, text));
       } catch (const std::runtime_error&) { // what it is together with the first values of the others
       }
     }
@@ -145,10 +150,9 @@ Figures figures_of(const Prepared& prepared, const Result& result)
   figures["chips"]       = metrics.chips;
   const bool training    = metrics.tokens_per_step > 0; // not a micro-benchmark
   for (const MetricInfo& row : metric_table())
-    if (!training && row.metric != Metric::step_time)
-      continue;
-    else if (const auto value = predicted(row.metric, row.conventions.front().second, metrics))
-      figures[row.name] = *value;
+    if (const auto value = predicted(row.metric, row.conventions.front().second, metrics))
+      if (training || row.metric == Metric::step_time)
+        figures[row.name] = *value;
   double exposed = 0;
   for (const auto& [name, time] : metrics.breakdowns[metrics.critical]) {
     figures["breakdown." + name] = time.value();

@@ -26,7 +26,6 @@
 #include "topologies/machine.hpp"
 
 #include <cmath>
-#include <functional>
 #include <vector>
 
 namespace podsim {
@@ -87,25 +86,5 @@ inline Ticks at_link_speed(Ticks transmission, double speed)
 
 // The phase where the slowest link of its ring has this speed, or where the ring is cut.
 RingPhase as_on(RingPhase phase, double speed, bool cut);
-
-// How long a phase or plan takes on links that nothing else uses, if all devices begin together: those of a host share
-// its NIC evenly, and parts on unequal rings share the links of an axis wherever they meet (on closed rings; where an
-// axis is open it is a bound). `seen` gives each phase as the machine's links make it.
-Ticks duration(const RingPhase& phase);
-Ticks duration(const Plan& plan);
-Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)>& seen);
-
-// What a phase puts on the links of its axis: what one device sends in all, and how long the busiest link is busy.
-struct Traffic {
-  Bytes sent;
-  Ticks busy = 0;
-};
-Traffic traffic(const RingPhase& phase);
-
-// How long a device's transmission to its neighbour on a factor takes, on a link of its own and without latency.
-Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor);
-
-// Whether its own transmissions meet on a link: of a host's devices on the NIC, or of its parts.
-bool shares_links_with_itself(const Plan& plan, const Machine& machine);
 
 } // namespace podsim

@@ -300,11 +300,11 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
     for (const AxisFactor& factor : axis) {
       if (factor.length == 1)
         continue;
-      const LatticeAxis& axis_of = machine.lattice.axes[factor.axis];
-      const bool shared          = relays(factor, machine) && factor.length * factor.stride < axis_of.size;
-      const bool hosts           = axis_of.kind == AxisKind::dcn;
-      spans.push_back({{factor}, false, shared || (hosts && factor.length > 2)});
-      dcn = dcn || hosts;
+      const LatticeAxis& whole   = machine.lattice.axes[factor.axis];
+      const bool part_of_line    = relays(factor, machine) && factor.length * factor.stride < whole.size;
+      const bool more_than_pairs = whole.kind == AxisKind::dcn && factor.length > 2;
+      spans.push_back({{factor}, false, part_of_line || more_than_pairs});
+      dcn = dcn || whole.kind == AxisKind::dcn;
       if (!factor.closed)
         tell_apart(factor);
     }

@@ -27,7 +27,7 @@ namespace podsim {
 struct Span {
   std::vector<AxisFactor> factors;
   bool host    = false; // the devices of its host, and nothing else
-  bool ordered = false; // a part of a line: its members are told apart by who stands where
+  bool ordered = false; // a part of a line, or pods in a ring: its members are told apart by who stands where
 };
 
 std::vector<std::int64_t> members(const Span& span, std::int64_t device, const Machine& machine);

@@ -1,7 +1,5 @@
 #include "sim/engine/simgrid_engine.hpp"
 
-#include "sim/engine/simulate.hpp"
-
 #include <csignal>
 #include <deque>
 #include <fmt/format.h>

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace podsim {
@@ -23,6 +24,12 @@ struct Token {
 using Processor = int;
 using Port      = int; // where transfers start; those that end nowhere in particular only use their own
 using Link      = int;
+
+std::string simgrid_version();
+
+// SimGrid's own start, which a simulation makes if nobody has: a process that forks others to simulate starts it once
+// for all of them.
+void start_simgrid();
 
 class SimgridEngine {
 public:

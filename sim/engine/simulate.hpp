@@ -24,12 +24,6 @@ Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const M
 
 struct Interrupted {};
 
-std::string simgrid_version();
-
-// SimGrid's own start, which a simulation makes if nobody has: a process that forks others to simulate starts it once
-// for all of them.
-void start_simgrid();
-
 // How long a simulation of so many classes will take if nothing repeats, from the activities of each and what SimGrid
 // costs for them when that many are under way (measured: 2 us, and 4.4 ns more for each).
 Seconds simulation_estimate(std::int64_t classes, const ShardedProgram& program, const TimedProgram& timed);

@@ -2,7 +2,7 @@
 // A sharded program with the duration of each operation on this machine, and the decision which collectives
 // must be simulated by their chunks.
 
-#include "sim/engine/collective_plan.hpp"
+#include "sim/engine/collective_time.hpp"
 #include "sim/engine/trace.hpp"
 #include "sim/sharding/sharded_program.hpp"
 

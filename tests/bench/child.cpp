@@ -1,6 +1,6 @@
 #include "tests/bench/child.hpp"
 
-#include "sim/engine/simulate.hpp"
+#include "sim/engine/simgrid_engine.hpp"
 
 #include <array>
 #include <cerrno>
