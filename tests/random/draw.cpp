@@ -102,6 +102,16 @@ DrawnMachine draw_nodes(Dice& dice)
   return drawn;
 }
 
+DrawnMachine draw_machine(Dice& dice)
+{
+  for (;;) {
+    DrawnMachine drawn = dice.chance(0.45) ? draw_torus(dice) : draw_nodes(dice);
+    for (const MachineAxis& axis : drawn.axes)
+      if (axis.size > 1)
+        return drawn; // else one device has nobody to talk to
+  }
+}
+
 // A part of a machine's axis for a mesh axis to lie on.
 struct Atom {
   std::size_t axis;
@@ -118,7 +128,7 @@ std::vector<Atom> cut(Dice& dice, const std::vector<MachineAxis>& axes)
     for (std::int64_t d = 2; d < size; ++d)
       if (size % d == 0)
         divisors.push_back(d);
-    if (!divisors.empty() && axes[axis].closed && dice.chance(0.35)) {
+    if (!divisors.empty() && axes[axis].closed && dice.chance(0.45)) {
       const std::int64_t near = dice.one_of(divisors);
       atoms.push_back({axis, near, 1, false});
       atoms.push_back({axis, size / near, near, false});
@@ -133,15 +143,15 @@ std::vector<Atom> cut(Dice& dice, const std::vector<MachineAxis>& axes)
 struct KnownSharding {
   const char* name;
   std::vector<std::string> axes;
-  bool experts = false;
+  bool scatters = false; // weights over data, and their gradients with them
 };
 
 const std::vector<KnownSharding>& shardings()
 {
   static const std::vector<KnownSharding> all{
       {"data-parallel", {"data", "pod"}},
-      {"fsdp", {"data", "pod"}},
-      {"gspmd-2d", {"data", "model", "pod"}},
+      {"fsdp", {"data", "pod"}, true},
+      {"gspmd-2d", {"data", "model", "pod"}, true},
       {"gspmd-2d-experts", {"data", "model", "pod"}, true},
       {"tensor-1d", {"data", "model", "pod"}},
       {"tensor-1d-zero1", {"data", "model", "pod"}},
@@ -167,11 +177,14 @@ DrawnMesh draw_mesh(Dice& dice, const DrawnMachine& machine, const KnownSharding
   std::vector<Atom> atoms = cut(dice, machine.axes);
   dice.shuffle(atoms);
   DrawnMesh mesh;
-  std::size_t next = 0;
+  if (stages && dice.chance(0.5)) // stages and replicas then share NICs
+    std::stable_partition(atoms.begin(), atoms.end(),
+                          [&](const Atom& atom) { return machine.axes[atom.axis].name == "dcn"; });
+  bool first = true;
   for (const Atom& atom : atoms) {
     const MachineAxis& on = machine.axes[atom.axis];
     std::string name      = dice.one_of(sharding.axes);
-    if (stages && next++ == 0)
+    if (stages && first)
       name = "pipeline";
     else if (name == "pod" && on.name != "dcn")
       name = "data"; // pods are joined by the DCN
@@ -183,6 +196,7 @@ DrawnMesh draw_mesh(Dice& dice, const DrawnMachine& machine, const KnownSharding
     axis["on"].push_back(at);
     mesh.sizes[name] = mesh.size(name) * atom.length;
     axis["size"]     = mesh.sizes[name];
+    first            = false;
   }
   if (sharding.axes.front() == "context" && !mesh.text.contains("context"))
     mesh.text["context"] = {{"size", 1}, {"on", json::array({{{"axis", "dcn"}, {"length", 1}}})}};
@@ -220,7 +234,7 @@ json draw_model(Dice& dice, std::int64_t layers, std::int64_t every, const Drawn
   return model;
 }
 
-json draw_software(Dice& dice, const DrawnMachine& machine, const DrawnMesh& mesh)
+json draw_software(Dice& dice, const DrawnMachine& machine, const DrawnMesh& mesh, const KnownSharding& sharding)
 {
   const std::vector<std::string> xla{"xla-tpu-2021", "xla-tpu-2023", "xla-tpu-2024"};
   const std::vector<std::string> cuda{
@@ -237,8 +251,8 @@ json draw_software(Dice& dice, const DrawnMachine& machine, const DrawnMesh& mes
     if (dice.chance(0.5))
       overlapped.push_back(kind);
   json late = json::array();
-  for (const auto& [name, size] : mesh.sizes)
-    if (name != "pipeline" && size > 1 && dice.chance(0.3))
+  for (const char* name : {"pod", "data", "context"})
+    if (mesh.size(name) > 1 && !(sharding.scatters && std::string(name) == "data") && dice.chance(0.4))
       late.push_back(name);
   if (dice.chance(0.4))
     software["asynchronous"] = overlapped;
@@ -246,7 +260,7 @@ json draw_software(Dice& dice, const DrawnMachine& machine, const DrawnMesh& mes
     software["prefetch_layers"] = dice.integer(0, 3);
   if (dice.chance(0.3))
     software["multi_axis_collectives"] = dice.one_of<std::string>({"sequential", "concurrent", "pipelined"});
-  if (dice.chance(0.4))
+  if (dice.chance(0.4) || (sharding.scatters && machine.gpus)) // software of Megatron's kind has "data" there
     software["reduce_after_backward"] = late;
   may("weight_gather_dtype", dice.one_of<std::string>({"bf16", "f32"}));
   may("gradient_dtype", dice.one_of<std::string>({"bf16", "f32"}));
@@ -463,20 +477,21 @@ bool scale_constant(Dice& dice, const json& scenario, Slowdown& two)
 json draw_scenario(std::uint64_t seed)
 {
   Dice dice(seed);
-  const DrawnMachine machine    = dice.chance(0.5) ? draw_torus(dice) : draw_nodes(dice);
+  const DrawnMachine machine    = draw_machine(dice);
   const KnownSharding& sharding = dice.one_of(shardings());
+  const bool experts            = std::string(sharding.name) == "gspmd-2d-experts";
   const bool stages             = dice.chance(0.45);
   const DrawnMesh mesh          = draw_mesh(dice, machine, sharding, stages);
-  const std::int64_t every      = sharding.experts ? dice.integer(1, 2) : 1;
+  const std::int64_t every      = experts ? dice.integer(1, 2) : 1;
   const Schedule schedule       = draw_schedule(dice, mesh.size("pipeline"), every);
   json scenario{{"schema_version", 1},
                 {"name", "drawn"},
-                {"model", draw_model(dice, schedule.layers, every, mesh, sharding.experts)},
+                {"model", draw_model(dice, schedule.layers, every, mesh, experts)},
                 {"machine", machine.text},
                 {"workload", draw_workload(dice, mesh, schedule.micro_batches)},
                 {"mesh", mesh.text},
                 {"sharding", sharding.name},
-                {"software", draw_software(dice, machine, mesh)}};
+                {"software", draw_software(dice, machine, mesh, sharding)}};
   if (!schedule.pipeline.is_null())
     scenario["pipeline"] = schedule.pipeline;
   if (dice.chance(0.35))

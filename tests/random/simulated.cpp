@@ -112,10 +112,11 @@ std::string describe(const TraceRecord& one, const TraceRecord& other, const Pre
       stage = static_cast<std::size_t>(position(s.placement[i], device, s.machine.lattice));
   const Step& step         = prepared.sharded.stages[stage].steps[static_cast<std::size_t>(one.step)];
   const DeviceBlock& block = prepared.sharded.program_of(stage).blocks[static_cast<std::size_t>(step.block)];
-  return fmt::format("{} (stage {}), step {}, {} {}, {}: from {:.9g} to {:.9g} us against {:.9g} to {:.9g}",
+  const auto later = [](Seconds a, Seconds b) { return (a - b).value() * ticks_per_second; };
+  return fmt::format("{} (stage {}), step {}, {} {}, {}: from {:.9g} to {:.9g} us, {:+.6g} and {:+.6g} ticks",
                      s.machine.describe(device), stage, one.step, block.name, one.iteration,
                      block.operations[static_cast<std::size_t>(one.operation)].name, 1e6 * one.start.value(),
-                     1e6 * one.end.value(), 1e6 * other.start.value(), 1e6 * other.end.value());
+                     1e6 * one.end.value(), later(one.start, other.start), later(one.end, other.end));
 }
 
 } // namespace
