@@ -119,7 +119,7 @@ struct Atom {
   bool whole;
 };
 
-std::vector<Atom> cut(Dice& dice, const std::vector<MachineAxis>& axes)
+std::vector<Atom> cut(Dice& dice, const std::vector<MachineAxis>& axes, bool stages)
 {
   std::vector<Atom> atoms;
   for (std::size_t axis = 0; axis < axes.size(); ++axis) {
@@ -128,7 +128,7 @@ std::vector<Atom> cut(Dice& dice, const std::vector<MachineAxis>& axes)
     for (std::int64_t d = 2; d < size; ++d)
       if (size % d == 0)
         divisors.push_back(d);
-    if (!divisors.empty() && axes[axis].closed && dice.chance(0.45)) {
+    if (!divisors.empty() && axes[axis].closed && dice.chance(stages && axes[axis].name == "dcn" ? 0.8 : 0.4)) {
       const std::int64_t near = dice.one_of(divisors);
       atoms.push_back({axis, near, 1, false});
       atoms.push_back({axis, size / near, near, false});
@@ -174,7 +174,7 @@ struct DrawnMesh {
 
 DrawnMesh draw_mesh(Dice& dice, const DrawnMachine& machine, const KnownSharding& sharding, bool stages)
 {
-  std::vector<Atom> atoms = cut(dice, machine.axes);
+  std::vector<Atom> atoms = cut(dice, machine.axes, stages);
   dice.shuffle(atoms);
   DrawnMesh mesh;
   if (stages && dice.chance(0.5)) // stages and replicas then share NICs

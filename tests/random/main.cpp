@@ -52,7 +52,7 @@ void print_tallies(const std::map<std::string, std::map<std::string, Tally>>& ta
     for (const auto& [kind, tally] : found->second) {
       all.asked += tally.asked;
       all.failed += tally.failed;
-      if (tally.failed > 0)
+      if (tally.failed > 0 || &check == &checks().front())
         parts += fmt::format("      {:<34}{:>6} of {}\n", kind, tally.failed, tally.asked);
     }
     fmt::print("  {:<36}{:>6} of {} failed\n{}", check.name, all.failed, all.asked, parts);
