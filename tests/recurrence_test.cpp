@@ -112,19 +112,19 @@ TEST_CASE("layers and micro-batches that repeat are skipped, and nothing changes
   CHECK(skipping > 15);
 }
 
-// A reduction over the DCN falls behind the stream by rows; what it waits for in its own row must be known when it comes to
-// its turn, also after layers that were skipped.
+// A reduction over the DCN falls behind the stream by rows; what it waits for in its own row must be known when it
+// comes to its turn, also after layers that were skipped.
 TEST_CASE("layers that repeat are skipped while asynchronous reductions lag behind the stream")
 {
   std::int64_t skipping = 0;
   for (const int sequence : {384, 512, 640})
     for (const int layers : {24, 60, 118}) {
       CAPTURE(sequence, layers);
-      const Prepared prepared = podsim::prepare(read_scenario(
-          resolve(PODSIM_SOURCE_DIR "/scenarios/training/palm-540b-batch-1024.json",
-                  {"software=nemo-2025", fmt::format("workload.sequence={}", sequence), fmt::format("model.layers={}", layers)},
-                  Catalogue(PODSIM_SOURCE_DIR))));
-      const Trace skipped = test::simulate(prepared, Granularity::automatic, false, true);
+      const Prepared prepared = podsim::prepare(read_scenario(resolve(
+          PODSIM_SOURCE_DIR "/scenarios/training/palm-540b-batch-1024.json",
+          {"software=nemo-2025", fmt::format("workload.sequence={}", sequence), fmt::format("model.layers={}", layers)},
+          Catalogue(PODSIM_SOURCE_DIR))));
+      const Trace skipped     = test::simulate(prepared, Granularity::automatic, false, true);
       CHECK_FALSE(skipped.fold_stopped);
       check_same_trace(skipped, test::simulate(prepared, Granularity::automatic, false, false), prepared,
                        Granularity::automatic);

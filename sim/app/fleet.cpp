@@ -98,8 +98,7 @@ void write_all(int file, const std::string& bytes)
   }
 }
 
-[[noreturn]] void work(const Job& job, std::size_t index, bool in_process, int pipe, pid_t parent,
-                       const sigset_t& mask)
+[[noreturn]] void work(const Job& job, std::size_t index, bool in_process, int pipe, pid_t parent, const sigset_t& mask)
 {
   // A Ctrl-C, or a SIGTERM from a scheduler, reaches the whole process group: it is the parent that decides what
   // becomes of this job. If the parent is killed, nobody else would end it.

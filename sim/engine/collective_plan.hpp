@@ -7,10 +7,11 @@
 // step takes the hop latency plus chunk over link bandwidth:
 //     ring  T = floor(n/2) hop + (n-1)/2 c/B          line  T = (n-1) (hop + c/B)
 // Over several torus axes it goes axis by axis, with the shards that the axes before have gathered. An
-// all-reduce is a reduce-scatter, then an all-gather. Behind a switch (cores, NVLink) it is a one-way ring of n-1 steps:
+// all-reduce is a reduce-scatter, then an all-gather. Behind a switch (cores, NVLink) it is a one-way ring of n-1
+// steps:
 //     T = (n-1) (latency + c/B)
-// Across pods, over the hosts' NICs, it is a one-way ring as well, but cut into pieces far smaller than c: a host sends on
-// what has come in of a chunk while the rest is on its way, and reduces it piece by piece, so that an all-reduce's
+// Across pods, over the hosts' NICs, it is a one-way ring as well, but cut into pieces far smaller than c: a host sends
+// on what has come in of a chunk while the rest is on its way, and reduces it piece by piece, so that an all-reduce's
 // all-gather follows its reduce-scatter without a gap. A piece goes on one latency after it left the host before, and a
 // NIC is never idle while it has something to send. Of the k steps (n-1, or 2 (n-1) of an all-reduce) either the NIC
 // sets the pace or the latency does:
@@ -59,8 +60,8 @@ struct RingPhase {
   std::int64_t steps() const { return rounds * (length - 1); } // of a one-way ring
   Ticks crowded_step() const { return std::max(sharers * step, bus_step); }
 
-  // Of a stream: the least time that it takes because each piece waits for the one before; 0 where the NIC sets the pace
-  // even if nobody shares it.
+  // Of a stream: the least time that it takes because each piece waits for the one before; 0 where the NIC sets the
+  // pace even if nobody shares it.
   Ticks pace() const { return steps() > 1 && latency > step ? steps() * latency + step : 0; }
 };
 

@@ -165,8 +165,8 @@ const std::vector<int>& CollectiveRunner::group_of(int device_class, AxisMask ax
 }
 
 // When all are there: how long the engine must wait until it shows the time at which the last one came.
-std::optional<Ticks> CollectiveRunner::arrive_at(const Barrier& barrier, int device_class,
-                                                 std::size_t members, const std::vector<int>& classes)
+std::optional<Ticks> CollectiveRunner::arrive_at(const Barrier& barrier, int device_class, std::size_t members,
+                                                 const std::vector<int>& classes)
 {
   if (members == 1)
     return 0;

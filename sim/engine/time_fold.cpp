@@ -158,7 +158,7 @@ Boundary TimeFold::boundary(const Part& part, double time)
     const Stream& s         = streams_.of(part.classes[i]);
     const std::int32_t from = first[static_cast<std::size_t>(part.classes[i])];
     now.state.add(s.slot - from, s.running ? s.after_run - from : 0, s.opened_rows - now.rows[i], s.reached, s.running,
-                  s.outstanding, s.last_ended);
+                  s.outstanding);
     for (const Pending& one : s.pending)
       rows.push_back(
           {one.slot - from, age_of(one.ready), one.start ? age_of(*one.start) : -1, one.operations, one.waited_for});
