@@ -141,7 +141,7 @@ public:
         add(courses[part], order, true, size);
     }
     if (multi_axis_ == MultiAxis::pipelined && all.size() > 1)
-      return one_event(overlapped(courses.front(), gathers_from.front()), all);
+      return overlapped_event(courses.front(), gathers_from.front(), all);
     for (std::vector<Leg>& course : courses)
       let_stream(course);
     if (granularity_ == Granularity::chunk)
@@ -229,6 +229,17 @@ private:
       }
       course.push_back(std::move(leg));
     }
+  }
+
+  // Chunks on all axes at once: by chunks, others feel it.
+  std::vector<std::vector<Leg>> overlapped_event(const std::vector<Leg>& course, std::size_t gathers_from,
+                                                 const std::vector<AxisFactor>& all) const
+  {
+    std::vector<std::vector<Leg>> event = one_event(overlapped(course, gathers_from), all);
+    if (granularity_ == Granularity::chunk)
+      for (const Leg& leg : course)
+        event.front().front().links |= leg.links;
+    return event;
   }
 
   // The whole collective as one leg.
