@@ -35,8 +35,8 @@ struct Operand {
 };
 
 // Attention as one kernel (flash, splash). Its backward pass computes the scores again from the statistic of each row
-// (maximum and sum): five products instead of two. That fifth is inherent in the kernel and no remat: HFU's repeated
-// FLOPs are those of Pass::recompute only, as the sources count them.
+// (maximum and sum): five products instead of two. That fifth is inherent in the kernel and no remat: the repeated
+// FLOPs of PaLM's convention are those of Pass::recompute only, as the sources count them; it is executed all the same.
 struct FusedAttention {
   bool skips_masked          = false; // a causal mask's half of the scores is not computed
   double forward_efficiency  = 0;     // of the chip's matrix peak, of the FLOPs that are computed
