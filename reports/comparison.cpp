@@ -390,10 +390,7 @@ std::string to_csv(const Comparison& comparison)
     head.push_back(column.label);
     status.push_back(column.status);
   }
-  std::vector<std::string> remarked{"remarks"};
-  for (const Column& column : comparison.columns)
-    remarked.push_back(fmt::format("{}", fmt::join(column.remarks, "; ")));
-  std::string text = csv_line(head) + csv_line(status) + csv_line(remarked);
+  std::string text = csv_line(head) + csv_line(status);
   const Table table(comparison);
   for (const Row& row : table.rows()) {
     if (row.heading)
@@ -403,7 +400,10 @@ std::string to_csv(const Comparison& comparison)
       fields.push_back(number ? fmt::format("{}", *number) : "");
     text += csv_line(fields);
   }
-  return text;
+  std::vector<std::string> remarked{"remarks"};
+  for (const Column& column : comparison.columns)
+    remarked.push_back(fmt::format("{}", fmt::join(column.remarks, "; ")));
+  return text + csv_line(remarked);
 }
 
 } // namespace podsim
