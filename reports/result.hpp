@@ -44,6 +44,17 @@ struct FaultReport {
   Seconds at_least;
 };
 
+// A constant that holds for other chips than the machine has, as its file says.
+struct ForeignConstant {
+  std::string path, chip; // "A100", or several
+};
+
+// Of a model with experts: the share of the choices that find no room, if all are chosen alike.
+struct ExpertUse {
+  std::int64_t count = 0, top_k = 0;
+  double dropped = 0;
+};
+
 struct Result {
   std::string scenario, hash;
   std::string model, machine, mesh; // one line each, for people
@@ -58,6 +69,9 @@ struct Result {
   std::optional<ErrorBar> error_bar;      // how far podsim was off where figures were published for such chips
   std::optional<double> energy_per_token; // joules, of all chips
   std::vector<UsedConstant> constants;
+  std::vector<ForeignConstant> foreign; // of these
+  std::optional<ExpertUse> experts;
+  std::string chip; // of the machine
   std::vector<std::string> files;
 };
 

@@ -12,11 +12,14 @@ std::string to_text(const Overview& overview, const Style& style)
   std::string text = style.bold(r.scenario) + "\n";
   text += fmt::format("  model     {}\n  machine   {}\n  mesh      {}\n", r.model, r.machine, r.mesh);
   if (overview.model.parameters > 0) {
-    text += fmt::format("  FLOPs     {:.4g}e12 a token in the model, {:.4g}e12 with what is recomputed\n",
-                        overview.flops.model() / 1e12, overview.flops.hardware() / 1e12);
+    text +=
+        fmt::format("  FLOPs     {:.4g}e12 a token in the model, {:.4g}e12 with what is recomputed; {:.4g}e12 are "
+                    "executed\n",
+                    overview.flops.model() / 1e12, overview.flops.hardware() / 1e12, overview.flops.executed / 1e12);
     text += fmt::format("  parameters {:.0f}\n", overview.model.parameters);
     text += memory_text(*r.memory, r.capacity);
   }
+  text += remark_lines(r);
   if (r.status != "ok")
     text += style.bold("  cannot run ") + r.reason + "\n";
   text += fmt::format("  classes   {} of chips that cannot be told apart\n", overview.classes.size());

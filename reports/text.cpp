@@ -1,5 +1,7 @@
 #include "reports/text.hpp"
 
+#include "reports/remarks.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -196,7 +198,31 @@ std::string simulated(const SimulationInfo& info)
   return text + "\n";
 }
 
+std::vector<std::string> words_of(const std::string& text)
+{
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
 } // namespace
+
+std::string remark_lines(const Result& result)
+{
+  std::string text;
+  if (const auto& experts = result.experts; experts && experts->dropped == 0)
+    text += fmt::format("  experts   {} of {} a token; no choice is dropped if all experts are chosen alike\n",
+                        experts->top_k, experts->count);
+  for (const std::string& remark : remarks(result)) {
+    const std::vector<std::string> words = words_of(remark);
+    text += wrapped("  remark    ", words.front(), {words.begin() + 1, words.end()});
+  }
+  return text;
+}
 
 std::string breakdown_words(std::string name)
 {
@@ -252,6 +278,7 @@ std::string to_text(const Result& result, const Style& style)
   }
   if (result.memory)
     text += memory_text(*result.memory, result.capacity);
+  text += remark_lines(result);
   if (result.metrics && result.error_bar)
     text += validated(*result.error_bar);
   if (result.metrics)

@@ -1,5 +1,7 @@
 #include "sim/app/pipeline.hpp"
 
+#include "sim/metrics/possible.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
@@ -156,6 +158,17 @@ void refuse_time(Result& result, Seconds time)
                   time / Seconds(3600), longest_step / Seconds(3600));
 }
 
+std::vector<ForeignConstant> foreign_constants(const Scenario& scenario)
+{
+  std::vector<ForeignConstant> foreign;
+  for (const UsedConstant& constant : scenario.constants)
+    if (!constant.chips.empty() &&
+        std::none_of(constant.chips.begin(), constant.chips.end(),
+                     [&](const std::string& name) { return is_chip(scenario.machine.chip.name, name); }))
+      foreign.push_back({constant.path, fmt::format("{}", fmt::join(constant.chips, ", "))});
+  return foreign;
+}
+
 } // namespace
 
 Result describe(const Prepared& prepared)
@@ -171,6 +184,8 @@ Result describe(const Prepared& prepared)
   result.published = s.published;
   result.constants = s.constants;
   result.files     = s.files;
+  result.chip      = s.machine.chip.name;
+  result.foreign   = foreign_constants(s);
   if (s.micro_benchmark) {
     result.model = s.micro_benchmark->description;
     return result;
@@ -179,6 +194,8 @@ Result describe(const Prepared& prepared)
       fmt::format("{}, {}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}", s.model.name,
                   s.model.encoder ? "encoder" : "decoder", prepared.program.model.parameters / 1e9, s.workload.batch,
                   s.workload.sequence, s.workload.optimizer.name, s.workload.remat_name);
+  if (const ModelShape& shape = prepared.program.model; shape.expert_layers > 0)
+    result.experts = {s.model.experts.count, shape.top_k, shape.dropped};
   result.memory = memory(prepared.sharded);
   for (const PointwiseKind* kind : kinds_of(prepared.program))
     result.constants.push_back({"program.pointwise." + kind->name,
@@ -217,6 +234,7 @@ Measured measure_on(const Machine& machine, const Prepared& prepared, const Simu
                                           options.granularity, slow_links_by_chunks);
   Measured measured{simulate(prepared.sharded, timed, machine, s.placement, options), {}};
   measured.metrics = measure(prepared.program, prepared.sharded, timed, machine, s.placement, measured.trace);
+  check_possible(measured.metrics, s.hash);
   return measured;
 }
 

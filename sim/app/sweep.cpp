@@ -1,5 +1,6 @@
 #include "scenarios/sweep.hpp"
 
+#include "reports/remarks.hpp"
 #include "scenarios/scenario.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
@@ -13,6 +14,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -165,6 +167,8 @@ Figures figures_of(const Prepared& prepared, const Result& result)
     figures["power"] = machine.chip.power->value() * static_cast<double>(machine.chip.devices);
   if (result.energy_per_token)
     figures["energy_per_token"] = *result.energy_per_token;
+  if (result.experts)
+    figures["dropped_choices"] = result.experts->dropped;
   if (machine.pue)
     figures["pue"] = *machine.pue;
   if (machine.grid_intensity)
@@ -186,7 +190,8 @@ std::string simulate(const Combination& combination, const std::string& study, c
     simulation.in_process   = in_process;
     const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)));
     const Result result     = run(prepared, simulation);
-    return answer(result.status, result.reason, figures_of(prepared, result));
+    const std::string said  = fmt::format("{}", fmt::join(remarks(result), "; "));
+    return answer(result.status, result.status == "ok" ? said : result.reason, figures_of(prepared, result));
   } catch (const InputError& wrong) {
     return answer("input", reason_alone(wrong.what(), combination, study), {});
   } catch (const CannotRun& wrong) {

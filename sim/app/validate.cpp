@@ -1,3 +1,4 @@
+#include "reports/remarks.hpp"
 #include "reports/validation.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
@@ -60,6 +61,7 @@ struct Run {
 
   std::string status = "interrupted", reason = "interrupted";
   std::vector<std::optional<double>> answers = {};
+  std::vector<std::string> remarks           = {};
 
   std::size_t ask(Metric metric, Counting counting)
   {
@@ -223,8 +225,8 @@ private:
       const auto value = result.metrics ? predicted(metric, counting, *result.metrics) : std::nullopt;
       values.push_back(value ? Json(*value) : Json());
     }
-    return Json{{"status", result.status}, {"reason", result.reason}, {"values", values}}.dump(
-        -1, ' ', false, Json::error_handler_t::replace);
+    return Json{{"status", result.status}, {"reason", result.reason}, {"values", values}, {"remarks", remarks(result)}}
+        .dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
   static void take(Run& run, const JobOutcome& outcome)
@@ -237,6 +239,7 @@ private:
     const Json answer = Json::parse(outcome.bytes);
     run.status        = answer.at("status");
     run.reason        = answer.at("reason");
+    run.remarks       = answer.at("remarks").get<std::vector<std::string>>();
     for (const Json& value : answer.at("values"))
       run.answers.push_back(value.is_number() ? std::optional(value.get<double>()) : std::nullopt);
   }
@@ -255,7 +258,10 @@ private:
         return figure;
       }
     figure.predicted = own.answers[question.own.at];
+    figure.remarks   = own.remarks;
     if (question.other) {
+      for (const std::string& remark : other.remarks)
+        figure.remarks.push_back(other.name + ": " + remark);
       const auto over = other.answers[question.other->at];
       figure.predicted =
           figure.predicted && over && *over > 0 ? std::optional(*figure.predicted / *over) : std::nullopt;

@@ -45,6 +45,11 @@ std::vector<std::pair<std::string, double>> link_shares(const Plan& plan, const 
   return shares;
 }
 
+bool has(const Tensor& tensor, Dim dim)
+{
+  return std::any_of(tensor.shape.begin(), tensor.shape.end(), [&](const Extent& one) { return one.dim == dim; });
+}
+
 // A sum of times in which their order does not matter: what shares a link may leave the clock's grid, and records that
 // end together stand in any order. Counted in 2^-9 ticks, of which 2^63 are the longest step.
 class TimeSum {
@@ -402,6 +407,64 @@ std::optional<Seconds> layer_time(const Trace& trace, const ShardedProgram& prog
   return sum / iterations;
 }
 
+// Calls f(block, times) for each block of a program with how often a step runs it: each virtual stage its own layers
+// for each micro-batch.
+template <class F> void each_block(const Program& program, const F& f)
+{
+  const Pipeline& pipeline = program.pipeline;
+  for (std::size_t stage = 0; stage < program.program_of.size(); ++stage) {
+    std::int64_t layers = 0;
+    for (std::size_t piece = stage; piece < pipeline.layers.size(); piece += program.program_of.size())
+      layers += pipeline.layers[piece];
+    for (const Block& block : program.programs[program.program_of[stage]].blocks) {
+      const bool repeats = block.role == BlockRole::layers || block.role == BlockRole::layers_backward;
+      const bool once    = block.role == BlockRole::update;
+      f(block, static_cast<double>((repeats ? layers : 1) * (once ? 1 : pipeline.micro_batches)));
+    }
+  }
+}
+
+// Of the device that executes most, over what its peak allows in the step.
+double device_use(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine, const Trace& trace,
+                  Seconds step)
+{
+  std::map<std::size_t, Flops> executed; // by program: its stages execute the same
+  double most = 0;
+  for (std::size_t c = 0; c < trace.classes.size(); ++c) {
+    const std::size_t stage   = trace.stages[c];
+    const auto [own, missing] = executed.try_emplace(program.stages[stage].program);
+    if (missing)
+      each_operation(program, timed, stage, [&](const DeviceOperation& op, const TimedOperation&, double times) {
+        own->second += op.work.matrix.flops() * times;
+      });
+    const Chip chip = at_speed(machine.chip, machine.overrides.device(trace.classes[c].representative));
+    most            = std::max(most, own->second / chip.matrix_peak / step);
+  }
+  return most;
+}
+
+// The kept ones are those that the program has slots for: what a product sends to the experts, rows that have an
+// expert and a place in its capacity where the tokens had none.
+std::optional<Routing> routing(const Program& program)
+{
+  const ModelShape& m = program.model;
+  if (m.expert_layers == 0)
+    return {};
+  double slots = 0;
+  each_block(program, [&](const Block& block, double times) {
+    for (const Operation& operation : block.operations) {
+      if (operation.kind != OperationKind::einsum || operation.pass != Pass::forward)
+        continue;
+      const Tensor& sent = block.tensor(operation.outputs.at(0).tensor);
+      if (sent.size(Dim::embed) > 1 && has(sent, Dim::capacity) &&
+          !has(block.tensor(operation.inputs.at(0).tensor), Dim::capacity))
+        slots += sent.elements() / static_cast<double>(sent.size(Dim::embed)) * times;
+    }
+  });
+  const double choices = program.tokens_per_step * static_cast<double>(m.top_k * m.expert_layers);
+  return Routing{choices, std::min(slots, choices), choices * m.dropped};
+}
+
 } // namespace
 
 double FlopsPerToken::counted(Counting counting) const
@@ -418,6 +481,14 @@ double FlopsPerToken::counted(Counting counting) const
     return weights;
   case Counting::six_n_causal:
     return weights + attention / 2;
+  case Counting::palm_without_lookup:
+    return model() - lookup;
+  case Counting::six_n_without_lookup:
+    return weights - lookup;
+  case Counting::six_n_causal_without_lookup:
+    return weights - lookup + attention / 2;
+  case Counting::executed:
+    return executed;
   case Counting::two_n:
     return weights / 3;
   case Counting::eight_n:
@@ -433,6 +504,7 @@ FlopsPerToken flops_per_token(const Program& program)
   const ModelShape& m = program.model;
   FlopsPerToken flops_of;
   flops_of.weights   = 6 * m.active_parameters;
+  flops_of.lookup    = 6 * m.lookup_parameters;
   flops_of.attention = 12.0 * static_cast<double>(m.layers * m.heads * m.head_dim * m.sequence);
   const auto layers  = static_cast<double>(m.layers);
   const auto width   = static_cast<double>(m.d_model);
@@ -440,21 +512,16 @@ FlopsPerToken flops_per_token(const Program& program)
     flops_of.narayanan =
         96 * layers * width * width *
         (1 + static_cast<double>(m.sequence) / (6 * width) + static_cast<double>(m.vocab) / (16 * layers * width));
-  // Each virtual stage repeats its own layers for each micro-batch, and the last the logits.
-  const Pipeline& pipeline = program.pipeline;
-  const auto add           = [&](const Block& block, std::int64_t times) {
-    for (const Operation& operation : block.operations)
+  each_block(program, [&](const Block& block, double times) {
+    for (const Operation& operation : block.operations) {
       if (operation.pass == Pass::recompute)
-        flops_of.repeated +=
-            flops(block, operation) * static_cast<double>(times * pipeline.micro_batches) / program.tokens_per_step;
-  };
-  for (std::size_t stage = 0; stage < program.program_of.size(); ++stage)
-    for (const Block& block : program.programs[program.program_of[stage]].blocks)
-      if (block.role != BlockRole::layers_backward)
-        add(block, 1);
-      else
-        for (std::size_t piece = stage; piece < pipeline.layers.size(); piece += program.program_of.size())
-          add(block, pipeline.layers[piece]);
+        flops_of.repeated += flops(block, operation) * times / program.tokens_per_step;
+      const double executed = executed_flops(block, operation);
+      flops_of.executed += executed * times / program.tokens_per_step;
+      if (operation.kind == OperationKind::fused_attention)
+        flops_of.skipped += (flops(block, operation) - executed) * times / program.tokens_per_step;
+    }
+  });
   return flops_of;
 }
 
@@ -483,7 +550,9 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
   const double peak             = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
   metrics.mfu                   = metrics.tokens_per_s * metrics.flops.model() / peak;
   metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
-  metrics.hfu                   = metrics.tokens_per_s * metrics.flops.hardware() / peak;
+  metrics.hfu                   = metrics.tokens_per_s * metrics.flops.executed / peak;
+  metrics.device_use            = device_use(sharded, timed, machine, trace, metrics.step_time);
+  metrics.routing               = routing(program);
 
   metrics.breakdowns = Account(sharded, timed, machine, placement).breakdowns(trace);
   for (std::size_t c = 0; c < metrics.breakdowns.size(); ++c) {
