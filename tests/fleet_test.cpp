@@ -75,7 +75,7 @@ TEST_CASE("fleet: what fails, crashes or hangs is reported, and the rest go on")
   CHECK_THAT(describe(all[1]), Catch::Contains("signal 11"));
   CHECK(all[2].status == JobStatus::crashed);
   CHECK_THAT(describe(all[2]), Catch::Contains("without an answer"));
-  CHECK(all[3].status == JobStatus::crashed);
+  CHECK(all[3].status == JobStatus::killed);
   CHECK_THAT(describe(all[3]), Catch::Contains("memory"));
   CHECK(all[4].status == JobStatus::timed_out);
   CHECK_THAT(describe(all[4]), Catch::Contains("longer than 0.3 s"));

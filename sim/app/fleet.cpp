@@ -1,5 +1,6 @@
 #include "sim/app/fleet.hpp"
 
+#include "sim/core/errors.hpp"
 #include "sim/engine/simgrid_engine.hpp"
 
 #include <algorithm>
@@ -26,6 +27,7 @@ using Clock = std::chrono::steady_clock;
 // The first byte of what a child writes.
 constexpr char answer_follows  = 'a';
 constexpr char message_follows = 'm';
+constexpr char nothing_left    = 'r'; // OutOfResources, with its message
 
 volatile std::sig_atomic_t interrupted = 0;
 
@@ -108,6 +110,8 @@ void write_all(int file, const std::string& bytes)
   std::string answer;
   try {
     answer = answer_follows + job(index);
+  } catch (const OutOfResources& lack) {
+    answer = nothing_left + std::string(lack.what());
   } catch (const std::exception& error) {
     answer = message_follows + std::string(error.what());
   } catch (...) { // or it would unwind what is the parent's
@@ -140,12 +144,14 @@ public:
       if (interrupted && options_.on_interrupt == OnInterrupt::kill)
         for (const Worker& worker : workers_)
           kill(worker.process, SIGKILL);
-      while (!interrupted && next < count && workers_.size() < most)
-        start(next++);
-      if (interrupted && workers_.empty())
+      while (!stopped() && next < count && workers_.size() < most && start(next))
+        ++next;
+      if (stopped() && workers_.empty())
         break;
       wait(deliver);
     }
+    if (!lacking_.empty())
+      throw OutOfResources(lacking_);
     HeldSignals::take_pending();
     for (; next < count; ++next)
       deliver(next, {});
@@ -153,11 +159,15 @@ public:
   }
 
 private:
-  void start(std::size_t index)
+  bool stopped() const { return interrupted || !lacking_.empty(); }
+
+  bool start(std::size_t index)
   {
     std::array<int, 2> ends{};
-    if (pipe(ends.data()) != 0)
-      throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+    if (pipe(ends.data()) != 0) {
+      lacking_ = fmt::format("cannot make a pipe: {}", std::strerror(errno));
+      return false;
+    }
     std::fflush(nullptr); // or the child would hold the same text
     const pid_t parent = getpid();
     const pid_t child  = fork();
@@ -165,7 +175,8 @@ private:
       const int reason = errno;
       close(ends[0]);
       close(ends[1]);
-      throw std::runtime_error(fmt::format("cannot start a process: {}", std::strerror(reason)));
+      lacking_ = fmt::format("cannot start a process: {}", std::strerror(reason));
+      return false;
     }
     if (child == 0) {
       close(ends[0]);
@@ -174,6 +185,7 @@ private:
     close(ends[1]);
     const auto end = options_.time_out.count() > 0 ? Clock::now() + options_.time_out : Clock::time_point::max();
     workers_.push_back({index, child, ends[0], end, {}});
+    return true;
   }
 
   // Until something was read, a job ended, one is out of time or a signal came.
@@ -209,6 +221,8 @@ private:
     for (Worker& worker : ended) {
       close(worker.pipe);
       JobOutcome result = outcome(worker);
+      if (result.status == JobStatus::not_run && lacking_.empty())
+        lacking_ = result.message;
       deliver(worker.index, std::move(result));
     }
   }
@@ -230,11 +244,14 @@ private:
     return status;
   }
 
+  // A job for which there was no file or process left counts as not run, with what it lacked as its message.
   JobOutcome outcome(const Worker& worker) const
   {
     const int status = reap(worker.process);
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS && !worker.bytes.empty()) {
       const std::string rest = worker.bytes.substr(1);
+      if (worker.bytes[0] == nothing_left)
+        return {JobStatus::not_run, "", rest, 0};
       return worker.bytes[0] == answer_follows ? JobOutcome{JobStatus::done, rest, "", 0}
                                                : JobOutcome{JobStatus::failed, "", rest, 0};
     }
@@ -243,7 +260,7 @@ private:
       return {JobStatus::timed_out, "", fmt::format("it took longer than {:g} s", seconds()), 0};
     if (signal == SIGKILL && interrupted) // ours
       return {};
-    return {JobStatus::crashed, "", "", signal};
+    return {signal == SIGKILL ? JobStatus::killed : JobStatus::crashed, "", "", signal};
   }
 
   double seconds() const { return std::chrono::duration<double>(options_.time_out).count(); }
@@ -252,6 +269,7 @@ private:
   const FleetOptions& options_;
   const HeldSignals signals_;
   std::vector<Worker> workers_;
+  std::string lacking_; // what the system had none left of
 };
 
 } // namespace
@@ -265,12 +283,19 @@ const char* status_word(JobStatus status)
     return "failed";
   case JobStatus::crashed:
     return "crashed";
+  case JobStatus::killed:
+    return "killed";
   case JobStatus::timed_out:
     return "timed out";
   case JobStatus::not_run:
     return "interrupted";
   }
   return "";
+}
+
+bool is_bug(const std::string& word)
+{
+  return word == status_word(JobStatus::failed) || word == status_word(JobStatus::crashed);
 }
 
 std::string describe(const JobOutcome& outcome)
@@ -282,10 +307,11 @@ std::string describe(const JobOutcome& outcome)
   case JobStatus::timed_out:
     return outcome.message;
   case JobStatus::crashed:
+  case JobStatus::killed:
     return outcome.signal == 0
                ? "its process ended without an answer"
                : fmt::format("its process was ended by signal {} ({}){}", outcome.signal, strsignal(outcome.signal),
-                             outcome.signal == SIGKILL ? ", as where memory runs out" : "");
+                             outcome.status == JobStatus::killed ? ", as where memory runs out" : "");
   case JobStatus::not_run:
     return "interrupted";
   }

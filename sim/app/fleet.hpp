@@ -17,6 +17,7 @@ enum class JobStatus {
   done,      // `bytes` is what it returned
   failed,    // `message` is what it threw
   crashed,   // it ended by `signal`, or without an answer
+  killed,    // by somebody else, as the kernel does where memory runs out
   timed_out, // it was killed
   not_run,   // an interrupt came first
 };
@@ -30,7 +31,10 @@ struct JobOutcome {
 // One line on an outcome that is not `done`.
 std::string describe(const JobOutcome& outcome);
 
-const char* status_word(JobStatus status); // "done", "failed", "crashed", "timed out", "interrupted"
+const char* status_word(JobStatus status); // "done", "failed", "crashed", "killed", "timed out", "interrupted"
+
+// Whether such a word tells of a bug of podsim's.
+bool is_bug(const std::string& status_word);
 
 enum class OnInterrupt { kill, finish }; // what is under way at an interrupt
 
@@ -46,7 +50,9 @@ using Deliver = std::function<void(std::size_t index, JobOutcome outcome)>;
 int usable_cores();
 
 // Delivers an outcome for each index below `count`. At a SIGINT or SIGTERM it starts no more, deals with what is under
-// way as the options say, delivers `not_run` for the rest, and returns false. What `deliver` throws ends all jobs.
+// way as the options say, delivers `not_run` for the rest, and returns false. What `deliver` throws ends all jobs. Where
+// the system gives no more files or processes, to this process or to a job, it starts no more, delivers what is under
+// way, and throws OutOfResources.
 bool run_jobs(std::size_t count, const Job& job, const Deliver& deliver, const FleetOptions& options);
 
 } // namespace podsim

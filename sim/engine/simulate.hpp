@@ -18,7 +18,7 @@ struct SimulationOptions {
   bool in_process = false;                       // without a child: for a process that simulates once and ends
 };
 
-// Throws Interrupted if a SIGINT ended the child, std::logic_error if it failed.
+// Throws Interrupted if a SIGINT ended the child, OutOfResources where there can be none, std::logic_error if it failed.
 Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
                const Placement& placement, const SimulationOptions& options);
 
