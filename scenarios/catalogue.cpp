@@ -53,6 +53,22 @@ std::string without(std::string name, std::string_view prefix, std::string_view 
 
 } // namespace
 
+std::vector<std::string> json_files_below(const std::string& folder)
+{
+  std::vector<std::string> all;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(folder, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
+    if (entry->path().extension() == ".json")
+      all.push_back(entry->path().string());
+  if (error && is_out_of_resources(error.value()))
+    throw OutOfResources(fmt::format("{}: cannot be read: {}", folder, error.message()));
+  if (error)
+    throw InputError(fmt::format("{}: cannot be read: {}", folder, error.message()));
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
 struct Catalogue::Kept {
   std::map<Shelf, std::vector<std::string>> names;
   std::map<std::string, Json> files; // those below the root
@@ -78,17 +94,11 @@ std::vector<std::string> Catalogue::names(Shelf shelf) const
   if (!unlisted)
     return all;
   const std::string root = (fs::path(root_) / folder(shelf)).string() + "/";
-  std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
-    if (entry.path().extension() != ".json")
-      continue;
-    std::string name = entry.path().string().substr(root.size());
-    name.resize(name.size() - std::string_view(".json").size());
+  for (const std::string& file : json_files_below(root)) {
+    std::string name = without(file.substr(root.size()), "", ".json");
     if (shelf != Shelf::scenarios || !is_part(name))
       all.push_back(std::move(name));
   }
-  if (error && is_out_of_resources(error.value()))
-    throw OutOfResources(fmt::format("{}: cannot be read: {}", root, error.message()));
   std::sort(all.begin(), all.end());
   return all;
 }

@@ -1,14 +1,11 @@
 #include "scenarios/scenario_files.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace podsim {
 namespace {
-
-namespace fs = std::filesystem;
 
 template <class Names> bool has_any(const Json& json, const Names& names)
 {
@@ -67,14 +64,8 @@ bool is_scenario(const Json& json, const std::string& file, const Catalogue& cat
 
 ScenarioFiles scenario_files(const std::string& folder, const Catalogue& catalogue)
 {
-  std::vector<std::string> all;
-  std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, error))
-    if (entry.path().extension() == ".json")
-      all.push_back(entry.path().string());
-  std::sort(all.begin(), all.end());
   ScenarioFiles found;
-  for (std::string& file : all) {
+  for (std::string& file : json_files_below(folder)) {
     bool scenario = true;
     try {
       scenario = is_scenario(catalogue.read(file), file, catalogue);

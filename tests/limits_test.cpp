@@ -151,12 +151,12 @@ TEST_CASE("no more files: one line, 71, and what was done is kept")
     return run_program("sh", {"-c", fmt::format("ulimit -n {}; exec '{}' {}", files, PODSIM_PROGRAM, words)},
                        {.directory = fs::path(box.path("x")).parent_path().string()});
   };
-  check_error(limited(3, "run palm-8b"), no_resources, {"Too many open files"});
+  check_error(limited(4, "run palm-8b"), no_resources, {"Too many open files"});
   const Outcome swept = limited(16, "sweep study.json --workers 64 --quiet");
   check_error(swept, no_resources, {"cannot make a pipe: Too many open files", " of 30 scenarios are stored in study.sqlite"});
   CHECK(std::stoi(swept.err.substr(swept.err.find("files; ") + 7)) > 0);
   CHECK(box.call({"sweep", "study.json", "--quiet"}).code == done);
-  check_error(limited(12, "validate palm-540b palm-8b a100/palm-62b mpt-7b a100/mpt-7b-8 h100/mpt-13b-16 "
+  check_error(limited(12, "validate palm-540b palm-8b a100/palm-62b a100/mpt-7b-8 h100/mpt-13b-16 "
                           "h100/mpt-13b-32 h100/mpt-13b-64 h100/mpt-13b-128 h100/mpt-13b-256 --workers 32 --quiet"),
               no_resources, {"Too many open files", "scenarios done"});
 }

@@ -15,9 +15,16 @@ namespace {
 // Made before, since a signal handler may do little more than write.
 std::string interrupted_line;
 std::string too_late_line;
+volatile pid_t limited = 0;
 
-[[noreturn]] void end(const std::string& line, int code)
+// A child that has inherited the handler ends by the signal, for its parent to see.
+void end(int signal, const std::string& line, int code)
 {
+  if (getpid() != limited) {
+    std::signal(signal, SIG_DFL);
+    raise(signal);
+    return; // whereupon it comes
+  }
   if (write(STDERR_FILENO, line.data(), line.size()) < 0)
     _exit(code); // there is nobody to tell
   _exit(code);
@@ -48,11 +55,12 @@ Limits::Limits(const std::string& scenario, double seconds)
   const std::string begin = stderr_is_terminal() ? "\npodsim: " : "podsim: "; // after a progress line
   interrupted_line        = begin + "interrupted\n";
   too_late_line = fmt::format("{}{}: it took longer than {:g} s\n", begin, one_line(scenario), seconds);
-  replace(SIGINT, [](int) { end(interrupted_line, exit_interrupted); }, old_interrupt_);
-  replace(SIGTERM, [](int) { end(interrupted_line, exit_interrupted); }, old_terminate_);
+  limited       = getpid();
+  replace(SIGINT, [](int signal) { end(signal, interrupted_line, exit_interrupted); }, old_interrupt_);
+  replace(SIGTERM, [](int signal) { end(signal, interrupted_line, exit_interrupted); }, old_terminate_);
   if (seconds == 0)
     return;
-  replace(SIGALRM, [](int) { end(too_late_line, exit_cannot_run); }, old_alarm_);
+  replace(SIGALRM, [](int signal) { end(signal, too_late_line, exit_cannot_run); }, old_alarm_);
   set_alarm(seconds);
 }
 

@@ -282,6 +282,8 @@ Faulty measure_faulty(Machine machine, const Prepared& prepared, const Simulatio
     below.overrides   = worst_only(machine);
     machine.overrides = worst_everywhere(machine, s.placement, prepared.sharded.pipeline);
     by_chunks         = !too_long(machine, true);
+    if (too_long(below, false))
+      below.overrides = {}; // the healthy machine is no slower, either
   }
   result.measured = measure_on(machine, prepared, options, by_chunks);
   result.at_least = measure_on(below, prepared, options, false).metrics.step_time;

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 
 namespace podsim {
 namespace {
@@ -64,17 +65,22 @@ public:
   void operator()(double fraction)
   {
     using namespace std::chrono_literals;
-    const auto so_far = std::chrono::steady_clock::now() - started_;
-    if (said_ || so_far < 1s || fraction <= 0)
+    const auto now = std::chrono::steady_clock::now();
+    if (!started_) {
+      started_ = now;
+      from_    = fraction;
+    }
+    if (said_ || now - *started_ < 1s || fraction <= from_)
       return;
-    const double seconds = std::chrono::duration<double>(so_far).count();
-    said_                = true;
-    announce_if_long("simulating", Seconds(seconds / fraction - seconds));
+    said_               = true;
+    const double so_far = std::chrono::duration<double>(now - *started_).count();
+    announce_if_long("simulating", Seconds(so_far / (fraction - from_) * (1 - fraction)));
   }
 
 private:
-  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-  bool said_                                     = false;
+  std::optional<std::chrono::steady_clock::time_point> started_; // the simulation, not what was made ready for it
+  double from_ = 0;
+  bool said_   = false;
 };
 
 SimulationOptions simulation_options(const RunOptions& options)
