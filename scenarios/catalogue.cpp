@@ -63,7 +63,7 @@ std::vector<std::string> json_files_below(const std::string& folder)
       all.push_back(entry->path().string());
   if (error && is_out_of_resources(error.value()))
     throw OutOfResources(fmt::format("{}: cannot be read: {}", folder, error.message()));
-  if (error)
+  if (error && error != std::errc::no_such_file_or_directory)
     throw InputError(fmt::format("{}: cannot be read: {}", folder, error.message()));
   std::sort(all.begin(), all.end());
   return all;

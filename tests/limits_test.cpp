@@ -129,7 +129,7 @@ TEST_CASE("sweep and validate: a crash is told after the table, with 70")
 TEST_CASE("fleet: where the system has no more, what is under way is delivered and the rest is not begun")
 {
   std::vector<JobStatus> status(5, JobStatus::failed);
-  const auto job = [](std::size_t index) -> std::string {
+  const auto job = [](std::size_t index, bool) -> std::string {
     if (index == 1)
       throw OutOfResources("no more files");
     std::this_thread::sleep_for(index == 0 ? 300ms : 0ms);

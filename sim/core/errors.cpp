@@ -39,7 +39,7 @@ bool is_out_of_resources(int reason)
 std::string did_you_mean(std::string_view misspelt, const std::vector<std::string>& names)
 {
   constexpr std::size_t longest = 64; // names are short; a long text is no misspelling of one
-  if (misspelt.size() > longest)
+  if (misspelt.empty() || misspelt.size() > longest)
     return "";
   const std::string* best = nullptr;
   // A slip for each three letters: where half of a word is another, another word was meant. Of two names as near the
