@@ -154,8 +154,7 @@ std::string bounds(const Breakdown& parts, Seconds step)
 }
 
 // What the faults cost, each alone, and all together.
-std::string fault_text(const FaultReport& faults, const Metrics& metrics, const std::string& device,
-                       const Style& style)
+std::string fault_text(const FaultReport& faults, const Metrics& metrics, const std::string& device, const Style& style)
 {
   const auto row = [&](const std::string& what, Seconds step, double mfu) {
     const double slower = step / faults.healthy_step - 1;
@@ -183,13 +182,12 @@ std::string simulated(const SimulationInfo& info, const std::string& device)
       info.chips == info.devices ? "" : fmt::format(" of {} chip{}", info.chips, info.chips == 1 ? "" : "s");
   const std::string classes =
       info.folded ? fmt::format("as {} class{}", info.classes, info.classes == 1 ? "" : "es") : "one by one";
-  const char* how = !info.chunked                            ? "as one event each"
-                    : info.granularity == Granularity::chunk ? "chunk by chunk"
-                                                             : "chunk by chunk where they may meet";
-  std::string text =
-      fmt::format("  simulated {} {}{}{} {}, {} events, collectives {}", info.devices, device,
-                  info.devices == 1 ? "" : "s", of, classes, info.activities, how);
-  const auto part = [&](std::int64_t count, const char* what) {
+  const char* how  = !info.chunked                            ? "as one event each"
+                     : info.granularity == Granularity::chunk ? "chunk by chunk"
+                                                              : "chunk by chunk where they may meet";
+  std::string text = fmt::format("  simulated {} {}{}{} {}, {} events, collectives {}", info.devices, device,
+                                 info.devices == 1 ? "" : "s", of, classes, info.activities, how);
+  const auto part  = [&](std::int64_t count, const char* what) {
     return count > 0 ? fmt::format(", {} {} as repetitions", count, what) : "";
   };
   text += part(info.repeated_layers, "layers") + part(info.repeated_micro_batches, "micro-batches");

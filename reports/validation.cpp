@@ -181,8 +181,8 @@ std::string to_csv(const Validation& validation)
   for (const ScenarioFailure& failure : validation.failures)
     if (std::none_of(validation.figures.begin(), validation.figures.end(),
                      [&](const ValidatedFigure& figure) { return figure.scenario == failure.scenario; }))
-      text += csv_line({"", "", failure.scenario, "", "", "", "", "", "", "", "", "", "", failure.status,
-                        failure.reason, ""});
+      text += csv_line(
+          {"", "", failure.scenario, "", "", "", "", "", "", "", "", "", "", failure.status, failure.reason, ""});
   return text;
 }
 

@@ -124,8 +124,7 @@ std::string Catalogue::short_name(Shelf shelf, const std::string& name)
 
 std::string Catalogue::find(Shelf shelf, const std::string& name, const std::string& beside) const
 {
-  const std::string here =
-      beside.empty() ? name : (fs::path(beside).parent_path() / name).lexically_normal().string();
+  const std::string here = beside.empty() ? name : (fs::path(beside).parent_path() / name).lexically_normal().string();
   std::error_code error;
   if (name.empty() || name == "-" || fs::is_regular_file(here, error))
     return here;

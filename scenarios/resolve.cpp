@@ -67,7 +67,7 @@ std::vector<std::string> keys_of(const Json& object)
 bool same_run(const std::string& change)
 {
   const std::string path = change.substr(0, change.find('='));
-  const std::string key  = path.substr(path.rfind('.') + 1); // of npos + 1, 0
+  const std::string key  = path.substr(path.rfind('.') + 1);                             // of npos + 1, 0
   if (!path.starts_with("mesh.") && (key == "note" || key == "name" || key == "source")) // axes have names of their own
     return true;
   for (const char* part : {"software.", "published", "machine.chip.", "machine.ici.", "machine.host.", "machine.dcn.",

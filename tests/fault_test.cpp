@@ -313,10 +313,9 @@ TEST_CASE("faults that are alike but for their place on closed rings cost the sa
         else
           own.hosts[m.host_of(device)] = 0.5;
         faulty.scenario.machine.overrides = own;
-        const double took    = test::simulate(faulty, Granularity::automatic, false).end.value();
+        const double took                 = test::simulate(faulty, Granularity::automatic, false).end.value();
         const Overrides kept = shifted_to_start(own, m, healthy.scenario.placement, healthy.sharded.pipeline);
-        const auto known =
-            std::find_if(steps.begin(), steps.end(), [&](const auto& one) {
+        const auto known     = std::find_if(steps.begin(), steps.end(), [&](const auto& one) {
           return one.first.devices == kept.devices && one.first.links == kept.links && one.first.hosts == kept.hosts;
         });
         if (known == steps.end())

@@ -1,5 +1,5 @@
-// Where a run, a sweep or a validation ends before it is done: its time, an interrupt, a crash, a system that has no more
-// files or processes.
+// Where a run, a sweep or a validation ends before it is done: its time, an interrupt, a crash, a system that has no
+// more files or processes.
 
 #include "sim/app/fleet.hpp"
 #include "sim/core/errors.hpp"
@@ -45,8 +45,9 @@ void hit_first_child(pid_t process, int signal)
 // A step that takes a second or so to simulate, and one whose machine takes long to be prepared.
 const Words slow_step{"run", "palm-540b", "--explicit", "--granularity", "chunk", "--quiet"};
 const std::string many_pods = R"(faults={"jitter": {"seed": 1, "scale": 0.01}})";
-const Words slow_to_prepare{"run",   "palm-540b",        "--set", "machine.pods=256", "--set", "mesh.pod.size=256", "--set",
-                            "workload.batch=65536", "--set", many_pods,      "--quiet"};
+const Words slow_to_prepare{"run",   "palm-540b",         "--set",  "machine.pods=256",
+                            "--set", "mesh.pod.size=256", "--set",  "workload.batch=65536",
+                            "--set", many_pods,           "--quiet"};
 
 json one_row(const std::string& scenario)
 {
@@ -75,8 +76,8 @@ TEST_CASE("run: --timeout ends it with 3 and a line, while it simulates and whil
   for (const Words& what : {slow_step, slow_to_prepare}) {
     Words words = what;
     words.insert(words.end(), {"--timeout", "0.3"});
-    pid_t group          = 0;
-    const auto start     = std::chrono::steady_clock::now();
+    pid_t group           = 0;
+    const auto start      = std::chrono::steady_clock::now();
     const Outcome outcome = call(words, {.meanwhile = [&](pid_t program) { group = program; }});
     INFO(what.back());
     check_error(outcome, cannot_run, {"palm-540b: it took longer than 0.3 s"});
@@ -109,7 +110,7 @@ TEST_CASE("sweep and validate: a crash is told after the table, with 70")
 {
   const Sandbox box;
   box.write("study.json", one_row("a100/mtnlg530-2240"));
-  const auto hit = [](pid_t process) { hit_first_child(process, SIGSEGV); };
+  const auto hit         = [](pid_t process) { hit_first_child(process, SIGSEGV); };
   const std::string here = fs::path(box.path("x")).parent_path().string();
   const Outcome swept    = call({"sweep", "study.json", "--workers", "1"}, {.directory = here, .meanwhile = hit});
   INFO(swept.err);
@@ -135,9 +136,9 @@ TEST_CASE("fleet: where the system has no more, what is under way is delivered a
     std::this_thread::sleep_for(index == 0 ? 300ms : 0ms);
     return "fine";
   };
-  CHECK_THROWS_WITH(run_jobs(5, job, [&](std::size_t i, const JobOutcome& outcome) { status[i] = outcome.status; },
-                             {.workers = 2}),
-                    "no more files");
+  CHECK_THROWS_WITH(
+      run_jobs(5, job, [&](std::size_t i, const JobOutcome& outcome) { status[i] = outcome.status; }, {.workers = 2}),
+      "no more files");
   CHECK(status[0] == JobStatus::done);
   CHECK(status[1] == JobStatus::not_run);
   CHECK(std::count(status.begin(), status.end(), JobStatus::failed) >= 2); // nobody was told of them
@@ -153,7 +154,8 @@ TEST_CASE("no more files: one line, 71, and what was done is kept")
   };
   check_error(limited(4, "run palm-8b"), no_resources, {"Too many open files"});
   const Outcome swept = limited(16, "sweep study.json --workers 64 --quiet");
-  check_error(swept, no_resources, {"cannot make a pipe: Too many open files", " of 30 scenarios are stored in study.sqlite"});
+  check_error(swept, no_resources,
+              {"cannot make a pipe: Too many open files", " of 30 scenarios are stored in study.sqlite"});
   CHECK(std::stoi(swept.err.substr(swept.err.find("files; ") + 7)) > 0);
   CHECK(box.call({"sweep", "study.json", "--quiet"}).code == done);
   check_error(limited(12, "validate palm-540b palm-8b a100/palm-62b a100/mpt-7b-8 h100/mpt-13b-16 "

@@ -68,14 +68,13 @@ TEST_CASE("names: every command takes them, in any folder, and list prints what 
   CHECK(result_of(box.call({"run", "mine", "--json", "-"}))["tokens_per_step"] == 256 * 2048); // .json need not be said
   box.write("pair.json", {{"schema_version", 1}, {"name", "pair"}, {"compare", {"palm-8b", {{"scenario", "mine"}}}}});
   CHECK(result_of(box.call({"compare", "pair", "--json", "-"}))["scenarios"].size() == 2);
-  box.write("study.json",
-            {{"schema_version", 1},
-             {"name", "s"},
-             {"scenario", "palm-8b"},
-             {"axes",
-              {{{"name", "which"}, {"cases", {{{"label", "a"}}, {{"label", "b"}, {"scenario", "mine"}}}}},
-               {{"path", "workload.sequence"}, {"values", {2048}}}}},
-             {"metrics", {"mfu"}}});
+  box.write("study.json", {{"schema_version", 1},
+                           {"name", "s"},
+                           {"scenario", "palm-8b"},
+                           {"axes",
+                            {{{"name", "which"}, {"cases", {{{"label", "a"}}, {{"label", "b"}, {"scenario", "mine"}}}}},
+                             {{"path", "workload.sequence"}, {"values", {2048}}}}},
+                           {"metrics", {"mfu"}}});
   const Outcome swept = box.call({"sweep", "study", "--quiet", "--csv", "-"});
   CHECK(swept.code == done);
   CHECK(std::count(swept.out.begin(), swept.out.end(), '\n') == 3);
@@ -126,24 +125,29 @@ TEST_CASE("names: misspelt ones, and files of the catalogue where there is no ch
   told({"validate", "palm-8c"}, "palm-8b");
   told({"compare", "palm-8c", "palm-62b"}, "palm-8b");
   box.write("mine.json", {{"base", "palm-54b"}, {"name", "x"}});
-  check_error(box.call({"run", "mine"}), bad_input, {"mine.json: base: palm-54b: there is no such scenario", "\"palm-540b\""});
+  check_error(box.call({"run", "mine"}), bad_input,
+              {"mine.json: base: palm-54b: there is no such scenario", "\"palm-540b\""});
   told({"run", "min.json"}, "mine.json");
-  check_error(box.call({"run", "nothing-like-it-at-all"}), bad_input, {"nothing-like-it-at-all: there is no such scenario"});
+  check_error(box.call({"run", "nothing-like-it-at-all"}), bad_input,
+              {"nothing-like-it-at-all: there is no such scenario"});
   box.write("study.json", {{"schema_version", 1},
                            {"name", "s"},
                            {"scenario", "palm-8c"},
                            {"axes", {{{"path", "workload.batch"}, {"values", {512}}}}},
                            {"metrics", {"mfu"}}});
-  check_error(box.call({"sweep", "study"}), bad_input, {"study.json: palm-8c: there is no such scenario", "\"palm-8b\""});
+  check_error(box.call({"sweep", "study"}), bad_input,
+              {"study.json: palm-8c: there is no such scenario", "\"palm-8b\""});
 }
 
 TEST_CASE("hints: the nearest name, and none where half of the word is another")
 {
   CHECK(did_you_mean("serve", {"merge", "sweep", "results"}).empty());
   CHECK(did_you_mean("tpu-v5", {"tpu-v2", "tpu-v4", "tpu-v5e", "tpu-v5p"}) == "; did you mean \"tpu-v5e\"?");
-  CHECK(did_you_mean("shwo", {"run", "show"}) == "; did you mean \"show\"?"); // two letters in the wrong order: one slip
+  CHECK(did_you_mean("shwo", {"run", "show"}) ==
+        "; did you mean \"show\"?"); // two letters in the wrong order: one slip
   CHECK(did_you_mean("worklaod", {"workload"}) == "; did you mean \"workload\"?");
-  CHECK(did_you_mean("lingvo", {"mpt-7b", "lingvo-128b-8x8"}) == "; did you mean \"lingvo-128b-8x8\"?"); // its beginning
+  CHECK(did_you_mean("lingvo", {"mpt-7b", "lingvo-128b-8x8"}) ==
+        "; did you mean \"lingvo-128b-8x8\"?"); // its beginning
   CHECK(did_you_mean("abc", {"abd", "abcd"}) == "; did you mean \"abcd\"?");
   CHECK(did_you_mean("", {"a"}).empty());
   const Outcome served = call({"serve"});
@@ -182,7 +186,8 @@ TEST_CASE("numbers of options are decimal, whatever zeros lead")
   CHECK(parsed("08") == "8");
   CHECK(parsed("0010") == "10");
   for (const char* wrong : {"02000", "0x10", "0", "-1", "1e3", "2.5", "", "1025", "99999999999999999999", "ten", "8 "})
-    CHECK_THAT(parsed(wrong), Catch::Contains(fmt::format("expected a whole number from 1 to 1024, found \"{}\"", wrong)));
+    CHECK_THAT(parsed(wrong),
+               Catch::Contains(fmt::format("expected a whole number from 1 to 1024, found \"{}\"", wrong)));
   const Words validate{"validate", "--filter", "PALM-540B-HFU", "--quiet"};
   const auto timed = [&](const std::string& text) {
     Words words = validate;
@@ -199,19 +204,19 @@ TEST_CASE("what is a scenario among the files of a folder")
 {
   const auto is = [](const json& file) { return is_scenario(file, source + "/mine.json", catalogue()); };
   CHECK(is(small()));
-  CHECK(is({{"machine", 7}}));                                     // with whatever mistakes
+  CHECK(is({{"machine", 7}})); // with whatever mistakes
   CHECK(is({{"schema_version", 1}, {"model", "palm-8b"}}));
-  CHECK(is({{"base", "palm-54b"}, {"wrkload", 1}}));               // of a base that there is not
+  CHECK(is({{"base", "palm-54b"}, {"wrkload", 1}})); // of a base that there is not
   CHECK(is({{"base", "a100/palm-62b"}, {"wrkload", 1}}));
-  CHECK(is({{"base", "palm-540b"}, {"faults", json::object()}}));  // a model's name and a scenario's: its keys tell
+  CHECK(is({{"base", "palm-540b"}, {"faults", json::object()}})); // a model's name and a scenario's: its keys tell
   CHECK_FALSE(is({{"base", "palm-540b"}, {"layers", 12}}));
   CHECK_FALSE(is({{"base", "tpu-v4"}, {"chip", "tpu-v5e"}}));
   CHECK_FALSE(is(json::array({1})));
   CHECK_FALSE(is(json::object()));
-  for (const char* part : {"models/palm-8b", "topologies/chips/tpu-v4", "topologies/machines/tpu-v4",
-                           "scenarios/shardings/fsdp", "scenarios/software/nemo-2025", "scenarios/remats/full",
-                           "scenarios/studies/palm-pods", "scenarios/studies/palm-meshes", "scenarios/validation",
-                           "scenarios/scenario.schema", "tests/baseline"}) {
+  for (const char* part :
+       {"models/palm-8b", "topologies/chips/tpu-v4", "topologies/machines/tpu-v4", "scenarios/shardings/fsdp",
+        "scenarios/software/nemo-2025", "scenarios/remats/full", "scenarios/studies/palm-pods",
+        "scenarios/studies/palm-meshes", "scenarios/validation", "scenarios/scenario.schema", "tests/baseline"}) {
     INFO(part);
     CHECK_FALSE(is(json::parse(read_text(source + "/" + part + ".json"))));
   }
@@ -227,7 +232,8 @@ TEST_CASE("published figures stay where only names and notes change")
   };
   const std::size_t all = figures("software.note=x");
   CHECK(all == 9);
-  for (const char* change : {"note=x", "name=mine", "workload.note=x", "model.name=mine", "machine.name=ours", "model.note=x"})
+  for (const char* change :
+       {"note=x", "name=mine", "workload.note=x", "model.name=mine", "machine.name=ours", "model.note=x"})
     CHECK(figures(change) == all);
   CHECK(figures("workload.sequence=1024") == 0);
 }

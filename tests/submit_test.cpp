@@ -33,7 +33,8 @@ TEST_CASE("submit.sh: more shards than an array may have are told before, with t
   const Outcome wrong = submit(box, {"palm-meshes", "1001", "out"}, usual);
   CHECK(wrong.code == bad_input);
   CHECK(is_one_line(wrong.err));
-  CHECK_THAT(wrong.err, Catch::Contains("1001 shards are more than") && Catch::Contains("1000 (its MaxArraySize is 1001)"));
+  CHECK_THAT(wrong.err,
+             Catch::Contains("1001 shards are more than") && Catch::Contains("1000 (its MaxArraySize is 1001)"));
   CHECK_FALSE(fs::exists(box.path("calls.txt")));
   CHECK(submit(box, {"palm-meshes", "1000", "out"}, usual).code == done);
   CHECK_THAT(read_text(box.path("calls.txt")), Catch::Contains("--array=1-1000"));

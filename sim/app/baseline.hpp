@@ -14,8 +14,9 @@
 // Each scenario below the folders must be in the baseline. --update writes the rest: versions, "catalogue", "program",
 // and of each scenario "results". A baseline of before there was "program" is read all the same.
 //
-// Paths are from the folder of the file; a scenario may also be named as the catalogue does. Values of catalogue files stand once, under "catalogue" and "program", so that
-// a constant that changed is one line of a diff; a scenario's results name the files.
+// Paths are from the folder of the file; a scenario may also be named as the catalogue does. Values of catalogue files
+// stand once, under "catalogue" and "program", so that a constant that changed is one line of a diff; a scenario's
+// results name the files.
 
 #include "reports/result.hpp"
 #include "scenarios/catalogue.hpp"

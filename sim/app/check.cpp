@@ -72,10 +72,9 @@ public:
     for (Case& one : cases_)
       one.chosen = lower(one.row.scenario).find(wanted) != std::string::npos;
     if (std::none_of(cases_.begin(), cases_.end(), [](const Case& one) { return one.chosen; }))
-      throw InputError(
-          options.filter.empty()
-              ? fmt::format("{}: there is no scenario in its folders", options.baseline)
-              : fmt::format("--filter {}: no scenario of {} matches", printable(options.filter), options.baseline));
+      throw InputError(options.filter.empty() ? fmt::format("{}: there is no scenario in its folders", options.baseline)
+                                              : fmt::format("--filter {}: no scenario of {} matches",
+                                                            printable(options.filter), options.baseline));
   }
 
   // Runs what has results to compare with, and for --update what is new.

@@ -270,7 +270,9 @@ int compare(const CompareOptions& options)
 Action setup_compare(CLI::App& command)
 {
   auto options = std::make_shared<CompareOptions>();
-  command.add_option("SCENARIO", options->files, "two or more scenarios, or one study that names them: files, or names of the catalogue")
+  command
+      .add_option("SCENARIO", options->files,
+                  "two or more scenarios, or one study that names them: files, or names of the catalogue")
       ->required()
       ->check(or_listed("scenarios studies"));
   add_changes(command, options->changes);

@@ -48,7 +48,7 @@ CommandLineText described(const CLI::App& app)
                       {exit_bad_input, "bad usage or input"},
                       {exit_cannot_run, "a scenario is sound but cannot run, or not in the time that it is given"},
                       {exit_internal_error, "a bug of podsim's; of sweep and validate after their table, in which a "
-                                            "scenario crashed"},
+                                             "scenario crashed"},
                       {exit_no_resources, "the system has no more files or processes; what was done is kept"},
                       {exit_interrupted, "interrupted"}};
   text.environment = {{"NO_COLOR", "no colour on a terminal"},

@@ -44,17 +44,17 @@ struct FleetOptions {
   OnInterrupt on_interrupt = OnInterrupt::kill;
 };
 
-// Called in the child. The first time it may simulate in its own process; where that ended with FoldStopped, it is called
-// again in another one, which is to leave that to children (sim/engine/simulate.hpp).
+// Called in the child. The first time it may simulate in its own process; where that ended with FoldStopped, it is
+// called again in another one, which is to leave that to children (sim/engine/simulate.hpp).
 using Job     = std::function<std::string(std::size_t index, bool in_process)>;
 using Deliver = std::function<void(std::size_t index, JobOutcome outcome)>;
 
 int usable_cores();
 
 // Delivers an outcome for each index below `count`. At a SIGINT or SIGTERM it starts no more, deals with what is under
-// way as the options say, delivers `not_run` for the rest, and returns false. What `deliver` throws ends all jobs. Where
-// the system gives no more files or processes, to this process or to a job, it starts no more, delivers what is under
-// way, and throws OutOfResources.
+// way as the options say, delivers `not_run` for the rest, and returns false. What `deliver` throws ends all jobs.
+// Where the system gives no more files or processes, to this process or to a job, it starts no more, delivers what is
+// under way, and throws OutOfResources.
 bool run_jobs(std::size_t count, const Job& job, const Deliver& deliver, const FleetOptions& options);
 
 } // namespace podsim

@@ -41,10 +41,10 @@ void replace(int signal, void (*handler)(int), struct sigaction& old)
 
 void set_alarm(double seconds)
 {
-  itimerval timer         = {};
-  const double whole      = std::floor(seconds);
-  timer.it_value.tv_sec   = static_cast<time_t>(whole);
-  timer.it_value.tv_usec  = static_cast<suseconds_t>((seconds - whole) * 1e6);
+  itimerval timer        = {};
+  const double whole     = std::floor(seconds);
+  timer.it_value.tv_sec  = static_cast<time_t>(whole);
+  timer.it_value.tv_usec = static_cast<suseconds_t>((seconds - whole) * 1e6);
   setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
@@ -54,13 +54,16 @@ Limits::Limits(const std::string& scenario, double seconds)
 {
   const std::string begin = stderr_is_terminal() ? "\npodsim: " : "podsim: "; // after a progress line
   interrupted_line        = begin + "interrupted\n";
-  too_late_line = fmt::format("{}{}: it took longer than {:g} s\n", begin, one_line(scenario), seconds);
-  limited       = getpid();
-  replace(SIGINT, [](int signal) { end(signal, interrupted_line, exit_interrupted); }, old_interrupt_);
-  replace(SIGTERM, [](int signal) { end(signal, interrupted_line, exit_interrupted); }, old_terminate_);
+  too_late_line           = fmt::format("{}{}: it took longer than {:g} s\n", begin, one_line(scenario), seconds);
+  limited                 = getpid();
+  replace(
+      SIGINT, [](int signal) { end(signal, interrupted_line, exit_interrupted); }, old_interrupt_);
+  replace(
+      SIGTERM, [](int signal) { end(signal, interrupted_line, exit_interrupted); }, old_terminate_);
   if (seconds == 0)
     return;
-  replace(SIGALRM, [](int signal) { end(signal, too_late_line, exit_cannot_run); }, old_alarm_);
+  replace(
+      SIGALRM, [](int signal) { end(signal, too_late_line, exit_cannot_run); }, old_alarm_);
   set_alarm(seconds);
 }
 

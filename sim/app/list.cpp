@@ -15,8 +15,8 @@ namespace {
 const std::vector<std::pair<std::string, Shelf>>& shelves()
 {
   static const std::vector<std::pair<std::string, Shelf>> names{
-      {"models", Shelf::models},       {"chips", Shelf::chips},   {"machines", Shelf::machines},
-      {"shardings", Shelf::shardings}, {"remats", Shelf::remats}, {"software", Shelf::software},
+      {"models", Shelf::models},       {"chips", Shelf::chips},    {"machines", Shelf::machines},
+      {"shardings", Shelf::shardings}, {"remats", Shelf::remats},  {"software", Shelf::software},
       {"scenarios", Shelf::scenarios}, {"studies", Shelf::studies}};
   return names;
 }

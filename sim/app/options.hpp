@@ -9,7 +9,7 @@
 
 namespace podsim {
 
-void add_scenario(CLI::App& command, std::string& scenario); // a file, or a name of the catalogue
+void add_scenario(CLI::App& command, std::string& scenario);            // a file, or a name of the catalogue
 void add_changes(CLI::App& command, std::vector<std::string>& changes); // --set
 void add_file(CLI::App& command, const std::string& name, std::string& file, const std::string& help);
 
@@ -18,7 +18,7 @@ struct FleetChoice {
   int workers     = 0; // 0: one a core
   double time_out = 600;
 };
-void add_fleet(CLI::App& command, FleetChoice& choice); // --workers, --timeout
+void add_fleet(CLI::App& command, FleetChoice& choice);                         // --workers, --timeout
 void add_time_out(CLI::App& command, double& seconds, const std::string& help); // --timeout alone
 FleetOptions fleet_options(const FleetChoice& choice);
 

@@ -241,9 +241,9 @@ std::int64_t affordable_classes(const Machine& machine, const Prepared& prepared
     probe.overrides.devices = {*probe.overrides.devices.begin()};
   const TimedProgram timed = time_program(prepared.sharded, probe, s.placement, s.software.multi_axis,
                                           options.granularity, slow_links_by_chunks);
-  std::int64_t least = 0;
+  std::int64_t least       = 0;
   for (std::int64_t most = machine.devices() + 1; most - least > 1;) {
-    const std::int64_t between = least + (most - least) / 2;
+    const std::int64_t between                                                          = least + (most - least) / 2;
     (simulation_estimate(between, prepared.sharded, timed) > affordable ? most : least) = between;
   }
   return least;

@@ -58,9 +58,8 @@ std::string reason_of(sqlite3* database, int code)
     throw InputError(fmt::format("{}: is not an SQLite file", file));
   if (kind == SQLITE_BUSY)
     throw InputError(fmt::format("{}: another program has kept it locked for {} s", file, patience.count()));
-  const std::string what =
-      fmt::format("{}: cannot be {}: {}{}", file, writes ? "written" : "read", reason_of(database, code),
-                  writes ? "; what was stored before is kept" : "");
+  const std::string what = fmt::format("{}: cannot be {}: {}{}", file, writes ? "written" : "read",
+                                       reason_of(database, code), writes ? "; what was stored before is kept" : "");
   if (database && is_out_of_resources(sqlite3_system_errno(database)))
     throw OutOfResources(what);
   throw InputError(what);

@@ -94,8 +94,7 @@ Expansion expand(const Sweep& sweep, const SweepOptions& options, const Catalogu
 std::string reason_alone(std::string reason, const Combination& combination, const std::string& study,
                          const Catalogue& catalogue)
 {
-  std::vector<std::string> prefixes{study + ": ",
-                                    catalogue.find(Shelf::scenarios, combination.scenario, study) + ": "};
+  std::vector<std::string> prefixes{study + ": ", catalogue.find(Shelf::scenarios, combination.scenario, study) + ": "};
   for (const std::string& change : combination.changes)
     prefixes.push_back("--set " + printable(change) + ": ");
   for (const std::string& prefix : prefixes)
@@ -121,7 +120,8 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
             std::any_of(axis.values[i].changes.begin(), axis.values[i].changes.end(),
                         [&](const auto& set) { return text.starts_with("--set " + printable(set) + ": "); });
         throw InputError(own ? fmt::format("{}: {} \"{}\": {}", options.study, axis.name,
-                                           printable(axis.values[i].label), reason_alone(text, one, options.study, catalogue))
+                                           printable(axis.values[i].label),
+                                           reason_alone(text, one, options.study, catalogue))
                              : fmt::format("{}: {}", options.study, text));
       } catch (const std::runtime_error&) { // what it is together with the first values of the others
       }
@@ -240,9 +240,8 @@ int sweep(SweepOptions options)
                          options.file, *before));
   store.begin(all.study, all.combinations);
   if (options.retry)
-    store.forget(results_version(),
-                 {status_word(JobStatus::failed), status_word(JobStatus::crashed), status_word(JobStatus::killed),
-                  status_word(JobStatus::timed_out)});
+    store.forget(results_version(), {status_word(JobStatus::failed), status_word(JobStatus::crashed),
+                                     status_word(JobStatus::killed), status_word(JobStatus::timed_out)});
   const auto jobs = missing(all, store);
   std::set<std::string> hashes; // several combinations may come to one scenario
   for (const StoredCombination& one : all.combinations)
@@ -258,7 +257,7 @@ int sweep(SweepOptions options)
   bool whole         = true;
   const auto so_far  = [&] {
     return fmt::format("{} of {} scenarios are stored in {}; the same command again goes on from there",
-                       mine - (jobs.size() - ended), mine, options.file);
+                        mine - (jobs.size() - ended), mine, options.file);
   };
   try {
     ProgressBar progress("sweeping", jobs.size(), !options.output.quiet, ProgressBar::Elsewhere::lines);
@@ -291,7 +290,9 @@ int sweep(SweepOptions options)
 Action setup_sweep(CLI::App& command)
 {
   auto options = std::make_shared<SweepOptions>();
-  command.add_option("STUDY", options->study, "study with a base scenario and axes of values: a file, or the name of one that comes with podsim")
+  command
+      .add_option("STUDY", options->study,
+                  "study with a base scenario and axes of values: a file, or the name of one that comes with podsim")
       ->required()
       ->check(or_listed("studies"));
   add_file(command, "--db", options->file, "SQLite file that keeps the results; without it STUDY.sqlite, here");

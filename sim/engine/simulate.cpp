@@ -43,7 +43,7 @@ template <class T> void get(const std::string& bytes, std::size_t& at, T* values
 std::string to_bytes(const Trace& trace)
 {
   const Header header{
-      trace.records.size(),  trace.repetitions.size(),     trace.end,    trace.simulated_classes, trace.activities,
+      trace.records.size(),  trace.repetitions.size(),     trace.end,     trace.simulated_classes, trace.activities,
       trace.repeated_layers, trace.repeated_micro_batches, trace.chunked, trace.fold_stopped};
   std::string bytes;
   put(bytes, &header, 1);

@@ -6,7 +6,7 @@ namespace podsim {
 
 Memory Memory::times(double devices) const
 {
-  return {parameters * devices,       optimizer_state * devices,  gradients * devices, saved_activations * devices,
+  return {parameters * devices,       optimizer_state * devices, gradients * devices, saved_activations * devices,
           gathered_weights * devices, layer_gradients * devices, workspace * devices};
 }
 
