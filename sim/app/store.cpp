@@ -58,8 +58,11 @@ std::string reason_of(sqlite3* database, int code)
     throw InputError(fmt::format("{}: is not an SQLite file", file));
   if (kind == SQLITE_BUSY)
     throw InputError(fmt::format("{}: another program has kept it locked for {} s", file, patience.count()));
-  throw InputError(fmt::format("{}: cannot be {}: {}{}", file, writes ? "written" : "read", reason_of(database, code),
-                               writes ? "; what was stored before is kept" : ""));
+  const std::string what = fmt::format("{}: cannot be {}: {}{}", file, writes ? "written" : "read",
+                                       reason_of(database, code), writes ? "; what was stored before is kept" : "");
+  if (database && is_out_of_resources(sqlite3_system_errno(database)))
+    throw OutOfResources(what);
+  throw InputError(what);
 }
 
 } // namespace
@@ -142,6 +145,8 @@ namespace {
 int lock_file(const std::string& file)
 {
   const int opened = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (opened < 0 && is_out_of_resources(errno))
+    throw OutOfResources(fmt::format("{}: cannot be written: {}", file, std::strerror(errno)));
   if (opened < 0)
     throw InputError(fmt::format("{}: cannot be written: {}", file, std::strerror(errno)));
   const auto end = std::chrono::steady_clock::now() + patience;

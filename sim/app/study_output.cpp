@@ -1,6 +1,7 @@
 #include "sim/app/study_output.hpp"
 
 #include "sim/app/commands.hpp"
+#include "sim/app/fleet.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/terminal.hpp"
 
@@ -18,7 +19,7 @@ void add_study_output(CLI::App& command, StudyOutput& output)
       ->type_name("METRIC");
   command.add_option("--top", output.view.top, "only the first N rows")
       ->type_name("N")
-      ->check(CLI::Range(1, 1'000'000));
+      ->transform(whole_number(1, 1'000'000));
   command.add_option("--pareto", output.pareto, "mark the rows that no other beats in all of these metrics")
       ->type_name("METRIC,METRIC");
   add_file(command, "--csv", output.csv, "also write the rows as CSV to FILE; - for standard output, alone");
@@ -98,6 +99,12 @@ int write_study(StudyTable table, const StudyOutput& output)
     write_result("--csv", output.csv, to_csv(table, output.view));
   if (!output.json.empty())
     write_result("--json", output.json, to_json_lines(table, output.view));
+  const auto bug = std::find_if(table.reasons.begin(), table.reasons.end(),
+                                [](const StudyTable::Reason& reason) { return is_bug(reason.status); });
+  if (bug != table.reasons.end()) {
+    complain(fmt::format("{} {}, by a bug of podsim's: {}", bug->rows, bug->status, bug->text));
+    return exit_internal_error;
+  }
   if (all == 0 || table.failed < all)
     return exit_done;
   complain(fmt::format("no combination could run{}",

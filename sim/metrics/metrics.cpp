@@ -533,6 +533,16 @@ double waiting_for_slower_pods(double scale, std::int64_t pods)
   return scale * sum;
 }
 
+namespace {
+
+// Of so many FLOPs a token. The one place where it is worked out: another order of the same factors gives other bits.
+double utilisation(const Metrics& metrics, double flops)
+{
+  return metrics.tokens_per_s * flops / (metrics.peak * metrics.chips).value();
+}
+
+} // namespace
+
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace)
 {
@@ -547,10 +557,9 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
   metrics.flops                 = flops_per_token(program);
   metrics.chips                 = static_cast<double>(machine.chips());
   metrics.peak                  = machine.chip.matrix_peak * static_cast<double>(machine.chip.devices);
-  const double peak             = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
-  metrics.mfu                   = metrics.tokens_per_s * metrics.flops.model() / peak;
-  metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
-  metrics.hfu                   = metrics.tokens_per_s * metrics.flops.executed / peak;
+  metrics.mfu                   = utilisation(metrics, metrics.flops.model());
+  metrics.mfu_without_attention = utilisation(metrics, metrics.flops.weights);
+  metrics.hfu                   = utilisation(metrics, metrics.flops.executed);
   metrics.device_use            = device_use(sharded, timed, machine, trace, metrics.step_time);
   metrics.routing               = routing(program);
 
@@ -593,7 +602,7 @@ std::optional<double> predicted(Metric metric, Counting counting, const Metrics&
     return sequences / metrics.chips;
   case Metric::mfu:
   case Metric::hfu:
-    return rate / metrics.peak.value();
+    return utilisation(metrics, flops);
   case Metric::tflops_per_chip:
     return rate;
   case Metric::layer_forward_time:
