@@ -61,11 +61,15 @@ public:
           if (fold)
             fold->after(token);
         });
+    Trace& trace = streams_.trace;
     for (const Stream& stream : streams_.classes)
-      if (stream.slot != slots(stream).end() || stream.outstanding != 0)
-        throw std::logic_error(
-            fmt::format("the simulation stopped at slot {} of {}", stream.slot, slots(stream).end()));
-    Trace& trace            = streams_.trace;
+      if (stream.slot != slots(stream).end() || stream.outstanding != 0) {
+        const std::string what =
+            fmt::format("the simulation stopped at slot {} of {}", stream.slot, slots(stream).end());
+        if (!trace.repetitions.empty())
+          throw FoldStopped(what);
+        throw std::logic_error(what);
+      }
     trace.simulated_classes = static_cast<std::int64_t>(streams_.classes.size());
     trace.activities        = engine_.activities();
     for (const TimedBlocks& program : replay_.timed.programs)
@@ -192,7 +196,7 @@ private:
       if (!may_start(s, s.slot))
         return;
       if (now(c) > record.ready && operation.kind != DeviceOperation::Kind::receive)
-        record.waited_for = s.last_ended;
+        record.waited_for = waited_for(s);
       switch (operation.kind) {
       case DeviceOperation::Kind::compute:
         run_from(c, record);
@@ -380,6 +384,23 @@ private:
     });
   }
 
+  // What let the operation at hand start, if it was not there already: of the asynchronous collectives that it needs
+  // and that end at this instant one, the same in whatever order they end.
+  AxisMask waited_for(const Stream& s) const
+  {
+    const Slots& at          = slots(s);
+    const DeviceBlock& block = at.block(s.slot);
+    const auto place         = at.place(s.slot);
+    const bool for_all       = place == 0 && block.waits_for_asynchronous;
+    const auto& needs        = block.operations[static_cast<std::size_t>(place)].needs;
+    AxisMask axes            = 0;
+    for (const std::int32_t ended : s.ended_now)
+      if (for_all ||
+          (at.row(ended) == at.row(s.slot) && std::find(needs.begin(), needs.end(), at.place(ended)) != needs.end()))
+        axes = std::max(axes, at.operation(ended).collective.axes);
+    return axes;
+  }
+
   void open_window(int c)
   {
     Stream& s               = stream(c);
@@ -422,7 +443,10 @@ private:
       queue.slots.pop_front();
       queue.running                           = false;
       s.ended[static_cast<std::size_t>(slot)] = 1;
-      s.last_ended                            = operation.collective.axes;
+      if (ticks(c) > s.ended_at)
+        s.ended_now.clear();
+      s.ended_at = ticks(c);
+      s.ended_now.push_back(slot);
       --s.outstanding;
       start_queues(c);
     }

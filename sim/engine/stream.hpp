@@ -50,14 +50,15 @@ struct Stream {
   bool running             = false;                           // it, too
   std::vector<Pending> pending;
   std::map<AxisMask, Queue> queues;
-  std::vector<char> ended;            // of each slot, for asynchronous ones
-  std::int64_t outstanding = 0;       // asynchronous collectives in queues
-  double skipped           = 0;       // ticks that its clock is ahead of the engine's, see time_fold.hpp
-  AxisMask last_ended      = 0;       // mesh axes of the asynchronous collective that ended last
-  std::map<Message, Seconds> sent;    // messages on their way here, and when they left
-  std::map<Message, Seconds> arrived; // with when they left
-  std::array<std::vector<int>, 2> to; // classes that hear what is sent down (0) and up (1) the pipeline
-  std::array<int, 2> from{-1, -1};    // and the class that it hears
+  std::vector<char> ended;             // of each slot, for asynchronous ones
+  std::int64_t outstanding = 0;        // asynchronous collectives in queues
+  double skipped           = 0;        // ticks that its clock is ahead of the engine's, see time_fold.hpp
+  double ended_at          = 0;        // when asynchronous collectives ended last,
+  std::vector<std::int32_t> ended_now; // and which, all of that instant
+  std::map<Message, Seconds> sent;     // messages on their way here, and when they left
+  std::map<Message, Seconds> arrived;  // with when they left
+  std::array<std::vector<int>, 2> to;  // classes that hear what is sent down (0) and up (1) the pipeline
+  std::array<int, 2> from{-1, -1};     // and the class that it hears
 };
 
 // All of it. A transfer between stages is known by the class and slot that sends it.

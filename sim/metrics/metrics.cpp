@@ -1,6 +1,7 @@
 #include "sim/metrics/metrics.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -43,6 +44,18 @@ std::vector<std::pair<std::string, double>> link_shares(const Plan& plan, const 
   return shares;
 }
 
+// A sum of times in which their order does not matter: what shares a link may leave the clock's grid, and records that
+// end together stand in any order. Counted in 2^-9 ticks, of which 2^63 are the longest step.
+class TimeSum {
+public:
+  void add(Seconds time) { parts_ += std::llround(time.value() * parts_per_second); }
+  Seconds total() const { return Seconds(static_cast<double>(parts_) / parts_per_second); }
+
+private:
+  static constexpr double parts_per_second = ticks_per_second * 0x1p9;
+  std::int64_t parts_                      = 0;
+};
+
 // Sums by name, kept in the order in which a report shows them.
 class Account {
 public:
@@ -55,8 +68,7 @@ public:
       slot(exposed(AxisMask{1} << axis));
   }
 
-  // Of all classes of the trace. Times are summed up by operation first, and taken apart then: sums of whole ticks are
-  // exact, in whatever order the records stand.
+  // Of all classes of the trace. Times are summed up by operation first, and taken apart then.
   std::vector<Breakdown> breakdowns(const Trace& trace)
   {
     std::vector<Sums> all;
@@ -73,15 +85,17 @@ public:
       const DeviceOperation& first = operations[static_cast<std::size_t>(record.operation)];
       std::vector<Spent>& row      = own.operations[block];
       if (first.asynchronous) {
-        own.last_beside = record.end; // records stand in the order in which they ended
-        own.beside      = first.collective.axes;
+        if (record.end > own.last_beside)
+          own.beside = 0;
+        own.beside = std::max(own.beside, first.collective.axes); // of those that end together any one, but the same
+        own.last_beside = record.end;                             // records stand in the order in which they ended
         return;
       }
       if (record.start > record.ready)
-        own.waits[record.waited_for] += record.start - record.ready;
+        own.waits[record.waited_for].add(record.start - record.ready);
       own.last = record.end;
       if (record.operations == 1) {
-        row[static_cast<std::size_t>(record.operation)].time += record.end - record.start;
+        row[static_cast<std::size_t>(record.operation)].time.add(record.end - record.start);
         return;
       }
       for (std::size_t o = 0; o < row.size(); ++o)
@@ -97,12 +111,12 @@ public:
 
 private:
   struct Spent {
-    Seconds time;           // of records of its own
+    TimeSum time;           // of records of its own
     std::int64_t times = 0; // in records of several operations, of which each takes its known time
   };
   struct Sums {
     std::vector<std::vector<Spent>> operations; // by block
-    std::map<AxisMask, Seconds> waits;          // by what was waited for
+    std::map<AxisMask, TimeSum> waits;          // by what was waited for
     Seconds last;
     Seconds last_beside; // the end of the last asynchronous collective,
     AxisMask beside = 0; // and over which axes
@@ -123,14 +137,14 @@ private:
       for (std::size_t o = 0; o < own.operations[b].size(); ++o) {
         const Spent& spent = own.operations[b][o];
         const Ticks alone  = durations[b][o];
-        const Seconds time = spent.time + to_seconds(static_cast<double>(alone * spent.times));
+        const Seconds time = spent.time.total() + to_seconds(static_cast<double>(alone * spent.times));
         if (time > Seconds(0))
           for (const auto& [name, share] : shares(program_.programs[program].blocks[b].operations[o],
                                                   timed_.programs[program][b][o].plan, alone, chip))
             add(name, time * share);
       }
     for (const auto& [axes, time] : own.waits)
-      add(axes != 0 ? slot(exposed(axes)) : slot("idle"), time);
+      add(axes != 0 ? slot(exposed(axes)) : slot("idle"), time.total());
     const Seconds after = std::max(own.last_beside - own.last, Seconds(0)); // nothing left to run beside
     add(after > Seconds(0) ? slot(exposed(own.beside)) : slot("idle"), after);
     add(slot("idle"), trace.end - own.last - after);
