@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds the preset `fuzz`, runs every input of corpus/TARGET and regressions/TARGET once, then mutations of them:
+# Builds podsim_fuzz under sanitizers, runs every input of corpus/TARGET and regressions/TARGET once, then mutations of them:
 #   tests/fuzz/run.sh [TARGET [SECONDS [SEED]]]        all targets, 8 s each, from a fixed seed, unless said otherwise
-# What goes wrong is written to build/fuzz/findings/; mended, it belongs into regressions/TARGET.
+# What goes wrong is written to build/asan-ubsan/findings/; mended, it belongs into regressions/TARGET.
 set -eu
 targets=${1:-all}
 seconds=${2:-8}
@@ -12,13 +12,13 @@ if ! command -v clang++ >/dev/null; then
   echo "skipped: there is no clang++ (Debian's packages clang and libclang-rt-14-dev)"
   exit 77
 fi
-[ -f build/fuzz/build.ninja ] || cmake --preset fuzz
+[ -f build/asan-ubsan/build.ninja ] || cmake --preset asan-ubsan
 cmake --build --preset fuzz
 
 # Short stacks of allocations, no weighing of the corpus: twice as fast. Few mutations at a time: what is mutated often
 # is soon no scenario.
 export ASAN_OPTIONS="malloc_context_size=2:quarantine_size_mb=16"
-mkdir -p build/fuzz/findings
+mkdir -p build/asan-ubsan/findings
 TMPDIR=$(mktemp -d)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
@@ -30,12 +30,12 @@ fuzz() { # fuzz TARGET
   inputs=tests/fuzz/corpus/$1
   [ ! -d "tests/fuzz/regressions/$1" ] || inputs="$inputs tests/fuzz/regressions/$1"
   # shellcheck disable=SC2086 # a list of words
-  if PODSIM_FUZZ_TARGET=$1 build/fuzz/podsim_fuzz -seed="$seed" -print_funcs=0 -entropic=0 -mutate_depth=2 \
-    -max_len=16384 -timeout=600 -rss_limit_mb=2048 -artifact_prefix="build/fuzz/findings/$1-" -print_final_stats=1 \
-    -max_total_time="$seconds" "$TMPDIR/$1" $inputs >"build/fuzz/$1.log" 2>&1; then
-    echo "$1: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$1.log") inputs"
+  if PODSIM_FUZZ_TARGET=$1 build/asan-ubsan/podsim_fuzz -seed="$seed" -print_funcs=0 -entropic=0 -mutate_depth=2 \
+    -max_len=16384 -timeout=600 -rss_limit_mb=2048 -artifact_prefix="build/asan-ubsan/findings/$1-" -print_final_stats=1 \
+    -max_total_time="$seconds" "$TMPDIR/$1" $inputs >"build/asan-ubsan/$1.log" 2>&1; then
+    echo "$1: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/asan-ubsan/$1.log") inputs"
   else
-    tail -n 60 "build/fuzz/$1.log"
+    tail -n 60 "build/asan-ubsan/$1.log"
     return 1
   fi
 }
