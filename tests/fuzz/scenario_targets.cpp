@@ -110,6 +110,14 @@ void simulate_and_report(const Prepared& prepared, const SimulationOptions& opti
   require(Json::parse(to_json(result)).is_object(), "--json writes JSON");
 }
 
+Seconds estimate(const Prepared& prepared, const SimulationOptions& options)
+{
+  const Scenario& s       = prepared.scenario;
+  const auto classes      = fold(s.machine, s.placement, prepared.sharded.pipeline).classes.size();
+  const std::int64_t most = options.explicit_devices ? s.machine.devices() : static_cast<std::int64_t>(classes);
+  return simulation_estimate(most, prepared.sharded, timed_program(prepared, options.granularity));
+}
+
 // Scenarios that are small, so that thousands can be tried.
 bool run_input(const std::string& input)
 {
@@ -124,9 +132,7 @@ bool run_input(const std::string& input)
     return false;
   const Prepared prepared         = prepare(std::move(scenario));
   const SimulationOptions options = options_for(input);
-  if (serial_time(prepared) < longest_step &&
-      simulation_estimate(prepared.scenario.machine.devices(), prepared.sharded,
-                          timed_program(prepared, options.granularity)) > longest)
+  if (serial_time(prepared) < longest_step && estimate(prepared, options) > longest)
     return false;
   in_child([&] { simulate_and_report(prepared, options); });
   return true;
