@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds podsim_fuzz under sanitizers, runs every input of corpus/TARGET and regressions/TARGET once, then mutations of them:
+# Builds podsim_fuzz under sanitizers, runs every input of corpus/TARGET and regressions/TARGET once, then mutations of
+# them:
 #   tests/fuzz/run.sh [TARGET [SECONDS [SEED]]]        all targets, 8 s each, from a fixed seed, unless said otherwise
 # What goes wrong is written to build/asan-ubsan/findings/; mended, it belongs into regressions/TARGET.
 set -eu
@@ -31,8 +32,9 @@ fuzz() { # fuzz TARGET
   [ ! -d "tests/fuzz/regressions/$1" ] || inputs="$inputs tests/fuzz/regressions/$1"
   # shellcheck disable=SC2086 # a list of words
   if PODSIM_FUZZ_TARGET=$1 build/asan-ubsan/podsim_fuzz -seed="$seed" -print_funcs=0 -entropic=0 -mutate_depth=2 \
-    -max_len=16384 -timeout=600 -rss_limit_mb=2048 -artifact_prefix="build/asan-ubsan/findings/$1-" -print_final_stats=1 \
-    -max_total_time="$seconds" "$TMPDIR/$1" $inputs >"build/asan-ubsan/$1.log" 2>&1; then
+    -max_len=16384 -timeout=600 -report_slow_units=600 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="build/asan-ubsan/findings/$1-" -max_total_time="$seconds" "$TMPDIR/$1" $inputs \
+    >"build/asan-ubsan/$1.log" 2>&1; then
     echo "$1: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/asan-ubsan/$1.log") inputs"
   else
     tail -n 60 "build/asan-ubsan/$1.log"
