@@ -128,6 +128,8 @@ Ordered to_json(const SimulationInfo& simulation)
                {"folded", simulation.folded},
                {"repeated_layers", simulation.repeated_layers},
                {"repeated_micro_batches", simulation.repeated_micro_batches}};
+  if (simulation.fold_stopped)
+    json["fold_stopped"] = true;
   if (simulation.wall)
     put(json, "wall_s", simulation.wall->value());
   return json;

@@ -18,6 +18,7 @@ struct SimulationInfo {
   std::int64_t devices = 0, classes = 0, activities = 0;
   std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
   bool folded = true, chunked = false;
+  bool fold_stopped       = false; // simulated in full, because the fold in time could not go on
   Granularity granularity = Granularity::automatic; // as asked for
   std::optional<Seconds> wall;
   std::vector<DeviceClass> class_list;

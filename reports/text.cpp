@@ -189,6 +189,8 @@ std::string simulated(const SimulationInfo& info)
     return count > 0 ? fmt::format(", {} {} as repetitions", count, what) : "";
   };
   text += part(info.repeated_layers, "layers") + part(info.repeated_micro_batches, "micro-batches");
+  if (info.fold_stopped)
+    text += ", in full";
   if (info.wall)
     text += fmt::format(", in {}", format(*info.wall));
   return text + "\n";

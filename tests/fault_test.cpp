@@ -101,7 +101,7 @@ TEST_CASE("a slow link on a closed ring: its chunks pass one after the other")
 TEST_CASE("a slow NIC slows the exchange between pods, for its host alone")
 {
   // 32 MB over two pods, all-reduced by 4 chips of a host over one NIC of 8 GB/s: a reduce-scatter and an all-gather of
-  // 16 MB each, 4 x 2 ms and 10 us of latency; with a NIC at a quarter four times 8 ms.
+  // 16 MB each, 4 x 2 ms, and 10 us of latency; with a NIC at a quarter four times 8 ms.
   const auto time = [&](const json& fault) {
     SmallScenario s{.slice = "4x2x1", .pods = 2, .mesh = {{"data", {"x", "y", "z"}}, {"pod", "dcn"}}};
     s.changes = {"model=null",
@@ -112,9 +112,9 @@ TEST_CASE("a slow NIC slows the exchange between pods, for its host alone")
                  faults(fault)};
     return step(s);
   };
-  CHECK(time(json::object()) == Approx(2 * (8e-3 + 10e-6)).epsilon(1e-6));
+  CHECK(time(json::object()) == Approx(2 * 8e-3 + 10e-6).epsilon(1e-6));
   CHECK(time({{"hosts", {{{"at", {{"pod", 1}, {"x", 2}, {"y", 0}}}, {"nic", 0.25}}}}}) ==
-        Approx(2 * (32e-3 + 10e-6)).epsilon(1e-6));
+        Approx(2 * 32e-3 + 10e-6).epsilon(1e-6));
 }
 
 TEST_CASE("folded equals explicit under one fault, in every place up to symmetry")

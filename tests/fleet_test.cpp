@@ -2,6 +2,8 @@
 
 #include "sim/app/fleet.hpp"
 
+#include "sim/engine/executor.hpp"
+
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <map>
@@ -35,18 +37,18 @@ std::map<std::size_t, JobOutcome> outcomes(std::size_t count, const Job& job, co
 TEST_CASE("fleet: each job's bytes arrive, large and empty ones among them, with any number of workers")
 {
   const int workers = GENERATE(0, 1, 2, 7);
-  const auto job    = [](std::size_t index) { return std::string(index * 50'000, static_cast<char>('a' + index)); };
+  const auto job    = [](std::size_t index, bool) { return std::string(index * 50'000, static_cast<char>('a' + index)); };
   const auto all    = outcomes(10, job, {.workers = workers});
   for (const auto& [index, outcome] : all) {
     CHECK(outcome.status == JobStatus::done);
-    CHECK(outcome.bytes == job(index));
+    CHECK(outcome.bytes == job(index, true));
   }
   CHECK(outcomes(0, job, {}).empty());
 }
 
 TEST_CASE("fleet: what fails, crashes or hangs is reported, and the rest go on")
 {
-  const auto job = [](std::size_t index) -> std::string {
+  const auto job = [](std::size_t index, bool) -> std::string {
     switch (index) {
     case 0:
       throw std::runtime_error("no such thing");
@@ -87,7 +89,7 @@ TEST_CASE("fleet: an interrupt starts no more, and kills or finishes what is und
 {
   const bool finish = GENERATE(true, false);
   std::vector<JobStatus> status(6, JobStatus::failed);
-  const auto job = [](std::size_t index) -> std::string {
+  const auto job = [](std::size_t index, bool) -> std::string {
     if (index == 1)
       kill(getppid(), SIGINT);
     std::this_thread::sleep_for(index == 0 ? 0ms : 500ms);
@@ -101,11 +103,27 @@ TEST_CASE("fleet: an interrupt starts no more, and kills or finishes what is und
     CHECK(status[i] == JobStatus::not_run);
 }
 
+TEST_CASE("fleet: a job whose fold stopped is run again in another process, once")
+{
+  const auto all = outcomes(
+      3,
+      [](std::size_t index, bool in_process) -> std::string {
+        if (index == 2 || (index == 1 && in_process))
+          throw FoldStopped("stopped");
+        return in_process ? "in process" : "not in process";
+      },
+      {.workers = 1});
+  CHECK(all.at(0).bytes == "in process");
+  CHECK(all.at(1).bytes == "not in process");
+  CHECK(all.at(2).status == JobStatus::failed);
+  CHECK(describe(all.at(2)) == "stopped");
+}
+
 TEST_CASE("fleet: what the receiver throws ends the jobs and is passed on")
 {
   const auto receive = [](std::size_t, const JobOutcome&) { throw std::runtime_error("disk full"); };
   CHECK_THROWS_WITH(run_jobs(4,
-                             [](std::size_t index) {
+                             [](std::size_t index, bool) {
                                std::this_thread::sleep_for(index == 0 ? 0s : 30s);
                                return std::string("x");
                              },

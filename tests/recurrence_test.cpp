@@ -4,11 +4,14 @@
 
 #include "reports/json.hpp"
 #include "sim/core/random.hpp"
+#include "sim/engine/executor.hpp"
 #include "sim/engine/recurrence.hpp"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/mman.h>
 
 using namespace podsim;
 using namespace podsim::test;
@@ -107,6 +110,50 @@ TEST_CASE("layers and micro-batches that repeat are skipped, and nothing changes
     skipping += check_same(s, granularity) > 0 ? 1 : 0;
   }
   CHECK(skipping > 15);
+}
+
+// A reduction over the DCN falls behind the stream by rows; what it waits for in its own row must be known when it comes to
+// its turn, also after layers that were skipped.
+TEST_CASE("layers that repeat are skipped while asynchronous reductions lag behind the stream")
+{
+  std::int64_t skipping = 0;
+  for (const int sequence : {384, 512, 640})
+    for (const int layers : {24, 60, 118}) {
+      CAPTURE(sequence, layers);
+      const Prepared prepared = podsim::prepare(read_scenario(
+          resolve(PODSIM_SOURCE_DIR "/scenarios/training/palm-540b-batch-1024.json",
+                  {"software=nemo-2025", fmt::format("workload.sequence={}", sequence), fmt::format("model.layers={}", layers)},
+                  Catalogue(PODSIM_SOURCE_DIR))));
+      const Trace skipped = test::simulate(prepared, Granularity::automatic, false, true);
+      CHECK_FALSE(skipped.fold_stopped);
+      check_same_trace(skipped, test::simulate(prepared, Granularity::automatic, false, false), prepared,
+                       Granularity::automatic);
+      skipping += skipped.repeated_layers > 0 ? 1 : 0;
+    }
+  CHECK(skipping > 5);
+}
+
+TEST_CASE("where the fold in time cannot go on, all is simulated in full, and the report says so")
+{
+  const SmallScenario s{.changes = {"model.layers=40"}};
+  const Prepared prepared = test::prepare(s);
+  auto* const calls       = static_cast<std::atomic<int>*>(
+      mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  REQUIRE(calls != MAP_FAILED);
+  SimulationOptions options;
+  options.progress = [&](double) { // in the child: the first simulation stops at once
+    if (calls->fetch_add(1) == 0)
+      throw FoldStopped("a mistake");
+  };
+  const Result full = run(prepared, {.skip_repetitions = false, .progress = {}});
+  Result result     = run(prepared, options);
+  CHECK(calls->load() > 1);
+  CHECK(result.simulation.fold_stopped);
+  CHECK(result.simulation.activities == full.simulation.activities);
+  CHECK(result.metrics->step_time.value() == full.metrics->step_time.value());
+  CHECK(json::parse(to_json(result)).at("simulation").at("fold_stopped") == true);
+  CHECK_FALSE(json::parse(to_json(full)).at("simulation").contains("fold_stopped"));
+  munmap(calls, sizeof(std::atomic<int>));
 }
 
 TEST_CASE("what has been skipped does not depend on how many layers there are")

@@ -86,7 +86,7 @@ public:
         sound.push_back(&one);
     ProgressBar bar("checking", sound.size(), !options_.quiet);
     return run_jobs(
-        sound.size(), [&](std::size_t job) { return answer(sound[job]->entry); },
+        sound.size(), [&](std::size_t job, bool in_process) { return answer(sound[job]->entry, in_process); },
         [&](std::size_t job, const JobOutcome& outcome) {
           take(*sound[job], outcome);
           bar.job_ended(sound[job]->row.status == RowStatus::failed);
@@ -216,7 +216,7 @@ private:
   }
 
   // In the child. Numbers go as JSON, which keeps every bit of a double.
-  std::string answer(const BaselineEntry& entry) const
+  std::string answer(const BaselineEntry& entry, bool in_process) const
   {
     std::string status = "ok", reason;
     Measured measured;
@@ -224,7 +224,7 @@ private:
       Document document = resolve(entry.file, entry.changes, catalogue_);
       measured          = inputs_of(document, baseline_);
       SimulationOptions simulation;
-      simulation.in_process = true;
+      simulation.in_process = in_process;
       const Result result   = podsim::run(prepare(read_scenario(std::move(document))), simulation);
       status                = result.status;
       reason                = result.reason;

@@ -187,9 +187,9 @@ bool simulate(std::vector<Prospect>& prospects, const CompareOptions& options)
   ProgressBar bar("simulating", sound.size(), !options.quiet);
   return run_jobs(
       sound.size(),
-      [&](std::size_t job) {
+      [&](std::size_t job, bool in_process) {
         SimulationOptions simulation;
-        simulation.in_process = true;
+        simulation.in_process = in_process;
         return column_to_bytes(column_of(run(prepare(*sound[job]->scenario), simulation)));
       },
       [&](std::size_t job, const JobOutcome& outcome) {

@@ -1,5 +1,6 @@
 #include "sim/app/fleet.hpp"
 
+#include "sim/engine/executor.hpp"
 #include "sim/engine/simgrid_engine.hpp"
 
 #include <algorithm>
@@ -26,6 +27,7 @@ using Clock = std::chrono::steady_clock;
 // The first byte of what a child writes.
 constexpr char answer_follows  = 'a';
 constexpr char message_follows = 'm';
+constexpr char once_more       = 'o';
 
 volatile std::sig_atomic_t interrupted = 0;
 
@@ -81,6 +83,7 @@ struct Worker {
   std::size_t index;
   pid_t process;
   int pipe;
+  bool in_process;
   Clock::time_point end; // when it is killed
   std::string bytes;
 };
@@ -95,7 +98,8 @@ void write_all(int file, const std::string& bytes)
   }
 }
 
-[[noreturn]] void work(const Job& job, std::size_t index, int pipe, pid_t parent, const sigset_t& mask)
+[[noreturn]] void work(const Job& job, std::size_t index, bool in_process, int pipe, pid_t parent,
+                       const sigset_t& mask)
 {
   // A Ctrl-C, or a SIGTERM from a scheduler, reaches the whole process group: it is the parent that decides what
   // becomes of this job. If the parent is killed, nobody else would end it.
@@ -107,7 +111,9 @@ void write_all(int file, const std::string& bytes)
     _exit(EXIT_FAILURE);
   std::string answer;
   try {
-    answer = answer_follows + job(index);
+    answer = answer_follows + job(index, in_process);
+  } catch (const FoldStopped& stopped) {
+    answer = in_process ? std::string(1, once_more) : message_follows + std::string(stopped.what());
   } catch (const std::exception& error) {
     answer = message_follows + std::string(error.what());
   } catch (...) { // or it would unwind what is the parent's
@@ -153,7 +159,7 @@ public:
   }
 
 private:
-  void start(std::size_t index)
+  void start(std::size_t index, bool in_process = true)
   {
     std::array<int, 2> ends{};
     if (pipe(ends.data()) != 0)
@@ -169,11 +175,11 @@ private:
     }
     if (child == 0) {
       close(ends[0]);
-      work(job_, index, ends[1], parent, signals_.while_waiting());
+      work(job_, index, in_process, ends[1], parent, signals_.while_waiting());
     }
     close(ends[1]);
     const auto end = options_.time_out.count() > 0 ? Clock::now() + options_.time_out : Clock::time_point::max();
-    workers_.push_back({index, child, ends[0], end, {}});
+    workers_.push_back({index, child, ends[0], in_process, end, {}});
   }
 
   // Until something was read, a job ended, one is out of time or a signal came.
@@ -209,6 +215,10 @@ private:
     for (Worker& worker : ended) {
       close(worker.pipe);
       JobOutcome result = outcome(worker);
+      if (result.status == JobStatus::failed && worker.bytes[0] == once_more) {
+        start(worker.index, false);
+        continue;
+      }
       deliver(worker.index, std::move(result));
     }
   }

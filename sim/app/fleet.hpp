@@ -40,7 +40,9 @@ struct FleetOptions {
   OnInterrupt on_interrupt = OnInterrupt::kill;
 };
 
-using Job     = std::function<std::string(std::size_t index)>; // called in the child
+// Called in the child. The first time it may simulate in its own process; where that ended with FoldStopped, it is called
+// again in another one, which is to leave that to children (sim/engine/simulate.hpp).
+using Job     = std::function<std::string(std::size_t index, bool in_process)>;
 using Deliver = std::function<void(std::size_t index, JobOutcome outcome)>;
 
 int usable_cores();

@@ -304,6 +304,7 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
                        .repeated_micro_batches = trace.repeated_micro_batches,
                        .folded                 = !options.explicit_devices,
                        .chunked                = trace.chunked,
+                       .fold_stopped           = trace.fold_stopped,
                        .granularity            = options.granularity,
                        .wall                   = {},
                        .class_list             = trace.classes};

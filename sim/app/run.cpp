@@ -83,6 +83,9 @@ int write_reports(Result result, const RunOptions& options)
       result.simulation.wall.reset();
     write_result("--json", options.json, to_json(result));
   }
+  if (result.simulation.fold_stopped && !options.quiet)
+    complain("warning: the fold in time could not go on, so that all was simulated in full: the result is right, but "
+             "this is a mistake of podsim's; please report it with the scenario");
   if (result.status == "ok")
     return exit_done;
   complain(options.scenario + ": " + result.reason);

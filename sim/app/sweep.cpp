@@ -174,7 +174,8 @@ Figures figures_of(const Prepared& prepared, const Result& result)
 }
 
 // In the child.
-std::string simulate(const Combination& combination, const std::string& study, const Catalogue& catalogue)
+std::string simulate(const Combination& combination, const std::string& study, const Catalogue& catalogue,
+                     bool in_process)
 {
   const auto answer = [](const std::string& status, const std::string& reason, const Figures& figures) {
     return Json{{"status", status}, {"reason", one_line(reason)}, {"figures", figures}}.dump(
@@ -182,7 +183,7 @@ std::string simulate(const Combination& combination, const std::string& study, c
   };
   try {
     SimulationOptions simulation;
-    simulation.in_process   = true;
+    simulation.in_process   = in_process;
     const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)));
     const Result result     = run(prepared, simulation);
     return answer(result.status, result.reason, figures_of(prepared, result));
@@ -255,7 +256,9 @@ int sweep(SweepOptions options)
     ProgressBar progress("sweeping", jobs.size(), !options.output.quiet, ProgressBar::Elsewhere::lines);
     whole = run_jobs(
         jobs.size(),
-        [&](std::size_t job) { return simulate(combination(sweep, jobs[job]->number), options.study, catalogue); },
+        [&](std::size_t job, bool in_process) {
+          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, in_process);
+        },
         [&](std::size_t job, const JobOutcome& outcome) {
           if (outcome.status == JobStatus::not_run)
             return;

@@ -118,7 +118,7 @@ public:
         needed.push_back(run);
     ProgressBar bar("validating", needed.size(), !options_.quiet);
     return run_jobs(
-        needed.size(), [&](std::size_t job) { return answers(runs_[needed[job]]); },
+        needed.size(), [&](std::size_t job, bool in_process) { return answers(runs_[needed[job]], in_process); },
         [&](std::size_t job, const JobOutcome& outcome) {
           take(runs_[needed[job]], outcome);
           bar.job_ended(outcome.status != JobStatus::done);
@@ -213,10 +213,10 @@ private:
   }
 
   // In the child. Numbers go as JSON, which keeps every bit of a double.
-  static std::string answers(const Run& run)
+  static std::string answers(const Run& run, bool in_process)
   {
     SimulationOptions simulation;
-    simulation.in_process = true;
+    simulation.in_process = in_process;
     const Result result   = podsim::run(prepare(run.scenario), simulation);
     Json values           = Json::array();
     for (const auto& [metric, counting] : run.asked) {

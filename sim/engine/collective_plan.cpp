@@ -41,6 +41,16 @@ PlanPart one_way(CollectiveKind kind, const std::vector<AxisFactor>& rings, Byte
   return phases;
 }
 
+// An all-gather over the DCN that follows its reduce-scatter goes on with it.
+void join_streams(PlanPart& phases)
+{
+  for (std::size_t i = 0; i + 1 < phases.size(); ++i)
+    if (phases[i].streams() && phases[i].factor == phases[i + 1].factor) {
+      phases[i].rounds += phases[i + 1].rounds;
+      phases.erase(phases.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    }
+}
+
 std::size_t first_torus_axis(const Machine& machine) // among the lattice's
 {
   std::size_t first = 0;
@@ -131,7 +141,7 @@ Plan exchange_plan(const std::vector<AxisFactor>& group, Bytes local, const Mach
     phases.insert(phases.end(), on_torus.begin(), on_torus.end());
     latencies += hops * to_ticks(machine.ici.latency);
   }
-  Plan result{.exchange = true};
+  Plan result{.parts = {}, .exchange = true};
   Ticks longest = 0;
   for (const RingPhase& phase : phases) {
     result.parts.push_back({phase});
@@ -172,6 +182,8 @@ Plan plan(const Collective& collective, const Machine& machine, const Placement&
       const PlanPart gather = one_way(CollectiveKind::all_gather, rings, full, machine);
       phases.insert(phases.end(), gather.begin(), gather.end());
     }
+    if (!result.pipelined)
+      join_streams(phases);
     result.parts.push_back(std::move(phases));
     std::rotate(rings.begin(), rings.begin() + 1, rings.end());
   }
@@ -191,6 +203,8 @@ std::int64_t sends(const RingPhase& phase, const RingPlace& at, int direction)
     const std::int64_t end = direction > 0 ? phase.length - 1 : 0;
     return !phase.one_way() && !at.closed && at.position == end ? 0 : 1;
   }
+  if (phase.streams())
+    return 1;
   if (phase.one_way())
     return phase.length - 1;
   if (at.closed) // chips `stride` apart relay through those between them, in step with their rings
@@ -225,6 +239,8 @@ Ticks transmission(const RingPhase& phase, const RingPlace& at, int direction, s
 {
   if (phase.kind == CollectiveKind::all_to_all)
     return phase.factor.closed && !at.closed ? phase.open_step : phase.step;
+  if (phase.streams())
+    return phase.steps() * phase.step;
   if (phase.one_way() || !at.closed)
     return phase.step;
   return send >= sends(phase, at, direction) - phase.factor.stride ? phase.last_step : phase.step;

@@ -7,9 +7,17 @@
 // step takes the hop latency plus chunk over link bandwidth:
 //     ring  T = floor(n/2) hop + (n-1)/2 c/B          line  T = (n-1) (hop + c/B)
 // Over several torus axes it goes axis by axis, with the shards that the axes before have gathered. An
-// all-reduce is a reduce-scatter, then an all-gather. Behind a switch (cores, NVLink) and across pods, over the
-// hosts' NICs, it is a one-way ring of n-1 steps:
+// all-reduce is a reduce-scatter, then an all-gather. Behind a switch (cores, NVLink) it is a one-way ring of n-1 steps:
 //     T = (n-1) (latency + c/B)
+// Across pods, over the hosts' NICs, it is a one-way ring as well, but cut into pieces far smaller than c: a host sends on
+// what has come in of a chunk while the rest is on its way, and reduces it piece by piece, so that an all-reduce's
+// all-gather follows its reduce-scatter without a gap. A piece goes on one latency after it left the host before, and a
+// NIC is never idle while it has something to send. Of the k steps (n-1, or 2 (n-1) of an all-reduce) either the NIC
+// sets the pace or the latency does:
+//     T = max(latency + k c/B, k latency + c/B)
+// A NIC that waited for each whole chunk would have gaps in which another device of the host, out of step because of a
+// fault, could send: then what is broken would be faster than what is whole. All of the ring end when the last does,
+// since what is late on one NIC is late for all behind it.
 //
 // An all-to-all of S bytes a device goes by minimal routes and uses all axes at once (topologies/routing.hpp); every
 // link of an axis carries what its busiest one does. Of each switched axis of length n a device sends S (n-1)/n. With t
@@ -40,13 +48,20 @@ struct RingPhase {
   Ticks step           = 0; // transmission of a chunk at the full rate of its link; of all that an all-to-all sends
   Ticks last_step      = 0; // of the last chunk a device sends round a whole ring
   Ticks latency        = 0;
+  std::int64_t rounds  = 1; // DCN: 2 where an all-gather follows its reduce-scatter
   std::int64_t sharers = 1; // DCN: devices of a host, which send at once over its NIC,
   Ticks bus_step       = 0; // each over a bus of its own
   Ticks open_step      = 0; // of an all-to-all if the ring is cut
   Ticks cut_time       = 0; // of an all-to-all: how long the tightest cut of the torus needs (a bisection, or worse)
 
   bool one_way() const { return link != AxisKind::ici; }
+  bool streams() const { return link == AxisKind::dcn && kind != CollectiveKind::all_to_all; }
+  std::int64_t steps() const { return rounds * (length - 1); } // of a one-way ring
   Ticks crowded_step() const { return std::max(sharers * step, bus_step); }
+
+  // Of a stream: the least time that it takes because each piece waits for the one before; 0 where the NIC sets the pace
+  // even if nobody shares it.
+  Ticks pace() const { return steps() > 1 && latency > step ? steps() * latency + step : 0; }
 };
 
 // Where a device stands on its ring, and whether nothing cuts it.

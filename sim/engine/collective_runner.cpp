@@ -74,6 +74,10 @@ void CollectiveRunner::on_end(const Token& token)
     wait(0, token.device_class, token.slot, token.part);
     return;
   }
+  if (token.kind == pace_token) {
+    arrive_at_ring_end(token.device_class, token.slot, static_cast<std::size_t>(token.part));
+    return;
+  }
   const auto part      = static_cast<std::size_t>(token.part);
   const auto direction = static_cast<std::size_t>(token.direction);
   Active& sender       = active(token.device_class, token.slot);
@@ -137,8 +141,8 @@ void CollectiveRunner::move_on(const std::vector<std::int32_t>& slots, double la
 std::optional<std::int32_t> CollectiveRunner::common(const Barrier& barrier,
                                                      const std::vector<std::int32_t>& slots) const
 {
-  const Groups& groups            = barrier.at == Barrier::At::ring ? network_.rings(static_cast<int>(barrier.where))
-                                                                    : whole_groups_.at(barrier.where);
+  const bool ring      = barrier.at == Barrier::At::ring || barrier.at == Barrier::At::ring_end;
+  const Groups& groups = ring ? network_.rings(static_cast<int>(barrier.where)) : whole_groups_.at(barrier.where);
   const std::vector<int>& classes = groups.classes[static_cast<std::size_t>(barrier.group)];
   for (const int c : classes)
     if (slots[static_cast<std::size_t>(c)] < 0)
@@ -162,25 +166,26 @@ const std::vector<int>& CollectiveRunner::group_of(int device_class, AxisMask ax
 
 // When all are there: how long the engine must wait until it shows the time at which the last one came.
 std::optional<Ticks> CollectiveRunner::arrive_at(const Barrier& barrier, int device_class,
-                                                 const std::vector<int>& members)
+                                                 std::size_t members, const std::vector<int>& classes)
 {
-  if (members.size() == 1)
+  if (members == 1)
     return 0;
   Meeting& meeting = arrived_[barrier];
   meeting.latest   = std::max(meeting.latest, clock_(device_class));
-  if (++meeting.there < members.size())
+  if (++meeting.there < members)
     return {};
   const double latest = meeting.latest;
   arrived_.erase(barrier);
-  return synchronise_(members, latest);
+  return synchronise_(classes, latest);
 }
 
 std::optional<Ticks> CollectiveRunner::arrive_at_group(Barrier::At at, int device_class, AxisMask axes,
                                                        std::int32_t slot)
 {
-  const Groups& all = whole_groups(axes);
-  const int group   = all.group_of[static_cast<std::size_t>(device_class)];
-  return arrive_at({at, axes, 0, 0, group, slot}, device_class, all.classes[static_cast<std::size_t>(group)]);
+  const Groups& all               = whole_groups(axes);
+  const int group                 = all.group_of[static_cast<std::size_t>(device_class)];
+  const std::vector<int>& classes = all.classes[static_cast<std::size_t>(group)];
+  return arrive_at({at, axes, 0, 0, group, slot}, device_class, classes.size(), classes);
 }
 
 // Begins what its members are there for, a phase of a part or the whole, after a while.
@@ -223,12 +228,13 @@ void CollectiveRunner::enter_phase(Active& on, std::size_t part)
 
 void CollectiveRunner::arrive_at_phase(int device_class, std::int32_t slot, std::size_t part)
 {
-  const Part& own     = active(device_class, slot).parts[part];
-  const Groups& rings = network_.rings(own.line);
-  const int ring      = rings.group_of[static_cast<std::size_t>(device_class)];
+  const Part& own                 = active(device_class, slot).parts[part];
+  const Groups& rings             = network_.rings(own.line);
+  const int ring                  = rings.group_of[static_cast<std::size_t>(device_class)];
+  const std::vector<int>& classes = rings.classes[static_cast<std::size_t>(ring)];
   if (const auto time =
           arrive_at({Barrier::At::ring, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
-                    device_class, rings.classes[static_cast<std::size_t>(ring)]))
+                    device_class, classes.size(), classes))
     wait(*time, device_class, slot, static_cast<int>(part));
 }
 
@@ -239,11 +245,16 @@ void CollectiveRunner::begin_phase(int device_class, std::int32_t slot, std::siz
   const bool first    = part == 0 && own.phase == 0;
   const Groups& rings = network_.rings(own.line);
   const int ring      = rings.group_of[static_cast<std::size_t>(device_class)];
-  for (const int member : rings.classes[static_cast<std::size_t>(ring)]) {
+  const auto& classes = rings.classes[static_cast<std::size_t>(ring)];
+  const Ticks least   = pace(own, classes);
+  for (const int member : classes) {
     if (first)
       started_(member, slot);
     start(active(member, slot), part);
   }
+  if (least > 0)
+    engine_.compute(processors_[static_cast<std::size_t>(device_class)], least,
+                    {pace_token, device_class, slot, static_cast<std::int32_t>(part), 0});
 }
 
 void CollectiveRunner::start(Active& on, std::size_t part)
@@ -268,7 +279,7 @@ void CollectiveRunner::send_next(Active& on, std::size_t part, int direction)
                 {chunk_token, on.device_class, on.slot, static_cast<std::int32_t>(part), direction});
 }
 
-// Goes on to the next phase once all of this one has been sent and received.
+// Ends the phase once all of it has been sent and received.
 void CollectiveRunner::finish_phase(int device_class, std::int32_t slot, std::size_t part)
 {
   Active& on  = active(device_class, slot);
@@ -276,7 +287,39 @@ void CollectiveRunner::finish_phase(int device_class, std::int32_t slot, std::si
   for (std::size_t d = 0; d < 2; ++d)
     if (state.sent[d] < state.to_send[d] || state.received[d] < state.to_receive[d])
       return;
-  state = Part{.phase = state.phase + 1};
+  if (state.ring->streams())
+    arrive_at_ring_end(device_class, slot, part);
+  else
+    next_phase(device_class, slot, part);
+}
+
+// A stream ends for all of its ring, and not before its pace lets it: that, too, is waited for.
+void CollectiveRunner::arrive_at_ring_end(int device_class, std::int32_t slot, std::size_t part)
+{
+  const Part& own           = active(device_class, slot).parts[part];
+  const Groups& rings       = network_.rings(own.line);
+  const int ring            = rings.group_of[static_cast<std::size_t>(device_class)];
+  const auto& classes       = rings.classes[static_cast<std::size_t>(ring)];
+  const std::size_t members = classes.size() + (pace(own, classes) > 0 ? 1 : 0);
+  if (arrive_at({Barrier::At::ring_end, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
+                device_class, members, classes))
+    for (const int one : classes)
+      next_phase(one, slot, part);
+}
+
+// Of a stream on the ring of these classes, the least time that it takes; else 0.
+Ticks CollectiveRunner::pace(const Part& own, const std::vector<int>& classes) const
+{
+  return own.ring->streams() ? network_.slowest(*own.ring, classes).pace() : 0;
+}
+
+void CollectiveRunner::next_phase(int device_class, std::int32_t slot, std::size_t part)
+{
+  Active& on             = active(device_class, slot);
+  Part& state            = on.parts[part];
+  const std::size_t next = state.phase + 1;
+  state                  = Part{};
+  state.phase            = next;
   if (state.phase < on.operation->plan.parts[part].size()) {
     enter_phase(on, part);
     arrive_at_phase(device_class, slot, part);

@@ -40,7 +40,7 @@ public:
   bool is_alone(int device_class, AxisMask axes);
 
   // Activities that ended: their tokens are of these kinds.
-  static constexpr std::int32_t event_token = 1, chunk_token = 2, wait_token = 4;
+  static constexpr std::int32_t event_token = 1, chunk_token = 2, wait_token = 4, pace_token = 5;
   void on_end(const Token& token);
 
   // All that decides what comes next, besides the activities under way; slots from the first of
@@ -71,7 +71,7 @@ private:
   };
   // Who waits for whom: the whole group of some axes, or a ring of a phase.
   struct Barrier {
-    enum class At : std::uint8_t { beginning, end, ring } at;
+    enum class At : std::uint8_t { beginning, end, ring, ring_end } at;
     std::uint32_t where; // mesh axes, or the network's line
     std::size_t part, phase;
     int group;
@@ -87,7 +87,8 @@ private:
     double latest     = 0; // arrival, on the members' clocks
   };
 
-  std::optional<Ticks> arrive_at(const Barrier& barrier, int device_class, const std::vector<int>& members);
+  std::optional<Ticks> arrive_at(const Barrier& barrier, int device_class, std::size_t members,
+                                 const std::vector<int>& classes);
   std::optional<Ticks> arrive_at_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot);
   void wait(Ticks time, int device_class, std::int32_t slot, int part);
   void begin(int device_class, std::int32_t slot);
@@ -100,6 +101,9 @@ private:
   void start(Active& on, std::size_t part);
   void send_next(Active& on, std::size_t part, int direction);
   void finish_phase(int device_class, std::int32_t slot, std::size_t part);
+  Ticks pace(const Part& own, const std::vector<int>& classes) const;
+  void arrive_at_ring_end(int device_class, std::int32_t slot, std::size_t part);
+  void next_phase(int device_class, std::int32_t slot, std::size_t part);
   void finish(const std::vector<int>& classes, std::int32_t slot);
 
   SimgridEngine& engine_;

@@ -1,6 +1,7 @@
 #include "sim/engine/collective_time.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace podsim {
 namespace {
@@ -11,7 +12,7 @@ Ticks busy(const RingPhase& phase)
   if (phase.kind == CollectiveKind::all_to_all)
     return step;
   if (phase.one_way() || !phase.factor.closed)
-    return (phase.length - 1) * step;
+    return phase.steps() * step;
   return phase.factor.stride * ((phase.length / 2 - 1) * phase.step + phase.last_step);
 }
 
@@ -31,18 +32,20 @@ Ticks duration(const PlanPart& part)
   return sum;
 }
 
-// A reduce-scatter's phases overlap, then an all-gather's. The ring goes through the devices of every node in turn.
+// A reduce-scatter's phases overlap, then an all-gather's; those on links of one axis share them. The ring goes through
+// the devices of every node in turn.
 Ticks duration_overlapped(const PlanPart& part)
 {
   Ticks sum = 0;
   for (const CollectiveKind kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
-    Ticks slowest      = 0;
+    Ticks slowest = 0;
+    std::map<std::size_t, Ticks> busy_axes;
     std::int64_t nodes = 1;
     for (const RingPhase& phase : part)
       nodes *= phase.kind == kind && phase.link == AxisKind::dcn ? phase.length : 1;
     for (const RingPhase& phase : part)
       if (phase.kind == kind) {
-        slowest = std::max(slowest, busy(phase));
+        slowest = std::max(slowest, busy_axes[phase.factor.axis] += busy(phase));
         sum += latencies(phase) * (phase.link == AxisKind::dcn ? 1 : nodes);
       }
     sum += slowest;
@@ -135,6 +138,8 @@ bool in_lockstep(const std::vector<PlanPart>& parts)
 
 Ticks duration(const RingPhase& phase)
 {
+  if (phase.streams())
+    return std::max(phase.latency + busy(phase), phase.pace());
   return busy(phase) + latencies(phase);
 }
 
@@ -162,9 +167,9 @@ Traffic traffic(const RingPhase& phase)
 {
   if (phase.kind == CollectiveKind::all_to_all)
     return {phase.chunk * (1 - 1 / static_cast<double>(phase.length)), busy(phase)};
-  const auto chunks = static_cast<double>(phase.length - 1); // both directions of a ring together; of a line on average
+  const auto chunks = static_cast<double>(phase.steps()); // both directions of a ring together; of a line on average
   if (phase.link == AxisKind::dcn)
-    return {phase.chunk * chunks, (phase.length - 1) * phase.sharers * phase.step};
+    return {phase.chunk * chunks, phase.steps() * phase.sharers * phase.step};
   const double relayed = phase.one_way() || !phase.factor.closed ? 1.0 : static_cast<double>(phase.factor.stride);
   return {phase.chunk * (chunks * relayed), busy(phase)};
 }

@@ -61,11 +61,15 @@ public:
           if (fold)
             fold->after(token);
         });
+    Trace& trace = streams_.trace;
     for (const Stream& stream : streams_.classes)
-      if (stream.slot != slots(stream).end() || stream.outstanding != 0)
-        throw std::logic_error(
-            fmt::format("the simulation stopped at slot {} of {}", stream.slot, slots(stream).end()));
-    Trace& trace            = streams_.trace;
+      if (stream.slot != slots(stream).end() || stream.outstanding != 0) {
+        const std::string what =
+            fmt::format("the simulation stopped at slot {} of {}", stream.slot, slots(stream).end());
+        if (!trace.repetitions.empty())
+          throw FoldStopped(what);
+        throw std::logic_error(what);
+      }
     trace.simulated_classes = static_cast<std::int64_t>(streams_.classes.size());
     trace.activities        = engine_.activities();
     for (const TimedBlocks& program : replay_.timed.programs)

@@ -15,6 +15,7 @@
 #include "sim/engine/trace.hpp"
 
 #include <functional>
+#include <stdexcept>
 
 namespace podsim {
 
@@ -29,7 +30,13 @@ struct Replay {
   std::function<void(double fraction)> progress;
 };
 
-// Runs to the end and returns the trace. Once in a process (see SimgridEngine).
+// After a repetition was skipped the simulation could not go on: a mistake of the fold, which a simulation in full does
+// not make.
+struct FoldStopped : std::logic_error {
+  using std::logic_error::logic_error;
+};
+
+// Runs to the end and returns the trace. Once in a process (see SimgridEngine). Throws FoldStopped.
 Trace execute(const Replay& replay);
 
 } // namespace podsim

@@ -46,14 +46,17 @@ private:
     std::vector<std::int64_t> position;
     std::vector<RingCondition> condition;
     std::array<std::vector<double>, 2> speed; // of the link out
+    Ports out;                                // on the DCN: where the line's messages leave each class
   };
   struct Nics {
-    std::vector<Port> ports;          // of each class
+    std::vector<std::vector<Link>> out; // of each class: its bus and its host's NIC, as its messages pass them
+    std::vector<Port> in;
     std::vector<std::int64_t> copies; // devices of the class in the representative's host
   };
 
   void add_line(const AxisFactor& factor);
   Ports make_ports(std::size_t axis);
+  Ports make_dcn_ports();
   Nics make_nics();
   const Line& line(int index) const { return lines_[static_cast<std::size_t>(index)]; }
 

@@ -22,7 +22,7 @@ struct Header {
   std::size_t records, repetitions;
   Seconds end;
   std::int64_t simulated_classes, activities, repeated_layers, repeated_micro_batches;
-  bool chunked;
+  bool chunked, fold_stopped;
 };
 
 template <class T> void put(std::string& bytes, const T* values, std::size_t count)
@@ -43,7 +43,7 @@ std::string to_bytes(const Trace& trace)
 {
   const Header header{
       trace.records.size(),  trace.repetitions.size(),     trace.end,    trace.simulated_classes, trace.activities,
-      trace.repeated_layers, trace.repeated_micro_batches, trace.chunked};
+      trace.repeated_layers, trace.repeated_micro_batches, trace.chunked, trace.fold_stopped};
   std::string bytes;
   put(bytes, &header, 1);
   put(bytes, trace.records.data(), trace.records.size());
@@ -69,6 +69,7 @@ Trace from_bytes(const std::string& bytes)
   trace.repeated_layers        = header.repeated_layers;
   trace.repeated_micro_batches = header.repeated_micro_batches;
   trace.chunked                = header.chunked;
+  trace.fold_stopped           = header.fold_stopped;
   trace.records.resize(header.records);
   get(bytes, at, trace.records.data(), header.records);
   for (std::size_t i = 0; i < header.repetitions; ++i) {
@@ -145,6 +146,8 @@ private:
   struct sigaction old_interrupt_ = {}, old_terminate_ = {};
 };
 
+constexpr int fold_stopped_code = 2; // of a child's exit
+
 // Runs `work` in a child process and returns the bytes that it made.
 template <class Work> std::string in_child(const Work& work)
 {
@@ -161,6 +164,8 @@ template <class Work> std::string in_child(const Work& work)
     try {
       write_all(pipe_ends[1], work());
       _exit(EXIT_SUCCESS);
+    } catch (const FoldStopped&) {
+      _exit(fold_stopped_code);
     } catch (const std::exception& error) {
       fmt::print(stderr, "podsim: internal error: {}\n", error.what());
       _exit(EXIT_FAILURE);
@@ -175,6 +180,8 @@ template <class Work> std::string in_child(const Work& work)
   }
   if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || interrupted))
     throw Interrupted{};
+  if (WIFEXITED(status) && WEXITSTATUS(status) == fold_stopped_code)
+    throw FoldStopped("the fold in time could not go on");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
     throw std::logic_error(fmt::format("the simulation's process failed (wait status {})", status));
   return bytes;
@@ -190,11 +197,21 @@ Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const M
   std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold
   for (const DeviceClass& own : classes.classes)
     recorded.push_back(partition.class_of[static_cast<std::size_t>(own.representative)]);
-  const auto executed = [&] {
-    return execute(
-        {program, timed, machine, placement, partition, recorded, options.skip_repetitions, options.progress});
+  const auto executed = [&](bool skip_repetitions) {
+    return execute({program, timed, machine, placement, partition, recorded, skip_repetitions, options.progress});
   };
-  Trace trace   = options.in_process ? executed() : from_bytes(in_child([&] { return to_bytes(executed()); }));
+  const auto executed_in_child = [&](bool skip_repetitions) {
+    return from_bytes(in_child([&] { return to_bytes(executed(skip_repetitions)); }));
+  };
+  Trace trace;
+  try {
+    trace = options.in_process ? executed(options.skip_repetitions) : executed_in_child(options.skip_repetitions);
+  } catch (const FoldStopped&) {
+    if (options.in_process) // whose SimGrid is used up
+      throw;
+    trace              = executed_in_child(false);
+    trace.fold_stopped = true;
+  }
   trace.classes = classes.classes;
   for (const DeviceClass& own : classes.classes)
     trace.stages.push_back(program.pipeline ? static_cast<std::size_t>(position(placement[*program.pipeline],

@@ -57,6 +57,15 @@ std::vector<int> connected(const Replay& replay)
   return root;
 }
 
+// The first row of which anybody may still ask what has ended.
+std::int32_t oldest_row(const Stream& s, const Slots& at)
+{
+  std::int32_t oldest = at.row(s.slot);
+  for (const Pending& one : s.pending)
+    oldest = std::min(oldest, at.row(one.slot));
+  return oldest;
+}
+
 } // namespace
 
 TimeFold::TimeFold(const Replay& replay, Streams& streams, SimgridEngine& engine, CollectiveRunner& collectives)
@@ -130,7 +139,7 @@ void TimeFold::look_back(Part& part, double time)
 
 Boundary TimeFold::boundary(const Part& part, double time)
 {
-  Boundary now{.time = time, .oldest = time, .records = streams_.trace.records.size()};
+  Boundary now{.state = {}, .rows = {}, .time = time, .oldest = time, .records = streams_.trace.records.size()};
   std::vector<std::int32_t> first(streams_.classes.size(), -1); // slot of the row where each class of the part stands
   for (const int c : part.classes) {
     const Stream& s = streams_.of(c);
@@ -159,9 +168,13 @@ Boundary TimeFold::boundary(const Part& part, double time)
       for (const std::int32_t slot : queue.slots)
         now.state.add(slot - from);
     }
-    if (!s.ended.empty())
-      for (std::int32_t slot = from; slot < streams_.slots_of(s).begin(std::max(s.opened_rows, now.rows[i])); ++slot)
+    if (!s.ended.empty()) {
+      const Slots& at           = streams_.slots_of(s);
+      const std::int32_t oldest = at.begin(oldest_row(s, at));
+      now.state.add(from - oldest);
+      for (std::int32_t slot = oldest; slot < at.begin(std::max(s.opened_rows, now.rows[i])); ++slot)
         now.state.add(s.ended[static_cast<std::size_t>(slot)]);
+    }
     for (const auto* messages : {&s.sent, &s.arrived}) {
       now.state.add(static_cast<std::int64_t>(messages->size()));
       for (const auto& [message, left] : *messages)
@@ -270,8 +283,9 @@ void TimeFold::move_on(const Part& part, const std::vector<std::int32_t>& slots,
     Stream& s               = streams_.of(c);
     const std::int32_t rows = by(c) / streams_.slots_of(s).width();
     if (!s.ended.empty()) {
-      const auto from = s.ended.begin() + streams_.slots_of(s).begin(streams_.slots_of(s).row(s.slot));
-      const auto to   = s.ended.begin() + streams_.slots_of(s).begin(s.opened_rows);
+      const Slots& at = streams_.slots_of(s);
+      const auto from = s.ended.begin() + at.begin(oldest_row(s, at));
+      const auto to   = s.ended.begin() + at.begin(s.opened_rows);
       std::copy_backward(from, to, to + by(c));
     }
     s.slot += by(c);

@@ -7,6 +7,14 @@
 // (Executor::synchronise). What is under way on a class that meets others would be left behind, so that classes are
 // parts of their own only if nothing can be: in programs without stages, and with asynchronous collectives only if the
 // block in which parts meet waits for them.
+//
+// Why nothing is left behind when a part skips: who decides what a class does next reads its place in the order, its
+// queues, the messages on their way to it, the collectives that it has arrived at, and which asynchronous collectives
+// of a row have ended. All of these are compared, and all of them move on. Of the last, only some rows can still be
+// asked for. An operation looks at its own row alone: one in the order at or after the stream's row, one in a queue at
+// its own, and all that is in a queue is pending. So the oldest row is that of the stream or of its oldest pending
+// operation, whichever comes first; a reduction that lags rows behind the stream keeps them. Nothing in rows that are
+// not open yet can have ended, since it has not been in a queue.
 
 #include "sim/engine/collective_runner.hpp"
 #include "sim/engine/executor.hpp"

@@ -40,9 +40,12 @@ public:
         in_step_(all_in_step(whole, machine, placement)),
         crowded_(whole.pipeline ? 1U << stage_factor(whole, placement).axis : 0)
   {
-    if (slow_links_by_chunks)
-      for (const auto& [link, speed] : machine.overrides.links)
-        crowded_ |= 1U << link.axis;
+    if (!slow_links_by_chunks)
+      return;
+    for (const auto& [link, speed] : machine.overrides.links)
+      crowded_ |= 1U << link.axis;
+    if (!machine.overrides.hosts.empty())
+      crowded_ |= 1U << machine.dcn_axis();
   }
 
   void decide()
@@ -103,7 +106,7 @@ private:
   const Machine& machine_;
   std::map<std::size_t, PrecedenceGraph> reachable_; // by block, as they come to be needed
   bool in_step_;
-  std::uint32_t crowded_; // lattice axes that stages send over, or with slow links
+  std::uint32_t crowded_; // lattice axes that stages send over, or with slow links or NICs
 };
 
 // On GPUs a collective is a kernel: while it runs beside the computation it occupies some processors, and the

@@ -171,7 +171,7 @@ private:
                                if (outcome.status != JobStatus::done)
                                  throw std::runtime_error("a process that does nothing failed");
                              };
-                             run_jobs(variants, [](std::size_t) { return std::string("done"); }, fine,
+                             run_jobs(variants, [](std::size_t, bool) { return std::string("done"); }, fine,
                                       {.workers = 2, .time_out = {}, .on_interrupt = OnInterrupt::kill});
                            }));
   }

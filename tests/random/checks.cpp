@@ -1,0 +1,254 @@
+#include "tests/random/checks.hpp"
+
+#include "tests/evaluator.hpp"
+#include "tests/random/draw.hpp"
+#include "tests/random/rewordings.hpp"
+#include "tests/random/simulated.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <stdexcept>
+
+namespace podsim::test {
+namespace {
+
+using nlohmann::json;
+
+const Verdict well{};
+
+Verdict fails(std::string says)
+{
+  return {Verdict::Kind::fails, std::move(says)};
+}
+Verdict passed_over(std::string why)
+{
+  return {Verdict::Kind::passed_over, std::move(why)};
+}
+
+// ---- Ways of simulating one scenario ----
+
+struct TwoWays {
+  const char* name;
+  Way one, other;
+};
+
+const std::vector<TwoWays>& two_ways()
+{
+  constexpr auto chunk = Granularity::chunk;
+  static const std::vector<TwoWays> all{
+      {"folded is explicit", {.skips = false}, {.explicit_devices = true, .skips = false}},
+      {"folded is explicit, by chunks",
+       {.granularity = chunk, .skips = false},
+       {.granularity = chunk, .explicit_devices = true, .skips = false}},
+      {"skipped is every layer", {}, {.skips = false}},
+      {"skipped is every layer, by chunks", {.granularity = chunk}, {.granularity = chunk, .skips = false}},
+      {"skipped is every layer, explicit", {.explicit_devices = true}, {.explicit_devices = true, .skips = false}},
+      {"auto is chunk", {}, {.granularity = chunk}},
+  };
+  return all;
+}
+
+Verdict same_both_ways(const Case& c, const TwoWays& ways)
+{
+  const Prepared prepared   = prepared_from(c.scenario);
+  const std::string differs = difference(measured(prepared, ways.one).metrics, measured(prepared, ways.other).metrics);
+  return differs.empty() ? well : fails(differs);
+}
+
+// One event for a whole collective ends as its chunks would together; breakdowns have no finer parts then.
+Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
+{
+  const Prepared prepared = prepared_from(c.scenario);
+  const double one        = measured(prepared, ways.one).metrics.step_time.value();
+  const double other      = measured(prepared, ways.other).metrics.step_time.value();
+  return one == other ? well : fails(unequal("step", one, other));
+}
+
+// ---- A second opinion ----
+
+Verdict engine_is_evaluator(const Case& c, Granularity granularity)
+{
+  const Prepared prepared = prepared_from(c.scenario);
+  const Scenario& s       = prepared.scenario;
+  if (!s.faults.empty())
+    return passed_over("the evaluator knows no faults");
+  if (s.machine.pods() > 1)
+    for (std::size_t axis = 0; axis < s.machine.dcn_axis(); ++axis)
+      if (s.machine.lattice.axes[axis].size % s.machine.host.block[axis] != 0)
+        return passed_over("hosts that lack chips");
+  const Timeline own = evaluate(prepared.sharded, s.machine, s.placement, s.software.multi_axis, granularity);
+  if (own.contended)
+    return passed_over("links are shared");
+  const double expected = to_seconds(static_cast<double>(own.end)).value();
+  const double engine   = measured(prepared, {.granularity = granularity}).trace.end.value();
+  return std::abs(engine - expected) <= 1e-9 * expected ? well : fails(unequal("end", engine, expected));
+}
+
+// ---- Slower is never faster ----
+
+json slowed(json& scenario, Dice& dice)
+{
+  Slowdown two = draw_slowdown(scenario, dice);
+  scenario     = std::move(two.faster);
+  return two.slower;
+}
+
+Verdict slower_is_not_faster(const Case& c, Granularity granularity)
+{
+  const double faster = step_of(c.scenario, {.granularity = granularity});
+  const double slower = step_of(c.other, {.granularity = granularity});
+  return slower >= faster ? well : fails(unequal("slowed down: step", slower, faster));
+}
+
+// ---- What cannot be ----
+
+// The FLOPs and HBM bytes that one device of a stage executes in a step.
+Work executed(const ShardedProgram& program, std::size_t stage)
+{
+  Work sum;
+  double flops = 0;
+  for (const Step& step : program.stages[stage].steps)
+    for (const DeviceOperation& op : program.program_of(stage).blocks[static_cast<std::size_t>(step.block)].operations) {
+      flops += op.work.matrix.flops().value() * static_cast<double>(step.count);
+      sum.hbm += op.work.hbm * static_cast<double>(step.count);
+    }
+  sum.matrix = {1, flops / 2, 1, 1};
+  return sum;
+}
+
+Verdict beyond_bounds(const Prepared& prepared, const Metrics& m)
+{
+  const Scenario& s  = prepared.scenario;
+  const double tight = 1 + 1e-9;
+  for (const LinkUse& link : m.links)
+    if (link.busy_fraction > tight)
+      return fails(fmt::format("{} is busy {:.9g} of the time", link.name, link.busy_fraction));
+  for (std::size_t stage = 0; stage < prepared.sharded.stages.size(); ++stage) {
+    const Work work    = executed(prepared.sharded, stage);
+    const double flops = work.matrix.flops() / s.machine.chip.matrix_peak / m.step_time;
+    const double bytes = work.hbm / s.machine.chip.hbm_bandwidth / m.step_time;
+    if (flops > tight || bytes > tight)
+      return fails(fmt::format("stage {}: {:.9g} of the peak, {:.9g} of HBM's bandwidth", stage, flops, bytes));
+  }
+  const double tokens = static_cast<double>(s.workload.batch) * static_cast<double>(s.workload.sequence);
+  if (m.tokens_per_step != tokens || std::abs(m.tokens_per_s * m.step_time.value() / tokens - 1) > 1e-12)
+    return fails(unequal("tokens", m.tokens_per_step, tokens));
+  if (!(m.bubble >= 0 && m.bubble <= 1))
+    return fails(fmt::format("bubble {}", m.bubble));
+  return well;
+}
+
+Verdict nothing_impossible(const Case& c)
+{
+  const Prepared prepared = prepared_from(c.scenario);
+  const Measured run      = measured(prepared, {});
+  for (std::size_t own = 0; own < run.metrics.breakdowns.size(); ++own) {
+    double sum = 0;
+    for (const auto& [name, time] : run.metrics.breakdowns[own]) {
+      sum += time.value();
+      if (!(time >= Seconds(0)))
+        return fails(fmt::format("breakdown of class {}: {} is {:.9g} s", own, name, time.value()));
+    }
+    if (std::abs(sum / run.metrics.step_time.value() - 1) > 1e-9)
+      return fails(unequal(fmt::format("breakdown of class {}: sum", own), sum, run.metrics.step_time.value()));
+  }
+  if (const Verdict chunks = beyond_bounds(prepared, measured(prepared, {.granularity = Granularity::chunk}).metrics);
+      chunks.kind == Verdict::Kind::fails)
+    return fails("by chunks: " + chunks.says);
+  return beyond_bounds(prepared, run.metrics);
+}
+
+// What is kept for the backward pass takes memory.
+Verdict memory_is_monotone(const Case& c)
+{
+  std::vector<std::pair<const char*, double>> rising;
+  for (const char* remat : {"full", "every-second-layer", "attention", "none"}) {
+    json other                 = c.scenario;
+    other["workload"]["remat"] = remat;
+    rising.emplace_back(remat, memory(prepared_from(other).sharded).total().value());
+  }
+  const auto less = [&](std::size_t i, std::size_t j) {
+    return rising[i].second <= rising[j].second
+               ? std::string()
+               : fmt::format("{} needs {:.0f} bytes, {} {:.0f}", rising[i].first, rising[i].second, rising[j].first,
+                             rising[j].second);
+  };
+  for (const auto& [i, j] : {std::pair(0U, 1U), std::pair(1U, 3U), std::pair(0U, 2U), std::pair(2U, 3U)})
+    if (const std::string wrong = less(i, j); !wrong.empty())
+      return fails(wrong);
+  return well;
+}
+
+std::vector<Check> all_checks()
+{
+  std::vector<Check> all;
+  for (const TwoWays& ways : two_ways())
+    all.push_back({ways.name,
+                   [&ways](const Case& c) {
+                     return std::string(ways.name) == "auto is chunk" ? automatic_is_chunk(c, ways)
+                                                                      : same_both_ways(c, ways);
+                   },
+                   {}});
+  all.push_back({"engine is evaluator", [](const Case& c) { return engine_is_evaluator(c, Granularity::collective); }, {}});
+  all.push_back(
+      {"engine is evaluator, by chunks", [](const Case& c) { return engine_is_evaluator(c, Granularity::chunk); }, {}});
+  all.push_back(
+      {"slower is not faster", [](const Case& c) { return slower_is_not_faster(c, Granularity::automatic); }, slowed});
+  all.push_back({"slower is not faster, by chunks",
+                 [](const Case& c) { return slower_is_not_faster(c, Granularity::chunk); }, slowed});
+  all.push_back({"nothing impossible", nothing_impossible, {}});
+  all.push_back({"memory is monotone", memory_is_monotone, {}});
+  all.push_back({"turned is the same", turned_is_same, turned, 0.5});
+  all.push_back({"order of keys says nothing", key_order_says_nothing, {}, 0.1});
+  all.push_back({"--set is file", set_is_file, stripped});
+  all.push_back({"in two parts is the same", parted_is_same, parted, 0.5});
+  all.push_back({"program is library", program_is_library, {}, 0.02});
+  return all;
+}
+
+} // namespace
+
+const std::vector<Check>& checks()
+{
+  static const std::vector<Check> all = all_checks();
+  return all;
+}
+
+const Check& check_called(const std::string& name)
+{
+  for (const Check& check : checks())
+    if (name == check.name)
+      return check;
+  throw InputError(fmt::format("there is no check \"{}\"", name));
+}
+
+std::string refusal(const json& scenario)
+{
+  try {
+    const Prepared prepared = prepared_from(scenario);
+    const Scenario& s       = prepared.scenario;
+    if (s.machine.devices() < 2)
+      return "one device";
+    if (const Result described = describe(prepared); described.status != "ok")
+      return described.status;
+    if (simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, Granularity::chunk)) >
+        Seconds(0.5))
+      return "would take long";
+    return {};
+  } catch (const InputError& refused) {
+    return refused.what();
+  } catch (const CannotRun& refused) {
+    return refused.what();
+  }
+}
+
+std::vector<std::string> first_differences(const Case& failing)
+{
+  for (const TwoWays& ways : two_ways())
+    if (failing.check == ways.name)
+      return first_differences(prepared_from(failing.scenario), ways.one, ways.other);
+  return {};
+}
+
+} // namespace podsim::test

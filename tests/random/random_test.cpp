@@ -1,0 +1,62 @@
+// A few hundred random scenarios, and all that ever failed. `podsim_random` draws any number.
+
+#include "tests/random/judge.hpp"
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+
+using namespace podsim::test;
+
+namespace {
+
+constexpr std::uint64_t draws = 300;
+constexpr std::chrono::seconds at_most{40};
+
+} // namespace
+
+TEST_CASE("what must hold of every scenario holds of random ones", "[random]")
+{
+  const auto until   = std::chrono::steady_clock::now() + at_most;
+  std::uint64_t seed = 1;
+  std::size_t asked  = 0;
+  for (; seed <= draws && std::chrono::steady_clock::now() < until; ++seed)
+    for (const Check& check : checks())
+      if (Dice(podsim::mixed(seed, 99)).chance(check.share))
+        if (const auto drawn = drawn_case(check, seed)) {
+          const Verdict verdict = judged(*drawn);
+          asked += verdict.kind == Verdict::Kind::passed_over ? 0 : 1;
+          INFO("podsim_random --count 1 --seed " << seed << " --check \"" << check.name << "\": " << verdict.says);
+          CHECK(verdict.kind != Verdict::Kind::fails);
+        }
+  INFO(seed - 1 << " draws");
+  CHECK(asked > 50); // however slow the machine
+}
+
+TEST_CASE("random scenarios that failed once no longer do", "[random]")
+{
+  std::size_t cases = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(PODSIM_SOURCE_DIR "/tests/random/cases")) {
+    if (entry.path().extension() != ".json")
+      continue;
+    ++cases;
+    std::ifstream stream(entry.path());
+    const Case kept       = from_file(nlohmann::json::parse(stream));
+    const Verdict verdict = judged(kept);
+    INFO(entry.path().filename().string() << ": " << kept.check << ": " << verdict.says);
+    CHECK(verdict.kind == Verdict::Kind::holds);
+  }
+  CHECK(cases > 0);
+}
+
+TEST_CASE("a seed gives the same draw again, and another another", "[random]")
+{
+  const Check& check = checks().front();
+  std::uint64_t seed = 1;
+  while (!drawn_case(check, seed))
+    ++seed;
+  CHECK(drawn_case(check, seed)->scenario == drawn_case(check, seed)->scenario);
+  CHECK(drawn_case(check, seed)->scenario != drawn_case(check, seed + 1).value_or(Case{}).scenario);
+}

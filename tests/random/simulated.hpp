@@ -1,0 +1,40 @@
+#pragma once
+// What checks share: a drawn scenario through podsim's library, in one of the ways to simulate it.
+
+#include "scenarios/resolve.hpp"
+#include "sim/app/pipeline.hpp"
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace podsim::test {
+
+const Catalogue& catalogue();
+Document document_of(const nlohmann::json& scenario);
+Prepared prepared_from(const nlohmann::json& scenario);
+
+struct Way {
+  Granularity granularity = Granularity::automatic;
+  bool explicit_devices   = false;
+  bool skips              = true;
+};
+
+struct Measured {
+  Trace trace;
+  Metrics metrics;
+};
+
+Measured measured(const Prepared& prepared, const Way& way);
+double step_of(const nlohmann::json& scenario, const Way& way);
+
+// "step 1.1 against 1 (+10 %)".
+std::string unequal(const std::string& what, double a, double b);
+
+// The first figure in which two runs of one scenario differ by a bit; "" where none does.
+std::string difference(const Metrics& a, const Metrics& b);
+
+// The operations that begin or end at other times in two traces of one program, the earliest first; a line each.
+std::vector<std::string> first_differences(const Prepared& prepared, const Way& one, const Way& other);
+
+} // namespace podsim::test
