@@ -288,6 +288,22 @@ void Store::forget(const std::string& version, const std::vector<std::string>& s
     statement.bind(version).bind(status).execute();
 }
 
+namespace {
+
+// With care, as somebody may have changed the file by hand.
+std::vector<std::size_t> read_counts(const std::string& text, const std::string& file)
+{
+  Document document;
+  *document.json = parse_json(text, file);
+  document.origins.set("", file + ": left_out");
+  std::vector<std::size_t> counts;
+  for (const Reader& one : Reader(document).elements())
+    counts.push_back(static_cast<std::size_t>(one.count(0)));
+  return counts;
+}
+
+} // namespace
+
 std::optional<std::string> Store::study_name() const
 {
   Statement statement(*this, "SELECT name FROM study");
@@ -305,7 +321,7 @@ StoredStudy Store::study() const
           .version  = statement.text(3),
           .shard    = static_cast<int>(statement.number(4)),
           .shards   = static_cast<int>(statement.number(5)),
-          .left_out = parse_json(statement.text(6), file_).get<std::vector<std::size_t>>()};
+          .left_out = read_counts(statement.text(6), file_)};
 }
 
 std::vector<StoredCombination> Store::combinations() const
