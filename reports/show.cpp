@@ -6,38 +6,38 @@
 
 namespace podsim {
 
-std::string to_text(const Overview& overview, const Style& style)
+Page to_text(const Overview& overview, const Style& style)
 {
-  const Result& r  = overview.description;
-  std::string text = style.bold(r.scenario) + "\n";
-  text += fmt::format("  model     {}\n  machine   {}\n  mesh      {}\n", r.model, r.machine, r.mesh);
+  const Result& r = overview.description;
+  Page text       = style.bold(lay("{}", r.scenario)) + "\n";
+  text += lay("  model     {}\n  machine   {}\n  mesh      {}\n", r.model, r.machine, r.mesh);
   if (overview.model.parameters > 0) {
-    text += fmt::format("  FLOPs     {:.4g}e12 a token in the model, {:.4g}e12 with what is recomputed\n",
-                        overview.flops.model() / 1e12, overview.flops.hardware() / 1e12);
-    text += fmt::format("  parameters {:.0f}\n", overview.model.parameters);
+    text += lay("  FLOPs     {:.4g}e12 a token in the model, {:.4g}e12 with what is recomputed\n",
+                overview.flops.model() / 1e12, overview.flops.hardware() / 1e12);
+    text += lay("  parameters {:.0f}\n", overview.model.parameters);
     text += memory_text(*r.memory, r.capacity);
   }
   if (r.status != "ok")
-    text += style.bold("  cannot run ") + r.reason + "\n";
-  text += fmt::format("  classes   {} of chips that cannot be told apart\n", overview.classes.size());
+    text += style.bold("  cannot run ") + lay("{}\n", r.reason);
+  text += lay("  classes   {} of chips that cannot be told apart\n", overview.classes.size());
   for (const DeviceClass& own : overview.classes)
     if (overview.classes.size() <= 16)
-      text += fmt::format("            {} chips like chip {}\n", own.devices, own.representative);
+      text += lay("            {} chips like chip {}\n", own.devices, own.representative);
   for (const BlockRow& block : overview.blocks) {
     if (block.collectives.empty())
       continue;
     text += "\n" +
-            style.bold(fmt::format("  collectives of \"{}\"{}", block.name,
-                                   block.count > 1 ? fmt::format(", {} times", block.count) : "")) +
+            style.bold(
+                lay("  collectives of \"{}\"{}", block.name, block.count > 1 ? lay(", {} times", block.count) : "")) +
             "\n";
     for (const CollectiveRow& row : block.collectives)
-      text += fmt::format("    {:<48}{:<12}{:>10} {:>9}{}\n", row.name, row.axes, format(row.full), format(row.alone),
-                          row.asynchronous ? "  asynchronous" : "");
+      text += lay("    {:<48}{:<12}{:>10} {:>9}{}\n", row.name, row.axes, format(row.full), format(row.alone),
+                  row.asynchronous ? "  asynchronous" : "");
   }
   text += style.dim("    (size: the whole tensor on one chip; time: alone on its links)\n");
   text += "\n" + style.bold("  values, as resolved") + style.dim(" (sources of constants: run --json)") + "\n";
   for (const auto& [path, value] : overview.values)
-    text += fmt::format("    {:<44} {}\n", path, value);
+    text += lay("    {:<44} {}\n", path, value);
   return text;
 }
 

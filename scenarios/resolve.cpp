@@ -1,5 +1,7 @@
 #include "scenarios/resolve.hpp"
 
+#include "sim/core/input.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
@@ -113,8 +115,7 @@ private:
 
   Json read_scenario_file(const std::string& file, std::vector<std::string> chain)
   {
-    std::error_code error;
-    if (!fs::exists(file, error))
+    if (!input_exists(file))
       throw InputError(fmt::format("{}: there is no such file{}", file, nearest_file(file)));
     return over_its_base(catalogue_.read(file), file, std::move(chain));
   }
@@ -130,7 +131,7 @@ private:
     if (!json.is_object())
       throw InputError(fmt::format("{}: expected an object, found {}", file, json.type_name()));
     json.erase("$schema"); // for editors
-    folders_[file]  = fs::path(file).parent_path();
+    folders_[file]  = folder_of(file);
     const auto base = json.find("base");
     if (base == json.end()) {
       document_.origins.set("", file);

@@ -2,6 +2,7 @@
 
 #include "scenarios/constraint.hpp"
 #include "scenarios/resolve.hpp"
+#include "sim/core/input.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -37,7 +38,7 @@ std::string last_key(const std::string& path)
 
 std::string beside(const std::string& study, const std::string& file)
 {
-  return (fs::path(study).parent_path() / file).lexically_normal().string();
+  return (fs::path(folder_of(study)) / file).lexically_normal().string();
 }
 
 void check_path(const Reader& at, const std::string& path)

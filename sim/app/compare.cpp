@@ -1,9 +1,11 @@
 #include "reports/comparison.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/core/input.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -39,8 +41,7 @@ struct Study {
 
 bool is_study(const std::string& file)
 {
-  std::error_code error;
-  if (!fs::is_regular_file(file, error))
+  if (!input_exists(file))
     return false; // reading it as a scenario says what is wrong
   const Json json = parse_json_file(file);
   if (json.is_object() && json.contains("axes"))
@@ -50,7 +51,7 @@ bool is_study(const std::string& file)
 
 std::string beside(const std::string& study, const std::string& file)
 {
-  return (fs::path(study).parent_path() / file).lexically_normal().string();
+  return (fs::path(folder_of(study)) / file).lexically_normal().string();
 }
 
 // "a.json", or {"scenario": "a.json", "label": "A", "set": {"workload.batch": 512}}.
@@ -230,6 +231,7 @@ int compare(const CompareOptions& options)
   std::vector<Prospect> prospects;
   for (const Entry& entry : study.entries)
     prospects.push_back(prospect(entry, options, catalogue));
+  check_outputs({{"--csv", options.csv}, {"--json", options.json}});
   if (!simulate(prospects, options)) {
     complain("interrupted");
     return exit_interrupted;
@@ -238,12 +240,14 @@ int compare(const CompareOptions& options)
   for (const Prospect& one : prospects)
     comparison.columns.push_back(one.column);
   answer(comparison);
+  Outputs outputs;
   if (!options.quiet && options.csv != "-" && options.json != "-")
-    print(to_text(comparison, Style(stdout_has_colour())));
+    outputs.print(to_text(comparison, Style(stdout_has_colour())));
   if (!options.csv.empty())
-    write_result("--csv", options.csv, to_csv(comparison));
+    outputs.write({"--csv", options.csv}, to_csv(comparison));
   if (!options.json.empty())
-    write_result("--json", options.json, to_json(comparison));
+    outputs.write({"--json", options.json}, to_json(comparison));
+  outputs.finish();
   for (const Column& column : comparison.columns)
     if (column.status != "ok") {
       complain(fmt::format("{}: {}", column.file, column.reason));

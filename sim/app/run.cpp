@@ -2,6 +2,7 @@
 #include "reports/text.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/app/validated.hpp"
@@ -72,17 +73,18 @@ void announce_if_long(const Prepared& prepared, const SimulationOptions& options
                                           : fmt::format("{:.0f} days", minutes / 1440)));
 }
 
-// The text report first: if the JSON file cannot be written, the result has at least been shown.
 int write_reports(Result result, const RunOptions& options)
 {
   const bool json_only = options.json == "-";
+  Outputs outputs;
   if (!options.quiet && !json_only)
-    print(to_text(result, Style(stdout_has_colour())));
+    outputs.print(to_text(result, Style(stdout_has_colour())));
   if (!options.json.empty()) {
     if (!options.timing)
       result.simulation.wall.reset();
-    write_result("--json", options.json, to_json(result));
+    outputs.write({"--json", options.json}, to_json(result));
   }
+  outputs.finish();
   if (result.status == "ok")
     return exit_done;
   complain(options.scenario + ": " + result.reason);
@@ -91,9 +93,10 @@ int write_reports(Result result, const RunOptions& options)
 
 int run_scenario(const RunOptions& options)
 {
-  const Catalogue catalogue          = Catalogue::beside_program();
-  Document document                  = resolve(options.scenario, options.changes, catalogue);
-  const ScenarioIdentity identity    = identify(document);
+  const Catalogue catalogue       = Catalogue::beside_program();
+  Document document               = resolve(options.scenario, options.changes, catalogue);
+  const ScenarioIdentity identity = identify(document);
+  check_outputs({{"--json", options.json}});
   const SimulationOptions simulation = simulation_options(options);
   try {
     const Prepared prepared = prepare(read_scenario(std::move(document)));

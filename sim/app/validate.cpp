@@ -1,9 +1,11 @@
 #include "reports/validation.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/core/input.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -39,13 +41,9 @@ std::vector<std::pair<std::string, bool>> files_of(const ValidateOptions& option
       files.emplace_back(place, true);
       continue;
     }
-    std::vector<std::string> found;
-    for (const auto& entry : fs::recursive_directory_iterator(place, error))
-      if (entry.path().extension() == ".json")
-        found.push_back(entry.path().string());
+    const std::vector<std::string> found = json_files_below(place);
     if (found.empty())
       throw InputError(fmt::format("{}: there is no JSON file in this folder", place));
-    std::sort(found.begin(), found.end());
     for (const std::string& file : found)
       files.emplace_back(file, false);
   }
@@ -287,19 +285,23 @@ int validate(const ValidateOptions& options)
   for (const auto& [file, named] : files_of(options, catalogue))
     validator.add(file, named);
   validator.check_found();
+  check_outputs({{"--csv", options.csv}, {"--json", options.json}});
   const bool whole        = validator.simulate();
   const Validation result = validator.result();
+  Outputs outputs;
   if (!options.quiet && options.csv != "-" && options.json != "-")
-    print(to_text(result, Style(stdout_has_colour())));
+    outputs.print(to_text(result, Style(stdout_has_colour())));
   if (!whole) {
+    outputs.finish();
     const bool files = !options.csv.empty() || !options.json.empty();
     complain(fmt::format("interrupted: {} scenarios done{}", validator.done(), files ? ", no file written" : ""));
     return exit_interrupted;
   }
   if (!options.csv.empty())
-    write_result("--csv", options.csv, to_csv(result));
+    outputs.write({"--csv", options.csv}, to_csv(result));
   if (!options.json.empty())
-    write_result("--json", options.json, to_json(result));
+    outputs.write({"--json", options.json}, to_json(result));
+  outputs.finish();
   if (result.failures.empty())
     return exit_done;
   complain(fmt::format("{} of the scenarios or figures could not run; the first: {}: {}", result.failures.size(),
