@@ -472,6 +472,19 @@ TEST_CASE("files: shards are joined whole or not at all")
   CHECK(names_in(box) == Words{"a.json", "b.json", "bad.sqlite", "m.sqlite", "s.json", "s.sqlite"});
 }
 
+namespace {
+
+// Until it is no longer the process of this test.
+void wait_for_program(pid_t process)
+{
+  std::error_code error;
+  const fs::path tests = fs::read_symlink("/proc/self/exe", error);
+  for (int i = 0; i < 5000 && fs::read_symlink(fmt::format("/proc/{}/exe", process), error) == tests; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+} // namespace
+
 TEST_CASE("files: whenever a signal comes, no half file, no file of podsim's own and no process is left")
 {
   const Sandbox box;
@@ -497,6 +510,7 @@ TEST_CASE("files: whenever a signal comes, no half file, no file of podsim's own
         pid_t group           = 0;
         const Outcome outcome = call(words, {.directory = box.path(""), .meanwhile = [&](pid_t process) {
                                                group = process;
+                                               wait_for_program(process);
                                                std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
                                                kill(process, signal);
                                              }});
