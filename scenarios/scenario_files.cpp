@@ -1,5 +1,7 @@
 #include "scenarios/scenario_files.hpp"
 
+#include "sim/core/input.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

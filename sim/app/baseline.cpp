@@ -1,10 +1,11 @@
 #include "sim/app/baseline.hpp"
 
+#include "sim/core/input.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -275,7 +276,7 @@ Baseline read_baseline(const std::string& file, const Catalogue& catalogue)
   Baseline baseline;
   std::error_code error;
   baseline.file   = file;
-  baseline.folder = fs::absolute(file, error).parent_path().lexically_normal().string();
+  baseline.folder = fs::absolute(fs::path(folder_of(file)) / "name", error).parent_path().lexically_normal().string();
   if (const auto version = top.find("podsim_version"))
     baseline.podsim_version = version->text();
   if (const auto version = top.find("simgrid_version"))
@@ -319,7 +320,7 @@ Baseline read_baseline(const std::string& file, const Catalogue& catalogue)
 std::string baseline_text(const Baseline& baseline)
 {
   parse_json_file(baseline.file); // says what is wrong with it
-  Ordered old           = Ordered::parse(std::ifstream(baseline.file));
+  Ordered old           = Ordered::parse(read_input(baseline.file));
   const Ordered written = old.contains("scenarios") ? old["scenarios"] : Ordered::array();
 
   Ordered scenarios = Ordered::array();
