@@ -135,7 +135,8 @@ Ordered to_json(const SimulationInfo& simulation)
   const auto& names = granularity_names();
   const auto asked =
       std::find_if(names.begin(), names.end(), [&](const auto& row) { return row.second == simulation.granularity; });
-  Ordered json{{"chips", simulation.devices},
+  Ordered json{{"chips", simulation.chips},
+               {"devices", simulation.devices},
                {"classes", simulation.classes},
                {"activities", simulation.activities},
                {"granularity", asked->first},

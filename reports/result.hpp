@@ -15,10 +15,10 @@ namespace podsim {
 constexpr int result_schema_version = 1;
 
 struct SimulationInfo {
-  std::int64_t devices = 0, classes = 0, activities = 0;
+  std::int64_t chips = 0, devices = 0, classes = 0, activities = 0;
   std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
   bool folded = true, chunked = false;
-  bool fold_stopped       = false; // simulated in full, because the fold in time could not go on
+  bool fold_stopped       = false;                  // simulated in full, because the fold in time could not go on
   Granularity granularity = Granularity::automatic; // as asked for
   std::optional<Seconds> wall;
   std::vector<DeviceClass> class_list;
@@ -58,9 +58,10 @@ struct ExpertUse {
 struct Result {
   std::string scenario, hash;
   std::string model, machine, mesh; // one line each, for people
+  std::string device = "chip";      // what is simulated, in a word: a "core" where a chip is several devices
   std::string status = "ok";        // else why it cannot run: "memory", "mesh", "time"
   std::string reason;               // and in which way, one line
-  std::optional<Memory> memory;
+  std::optional<Memory> memory;     // of a chip, that of all its devices
   Bytes capacity;
   std::optional<Metrics> metrics;
   SimulationInfo simulation;

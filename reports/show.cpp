@@ -22,10 +22,11 @@ std::string to_text(const Overview& overview, const Style& style)
   text += remark_lines(r);
   if (r.status != "ok")
     text += style.bold("  cannot run ") + r.reason + "\n";
-  text += fmt::format("  classes   {} of chips that cannot be told apart\n", overview.classes.size());
+  text += fmt::format("  classes   {} of {}s that cannot be told apart\n", overview.classes.size(), r.device);
   for (const DeviceClass& own : overview.classes)
     if (overview.classes.size() <= 16)
-      text += fmt::format("            {} chips like chip {}\n", own.devices, own.representative);
+      text += fmt::format("            {0} {1}{2} like {1} {3}\n", own.devices, r.device, own.devices == 1 ? "" : "s",
+                          own.representative);
   for (const BlockRow& block : overview.blocks) {
     if (block.collectives.empty())
       continue;
@@ -37,7 +38,7 @@ std::string to_text(const Overview& overview, const Style& style)
       text += fmt::format("    {:<48}{:<12}{:>10} {:>9}{}\n", row.name, row.axes, format(row.full), format(row.alone),
                           row.asynchronous ? "  asynchronous" : "");
   }
-  text += style.dim("    (size: the whole tensor on one chip; time: alone on its links)\n");
+  text += style.dim(fmt::format("    (size: the whole tensor on one {}; time: alone on its links)\n", r.device));
   text += "\n" + style.bold("  values, as resolved") + style.dim(" (sources of constants: run --json)") + "\n";
   for (const auto& [path, value] : overview.values)
     text += fmt::format("    {:<44} {}\n", path, value);

@@ -248,10 +248,10 @@ std::string summary(const StudyTable& table, const StudyView& view, const Style&
   if (table.reasons.size() > most)
     text += fmt::format("        and {} more reasons: --list-failures\n", table.reasons.size() - most);
   const auto again = [](const auto& entry) {
-    return entry.first == "crashed" || entry.first == "timed out" || entry.first == "failed";
+    return entry.first == "crashed" || entry.first == "killed" || entry.first == "timed out" || entry.first == "failed";
   };
   if (std::any_of(table.counts.begin(), table.counts.end(), again))
-    text += "  podsim sweep --retry runs again what failed, crashed or timed out\n";
+    text += "  podsim sweep --retry runs again what failed, crashed, was killed or timed out\n";
   if (view.list_failures)
     for (const StudyRow& row : table.rows)
       if (row.status != "ok")

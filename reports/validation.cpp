@@ -188,6 +188,12 @@ std::string to_csv(const Validation& validation)
                       figure.predicted ? fmt::format("{}", figure.error()) : "", of.calibration ? "true" : "false",
                       figure.status, figure.reason, of.source, fmt::format("{}", fmt::join(figure.remarks, "; "))});
   }
+  // A scenario that could not be read has no figures, but a row that says so.
+  for (const ScenarioFailure& failure : validation.failures)
+    if (std::none_of(validation.figures.begin(), validation.figures.end(),
+                     [&](const ValidatedFigure& figure) { return figure.scenario == failure.scenario; }))
+      text += csv_line(
+          {"", "", failure.scenario, "", "", "", "", "", "", "", "", "", "", failure.status, failure.reason, ""});
   return text;
 }
 

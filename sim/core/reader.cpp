@@ -319,6 +319,8 @@ Json parse_json_file(const std::string& file)
     throw InputError(fmt::format("{}: is a folder, not a JSON file", file));
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
+  if (!stream && is_out_of_resources(errno))
+    throw OutOfResources(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
   if (!stream)
     throw InputError(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
   std::string text;

@@ -4,6 +4,12 @@
 
 namespace podsim {
 
+Memory Memory::times(double devices) const
+{
+  return {parameters * devices,       optimizer_state * devices, gradients * devices, saved_activations * devices,
+          gathered_weights * devices, layer_gradients * devices, workspace * devices};
+}
+
 Bytes Memory::total() const
 {
   return parameters + optimizer_state + gradients + saved_activations + gathered_weights + layer_gradients + workspace;

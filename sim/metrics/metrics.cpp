@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <unordered_map>
 
 namespace podsim {
 namespace {
@@ -248,47 +249,71 @@ void each_operation(const ShardedProgram& program, const TimedProgram& timed, st
       f(device.blocks[b].operations[o], timed.programs[program.stages[stage].program][b][o], times[b]);
 }
 
+// What a device of each stage puts on the links of each lattice axis in a step; stages of one program send the same,
+// but for their place in the pipeline.
+std::vector<std::vector<Traffic>> traffic_of_stages(const ShardedProgram& program, const TimedProgram& timed,
+                                                    const Machine& machine, const Placement& placement)
+{
+  std::map<std::size_t, std::vector<Traffic>> of_program;
+  std::vector<std::vector<Traffic>> all;
+  for (std::size_t stage = 0; stage < program.stages.size(); ++stage) {
+    const auto [at, fresh]        = of_program.try_emplace(program.stages[stage].program, machine.lattice.axes.size());
+    std::vector<Traffic>& by_axis = at->second;
+    if (fresh)
+      each_operation(program, timed, stage, [&](const DeviceOperation& op, const TimedOperation& own, double times) {
+        const auto add = [&](std::size_t axis, const Traffic& each) {
+          by_axis[axis].sent += each.sent * times;
+          by_axis[axis].busy += each.busy * static_cast<Ticks>(times);
+        };
+        for (const PlanPart& part : own.plan.parts)
+          for (const RingPhase& phase : part)
+            add(phase.factor.axis, traffic(phase));
+        if (op.kind == DeviceOperation::Kind::send)
+          add(stage_factor(program, placement).axis, {op.transfer, own.duration});
+      });
+    all.push_back(by_axis);
+  }
+  return all;
+}
+
+// How long the busiest NIC is busy: all devices of its host use it, of whatever stage they are.
+Ticks busiest_nic(const std::vector<std::vector<Traffic>>& by_stage, const ShardedProgram& program,
+                  const Machine& machine, const Placement& placement)
+{
+  const std::size_t dcn = machine.dcn_axis();
+  if (!program.pipeline)
+    return by_stage.front()[dcn].busy * machine.devices_per_host();
+  std::unordered_map<std::int64_t, Ticks> hosts;
+  Ticks most = 0;
+  for (std::int64_t device = 0; device < machine.devices(); ++device) {
+    const auto stage = static_cast<std::size_t>(position(placement[*program.pipeline], device, machine.lattice));
+    Ticks& own       = hosts[machine.host_of(device)];
+    own += by_stage[stage][dcn].busy;
+    most = std::max(most, own);
+  }
+  return most;
+}
+
 // Of the stage that sends most over each.
 std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
                               const Placement& placement, Seconds step)
 {
-  std::map<std::string, Traffic> most;
-  const auto name_of = [&](std::size_t axis) {
-    const LatticeAxis& own = machine.lattice.axes[axis];
-    return own.kind == AxisKind::ici ? "ici_" + own.name : own.name;
-  };
-  for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis)
-    if (machine.lattice.axes[axis].kind == AxisKind::ici || machine.lattice.axes[axis].size > 1)
-      most.try_emplace(name_of(axis));
-  std::set<std::size_t> seen; // stages of one program send the same, but for their place in the pipeline
-  for (std::size_t stage = 0; stage < program.stages.size(); ++stage) {
-    if (!seen.insert(program.stages[stage].program).second)
-      continue;
-    std::map<std::string, Traffic> by_name;
-    each_operation(program, timed, stage, [&](const DeviceOperation& op, const TimedOperation& own, double times) {
-      const auto count = static_cast<Ticks>(times);
-      for (const PlanPart& part : own.plan.parts)
-        for (const RingPhase& phase : part) {
-          const Traffic each = traffic(phase);
-          Traffic& sum       = by_name[name_of(phase.factor.axis)];
-          sum.sent += each.sent * times;
-          sum.busy += each.busy * count;
-        }
-      if (op.kind == DeviceOperation::Kind::send) {
-        const AxisFactor factor = stage_factor(program, placement);
-        const bool dcn          = factor.axis == machine.dcn_axis();
-        Traffic& sum            = by_name[name_of(factor.axis)];
-        sum.sent += op.transfer * times;
-        sum.busy += own.duration * count * (dcn ? machine.devices_per_host() : 1);
-      }
-    });
-    for (const auto& [name, sum] : by_name)
-      if (sum.busy > most[name].busy)
-        most[name] = sum;
-  }
+  const std::vector<std::vector<Traffic>> by_stage = traffic_of_stages(program, timed, machine, placement);
   std::vector<LinkUse> links;
-  for (const auto& [name, sum] : most)
-    links.push_back({name, sum.sent, to_seconds(static_cast<double>(sum.busy)) / step});
+  for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis) {
+    const LatticeAxis& own = machine.lattice.axes[axis];
+    if (own.kind != AxisKind::ici && own.size == 1)
+      continue;
+    Traffic most;
+    for (const std::vector<Traffic>& by_axis : by_stage)
+      if (by_axis[axis].busy > most.busy)
+        most = by_axis[axis];
+    if (own.kind == AxisKind::dcn)
+      most.busy = busiest_nic(by_stage, program, machine, placement);
+    links.push_back({own.kind == AxisKind::ici ? "ici_" + own.name : own.name, most.sent,
+                     to_seconds(static_cast<double>(most.busy)) / step});
+  }
+  std::sort(links.begin(), links.end(), [](const LinkUse& a, const LinkUse& b) { return a.name < b.name; });
   return links;
 }
 
@@ -508,6 +533,16 @@ double waiting_for_slower_pods(double scale, std::int64_t pods)
   return scale * sum;
 }
 
+namespace {
+
+// Of so many FLOPs a token. The one place where it is worked out: another order of the same factors gives other bits.
+double utilisation(const Metrics& metrics, double flops)
+{
+  return metrics.tokens_per_s * flops / (metrics.peak * metrics.chips).value();
+}
+
+} // namespace
+
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace)
 {
@@ -522,10 +557,9 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
   metrics.flops                 = flops_per_token(program);
   metrics.chips                 = static_cast<double>(machine.chips());
   metrics.peak                  = machine.chip.matrix_peak * static_cast<double>(machine.chip.devices);
-  const double peak             = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
-  metrics.mfu                   = metrics.tokens_per_s * metrics.flops.model() / peak;
-  metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
-  metrics.hfu                   = metrics.tokens_per_s * metrics.flops.executed / peak;
+  metrics.mfu                   = utilisation(metrics, metrics.flops.model());
+  metrics.mfu_without_attention = utilisation(metrics, metrics.flops.weights);
+  metrics.hfu                   = utilisation(metrics, metrics.flops.executed);
   metrics.device_use            = device_use(sharded, timed, machine, trace, metrics.step_time);
   metrics.routing               = routing(program);
 
@@ -568,7 +602,7 @@ std::optional<double> predicted(Metric metric, Counting counting, const Metrics&
     return sequences / metrics.chips;
   case Metric::mfu:
   case Metric::hfu:
-    return rate / metrics.peak.value();
+    return utilisation(metrics, flops);
   case Metric::tflops_per_chip:
     return rate;
   case Metric::layer_forward_time:

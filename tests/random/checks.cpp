@@ -51,7 +51,7 @@ const std::vector<TwoWays>& two_ways()
 
 Verdict same_both_ways(const Case& c, const TwoWays& ways)
 {
-  const Prepared prepared   = prepared_from(c.scenario);
+  const Prepared& prepared   = prepared_from(c.scenario);
   const std::string differs = difference(measured(prepared, ways.one).metrics, measured(prepared, ways.other).metrics);
   return differs.empty() ? well : fails(differs);
 }
@@ -59,7 +59,7 @@ Verdict same_both_ways(const Case& c, const TwoWays& ways)
 // One event for a whole collective ends as its chunks would together; breakdowns have no finer parts then.
 Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
 {
-  const Prepared prepared = prepared_from(c.scenario);
+  const Prepared& prepared = prepared_from(c.scenario);
   const double one        = measured(prepared, ways.one).metrics.step_time.value();
   const double other      = measured(prepared, ways.other).metrics.step_time.value();
   return one == other ? well : fails(unequal("step", one, other));
@@ -69,7 +69,7 @@ Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
 
 Verdict engine_is_evaluator(const Case& c, Granularity granularity)
 {
-  const Prepared prepared = prepared_from(c.scenario);
+  const Prepared& prepared = prepared_from(c.scenario);
   const Scenario& s       = prepared.scenario;
   if (!s.faults.empty())
     return passed_over("the evaluator knows no faults");
@@ -141,8 +141,8 @@ Verdict beyond_bounds(const Prepared& prepared, const Metrics& m)
 
 Verdict nothing_impossible(const Case& c)
 {
-  const Prepared prepared = prepared_from(c.scenario);
-  const Measured run      = measured(prepared, {});
+  const Prepared& prepared = prepared_from(c.scenario);
+  const Measured& run      = measured(prepared, {});
   for (std::size_t own = 0; own < run.metrics.breakdowns.size(); ++own) {
     double sum = 0;
     for (const auto& [name, time] : run.metrics.breakdowns[own]) {
@@ -226,7 +226,7 @@ const Check& check_called(const std::string& name)
 std::string refusal(const json& scenario)
 {
   try {
-    const Prepared prepared = prepared_from(scenario);
+    const Prepared& prepared = prepared_from(scenario);
     const Scenario& s       = prepared.scenario;
     if (s.machine.devices() < 2)
       return "one device";

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sstream>
+#include <stdexcept>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,12 +47,16 @@ std::string contents(int file)
   return text;
 }
 
-[[noreturn]] void answer(const Case& c, int file, int errors)
+[[noreturn]] void answer(const std::vector<Case>& cases, int file, int errors)
 {
   dup2(errors, STDERR_FILENO);
-  const Verdict verdict  = verdict_here(c);
-  const std::string text = std::to_string(static_cast<int>(verdict.kind)) + verdict.says;
-  _exit(write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? EXIT_SUCCESS : EXIT_FAILURE);
+  for (const Case& c : cases) {
+    const Verdict verdict  = verdict_here(c);
+    const std::string line = std::to_string(static_cast<int>(verdict.kind)) + one_line(verdict.says) + "\n";
+    if (write(file, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+      _exit(EXIT_FAILURE);
+  }
+  _exit(EXIT_SUCCESS);
 }
 
 // Whether it ended within the limit; after which it and its simulations are gone.
@@ -66,50 +72,76 @@ bool wait_for(pid_t child, int ended, std::chrono::seconds limit, int& status)
   return in_time;
 }
 
+struct Answers {
+  std::string said; // a line a case, as far as it came
+  std::string errors, how_it_ended;
+};
+
+Answers answers(const std::vector<Case>& cases, std::chrono::seconds limit)
+{
+  const int said   = memfd_create("verdicts", MFD_CLOEXEC);
+  const int errors = memfd_create("errors", MFD_CLOEXEC);
+  std::array<int, 2> end{}; // closed when the child has ended, however it does
+  if (said < 0 || errors < 0 || pipe(end.data()) != 0)
+    throw std::runtime_error("no descriptors left");
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child < 0)
+    throw std::runtime_error("no processes left");
+  if (child == 0) {
+    close(end[0]);
+    answer(cases, said, errors);
+  }
+  close(end[1]);
+  int status         = 0;
+  const bool in_time = wait_for(child, end[0], limit, status);
+  Answers got{contents(said), contents(errors),
+              in_time ? fmt::format("wait status {}", status) : fmt::format("no end within {} s", limit.count())};
+  for (const int file : {said, errors, end[0]})
+    close(file);
+  return got;
+}
+
 } // namespace
 
-std::optional<Case> drawn_case(const Check& check, std::uint64_t seed, std::string* refused)
+std::vector<Case> drawn_cases(std::uint64_t seed, const std::string& only, std::string* refused)
 {
-  Case c{check.name, draw_scenario(seed), nullptr};
-  if (const std::string why = refusal(c.scenario); !why.empty()) {
-    if (refused)
-      *refused = why;
-    return std::nullopt;
+  const json scenario   = draw_scenario(seed);
+  const std::string why = refusal(scenario);
+  if (refused)
+    *refused = why;
+  std::vector<Case> cases;
+  for (const Check& check : checks()) {
+    Dice dice(mixed(seed, 2 + static_cast<std::uint64_t>(&check - checks().data())));
+    if (!why.empty() || (only.empty() ? !dice.chance(check.share) : only != check.name))
+      continue;
+    Case& c = cases.emplace_back(Case{check.name, scenario, nullptr});
+    if (Dice own(mixed(seed, 1)); check.other)
+      c.other = check.other(c.scenario, own);
   }
-  Dice dice(mixed(seed, 1));
-  if (check.other)
-    c.other = check.other(c.scenario, dice);
-  return c;
+  return cases;
 }
 
 Verdict judged(const Case& c, std::chrono::seconds limit)
 {
-  const int said   = memfd_create("verdict", MFD_CLOEXEC);
-  const int errors = memfd_create("errors", MFD_CLOEXEC);
-  std::array<int, 2> end{}; // closed when the child has ended, however it does
-  if (said < 0 || errors < 0 || pipe(end.data()) != 0)
-    return {Verdict::Kind::passed_over, "no descriptors"};
-  std::fflush(nullptr);
-  const pid_t child = fork();
-  if (child == 0) {
-    close(end[0]);
-    answer(c, said, errors);
+  return judged(std::vector<Case>{c}, limit).front();
+}
+
+// What a crash leaves unsaid is asked again, from the case after the one that crashed.
+std::vector<Verdict> judged(const std::vector<Case>& cases, std::chrono::seconds limit)
+{
+  std::vector<Verdict> verdicts;
+  while (verdicts.size() < cases.size()) {
+    const Answers got = answers({cases.begin() + static_cast<std::ptrdiff_t>(verdicts.size()), cases.end()}, limit);
+    std::istringstream lines(got.said);
+    for (std::string line; std::getline(lines, line);)
+      verdicts.push_back({static_cast<Verdict::Kind>(line[0] - '0'), line.substr(1)});
+    if (verdicts.size() < cases.size())
+      verdicts.push_back({Verdict::Kind::fails, "crash: " + got.how_it_ended});
+    if (verdicts.back().says.starts_with("crash") && !got.errors.empty())
+      verdicts.back().says += "; " + one_line(got.errors);
   }
-  close(end[1]);
-  int status            = 0;
-  const bool in_time    = wait_for(child, end[0], limit, status);
-  const std::string got = contents(said);
-  const std::string err = contents(errors);
-  for (const int file : {said, errors, end[0]})
-    close(file);
-  if (!in_time)
-    return {Verdict::Kind::fails, fmt::format("crash: no end within {} s", limit.count())};
-  if (got.empty())
-    return {Verdict::Kind::fails, fmt::format("crash: wait status {}, {}", status, one_line(err))};
-  Verdict verdict{static_cast<Verdict::Kind>(got[0] - '0'), got.substr(1)};
-  if (verdict.says.starts_with("crash") && !err.empty())
-    verdict.says += "; " + one_line(err);
-  return verdict;
+  return verdicts;
 }
 
 json to_file(const Case& c, const Verdict& verdict)

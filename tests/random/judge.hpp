@@ -8,10 +8,14 @@
 
 namespace podsim::test {
 
-// The case of a check and a draw; none where the reader refuses the draw, which `refused` then says.
-std::optional<Case> drawn_case(const Check& check, std::uint64_t seed, std::string* refused = nullptr);
+// The cases of a draw, one for each check that is asked of it (or for the one of that name); none where the reader
+// refuses it, which `refused` then says.
+std::vector<Case> drawn_cases(std::uint64_t seed, const std::string& only = "", std::string* refused = nullptr);
 
 Verdict judged(const Case& c, std::chrono::seconds limit = std::chrono::seconds(60));
+
+// The same of several, which share what they simulate where they ask of one scenario.
+std::vector<Verdict> judged(const std::vector<Case>& cases, std::chrono::seconds limit = std::chrono::seconds(60));
 
 // A case as a file: {"check": ..., "says": ..., "scenario": {...}, "other": {...}}.
 nlohmann::json to_file(const Case& c, const Verdict& verdict);

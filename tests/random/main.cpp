@@ -84,23 +84,17 @@ private:
   void draw(std::uint64_t seed)
   {
     std::string refused;
-    for (const Check& check : checks()) {
-      if (!options_.check.empty() && options_.check != check.name)
-        continue;
-      if (Dice(mixed(seed, 99)).chance(check.share))
-        if (const auto drawn = drawn_case(check, seed, &refused))
-          ask(*drawn, seed);
-      if (!refused.empty())
-        break;
-    }
+    const std::vector<Case> cases = drawn_cases(seed, options_.check, &refused);
     refused_ += refused.empty() ? 0 : 1;
     if (options_.refusals && !refused.empty())
       ++refusals_[refused];
+    const std::vector<Verdict> verdicts = judged(cases);
+    for (std::size_t i = 0; i < cases.size(); ++i)
+      count(cases[i], verdicts[i], seed);
   }
 
-  void ask(const Case& drawn, std::uint64_t seed)
+  void count(const Case& drawn, const Verdict& verdict, std::uint64_t seed)
   {
-    const Verdict verdict = judged(drawn);
     if (verdict.kind == Verdict::Kind::passed_over)
       return;
     const std::string kind = kind_of(drawn.scenario);

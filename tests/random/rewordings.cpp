@@ -161,7 +161,7 @@ nlohmann::ordered_json reversed(const json& value)
 
 Verdict key_order_says_nothing(const Case& c)
 {
-  const Prepared one   = prepared_from(c.scenario);
+  const Prepared& one  = prepared_from(c.scenario);
   const Prepared other = prepare(
       read_scenario(resolve_text(reversed(c.scenario).dump(), "drawn.json", catalogue())));
   if (one.scenario.hash != other.scenario.hash)

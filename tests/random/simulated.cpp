@@ -18,13 +18,21 @@ Document document_of(const nlohmann::json& scenario)
   return resolve_text(scenario.dump(), "drawn.json", catalogue());
 }
 
-Prepared prepared_from(const nlohmann::json& scenario)
+const Prepared& prepared_from(const nlohmann::json& scenario)
 {
-  return prepare(read_scenario(document_of(scenario)));
+  static std::map<std::string, Prepared> kept;
+  const std::string text = scenario.dump();
+  const auto found       = kept.find(text);
+  return found != kept.end() ? found->second
+                             : kept.emplace(text, prepare(read_scenario(document_of(scenario)))).first->second;
 }
 
-Measured measured(const Prepared& prepared, const Way& way)
+const Measured& measured(const Prepared& prepared, const Way& way)
 {
+  static std::map<std::pair<const Prepared*, Way>, Measured> kept;
+  const auto found = kept.find({&prepared, way});
+  if (found != kept.end())
+    return found->second;
   const Scenario& s        = prepared.scenario;
   const TimedProgram timed = timed_program(prepared, way.granularity);
   Measured all{simulate(prepared.sharded, timed, s.machine, s.placement,
@@ -34,7 +42,7 @@ Measured measured(const Prepared& prepared, const Way& way)
                          .progress         = {}}),
                {}};
   all.metrics = measure(prepared.program, prepared.sharded, timed, s.machine, s.placement, all.trace);
-  return all;
+  return kept.emplace(std::pair(&prepared, way), std::move(all)).first->second;
 }
 
 double step_of(const nlohmann::json& scenario, const Way& way)

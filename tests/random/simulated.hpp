@@ -12,12 +12,15 @@ namespace podsim::test {
 
 const Catalogue& catalogue();
 Document document_of(const nlohmann::json& scenario);
-Prepared prepared_from(const nlohmann::json& scenario);
+
+// Kept for whoever asks of the same scenario in the same way: a process of one draw.
+const Prepared& prepared_from(const nlohmann::json& scenario);
 
 struct Way {
   Granularity granularity = Granularity::automatic;
   bool explicit_devices   = false;
   bool skips              = true;
+  friend auto operator<=>(const Way&, const Way&) = default;
 };
 
 struct Measured {
@@ -25,7 +28,7 @@ struct Measured {
   Metrics metrics;
 };
 
-Measured measured(const Prepared& prepared, const Way& way);
+const Measured& measured(const Prepared& prepared, const Way& way);
 double step_of(const nlohmann::json& scenario, const Way& way);
 
 // "step 1.1 against 1 (+10 %)".
