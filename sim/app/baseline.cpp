@@ -1,11 +1,10 @@
 #include "sim/app/baseline.hpp"
 
-#include "sim/core/input.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -276,7 +275,7 @@ Baseline read_baseline(const std::string& file, const Catalogue& catalogue)
   Baseline baseline;
   std::error_code error;
   baseline.file   = file;
-  baseline.folder = fs::absolute(fs::path(folder_of(file)) / "name", error).parent_path().lexically_normal().string();
+  baseline.folder = fs::absolute(file, error).parent_path().lexically_normal().string();
   if (const auto version = top.find("podsim_version"))
     baseline.podsim_version = version->text();
   if (const auto version = top.find("simgrid_version"))
@@ -288,9 +287,9 @@ Baseline read_baseline(const std::string& file, const Catalogue& catalogue)
   if (const auto improvements = top.find("improvements"))
     baseline.improvements = improvements->choice<Improvements>(
         {{"error", Improvements::error}, {"warning", Improvements::warning}, {"accept", Improvements::accept}});
-  if (auto constants = top.find("catalogue"))
-    for (const std::string& name : constants->keys())
-      baseline.kept.catalogue[name] = read_texts(constants->at(name));
+  if (auto files = top.find("catalogue"))
+    for (const std::string& name : files->keys())
+      baseline.kept.catalogue[name] = read_texts(files->at(name));
   const auto program = top.find("program");
   if (program)
     for (const std::string& path : Reader(*program).keys())
@@ -320,7 +319,7 @@ Baseline read_baseline(const std::string& file, const Catalogue& catalogue)
 std::string baseline_text(const Baseline& baseline)
 {
   parse_json_file(baseline.file); // says what is wrong with it
-  Ordered old           = Ordered::parse(read_input(baseline.file));
+  Ordered old           = Ordered::parse(std::ifstream(baseline.file));
   const Ordered written = old.contains("scenarios") ? old["scenarios"] : Ordered::array();
 
   Ordered scenarios = Ordered::array();
