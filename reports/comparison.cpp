@@ -151,7 +151,7 @@ private:
     else
       add("", heading, [](const Column&) -> Shown { return {"", {}}; }).heading = true;
     for (const std::string& name : names)
-      add(what + "_" + name, "  " + breakdown_words(name), [&](const Column& column) -> Shown {
+      add(fmt::format("{}_{}", what, name), "  " + breakdown_words(name), [&](const Column& column) -> Shown {
         const auto value = find(part(column), name);
         if (!value || !(*value > 0))
           return {"-", value};
