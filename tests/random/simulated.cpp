@@ -15,7 +15,7 @@ const Catalogue& catalogue()
 
 Document document_of(const nlohmann::json& scenario)
 {
-  return resolve_text(scenario.dump(), "drawn.json", catalogue());
+  return resolve_text(scenario.dump(), PODSIM_SOURCE_DIR "/drawn.json", catalogue()); // from where bases are named
 }
 
 const Prepared& prepared_from(const nlohmann::json& scenario)
