@@ -1,6 +1,6 @@
 #!/bin/sh
 # What ./run and ./test share: installs the Debian packages that are missing, configures, builds.
-# Sourced, in the project's folder; `test_packages` are what only tests need.
+# Sourced, in the project's folder; `test_packages` are what only tests need, `preset` is what is built.
 set -eu
 
 packages="g++ cmake ninja-build libsimgrid-dev nlohmann-json3-dev libfmt-dev libboost-graph-dev libcli11-dev \
@@ -23,6 +23,6 @@ if [ -n "$missing" ]; then
 fi
 
 build() { # build TARGET...
-  [ -f build/release/build.ninja ] || cmake --preset release >&2
-  cmake --build --preset release --target "$@" >&2
+  [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" >&2
+  cmake --build --preset "$preset" --target "$@" >&2
 }

@@ -350,15 +350,39 @@ void read_positions(Reader positions, TransformerConfig& c)
   positions.finish();
 }
 
+// How many of a group's tokens an expert takes, in one of the two ways in which sources say it.
+void read_capacity(Reader& experts, Experts& read)
+{
+  const auto factor = [](const Reader& given, const char* what) {
+    const double number = given.number();
+    if (!(number > 0 && number <= 1000))
+      given.expected(what);
+    return number;
+  };
+  const auto capacity = experts.find("capacity");
+  if (const auto old = experts.find("capacity_factor")) {
+    if (capacity)
+      old->fail("\"capacity\" is given as well, in another convention; null removes the one that does not hold");
+    read.capacity_factor = factor(*old, "a number above 0, at most 1000");
+    return;
+  }
+  if (!capacity)
+    experts.fail("the key \"capacity\" is missing: a factor of tokens x top_k / count, or \"dropless\"");
+  const auto choices   = static_cast<double>(read.top_k);
+  read.capacity_factor = choices;
+  if (capacity->is_text())
+    capacity->choice<bool>({{"dropless", true}});
+  else
+    read.capacity_factor = choices * factor(*capacity, "a number above 0, at most 1000, or \"dropless\"");
+}
+
 Experts read_experts(Reader experts, std::int64_t layers)
 {
   Experts read;
-  read.count           = experts.at("count").count(2, 1'000'000);
-  read.top_k           = experts.at("top_k").count(1, read.count);
-  read.every           = experts.at("every").count(1, layers);
-  read.capacity_factor = experts.at("capacity_factor").number();
-  if (!(read.capacity_factor > 0 && read.capacity_factor <= 1000))
-    experts.at("capacity_factor").expected("a number above 0, at most 1000");
+  read.count = experts.at("count").count(2, 1'000'000);
+  read.top_k = experts.at("top_k").count(1, read.count);
+  read.every = experts.at("every").count(1, layers);
+  read_capacity(experts, read);
   if (const auto group = experts.find("group"))
     read.group = group->count(1, 100'000'000);
   read.gated_mlp = experts.at("mlp").choice<bool>({{"plain", false}, {"gated", true}});
@@ -374,6 +398,13 @@ std::int64_t Experts::capacity(std::int64_t tokens) const
 {
   const double share = static_cast<double>(tokens) * capacity_factor / static_cast<double>(count);
   return std::max<std::int64_t>(1, std::llround(std::ceil(share - 1e-9)));
+}
+
+double Experts::dropped(std::int64_t tokens) const
+{
+  const double choices = static_cast<double>(tokens * top_k) / static_cast<double>(count); // an expert's
+  const auto room      = static_cast<double>(capacity(tokens));
+  return room >= choices - 1e-9 ? 0 : 1 - room / choices;
 }
 
 TransformerConfig read_transformer(Reader model)
@@ -436,8 +467,18 @@ ForwardPass forward_pass(const TransformerConfig& config, std::int64_t batch, st
   const Transformer transformer(config, batch, sequence, precision);
   const double parameters = parameter_count(config, config.experts.count);
   const double active     = parameter_count(config, config.experts.top_k);
-  ForwardPass pass{.shape = {parameters, active, config.layers, config.heads, config.head_dim, sequence, config.d_model,
-                             config.vocab},
+  const Experts& experts  = config.experts;
+  ModelShape shape{parameters,      active,   config.layers,  config.heads,
+                   config.head_dim, sequence, config.d_model, config.vocab};
+  shape.lookup_parameters = static_cast<double>(config.d_model) *
+                            static_cast<double>((config.tied_embedding ? 0 : config.vocab) +
+                                                (config.positions == Positions::learned ? config.max_positions : 0));
+  if (experts.count > 0) {
+    shape.expert_layers = config.layers / experts.every;
+    shape.top_k         = experts.top_k;
+    shape.dropped       = experts.dropped(experts.group > 0 ? experts.group : sequence);
+  }
+  ForwardPass pass{.shape           = shape,
                    .embedding       = transformer.embedding(),
                    .layer           = transformer.layer(),
                    .head            = transformer.head(),

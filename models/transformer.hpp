@@ -13,17 +13,24 @@ namespace podsim {
 
 // Every `every`-th layer's MLP is `count` of them, of which a router chooses `top_k` for each token, in the form of
 // GSPMD (GShard, GLaM): a one-hot mask sends the tokens of a group to the experts, each of which takes at most its
-// capacity of them, group x capacity_factor / count (Lingvo's and Mesh TensorFlow's factor: with a top_k of 2, a factor
-// of 2 is room for all if they are chosen alike, which is GShard's capacity).
+// capacity of them. Sources state that as a factor in two ways:
+//   "capacity"         group x top_k / count x factor (Megatron, DeepSpeed, MaxText): 1 is room for all choices if
+//   experts
+//                      are chosen alike. "dropless" is as much room as the choices take.
+//   "capacity_factor"  group / count x factor (Lingvo, Mesh TensorFlow): with a top_k of 2 it takes a factor of 2 to
+//   have
+//                      room for all, which is GShard's capacity.
 struct Experts {
   std::int64_t count     = 0; // 0: none
   std::int64_t top_k     = 0;
   std::int64_t every     = 1;
   std::int64_t group     = 0; // tokens; 0: a sequence
-  double capacity_factor = 1;
+  double capacity_factor = 1; // as "capacity_factor" says it
   bool gated_mlp         = false;
 
   std::int64_t capacity(std::int64_t tokens) const;
+  // The share of the choices of a group that find no room, if all experts are chosen alike.
+  double dropped(std::int64_t tokens) const;
 };
 
 enum class Positions : std::uint8_t {

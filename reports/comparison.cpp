@@ -1,11 +1,13 @@
 #include "reports/comparison.hpp"
 
 #include "reports/csv.hpp"
+#include "reports/remarks.hpp"
 #include "reports/text.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -59,7 +61,9 @@ public:
   explicit Table(const Comparison& comparison) : columns_(comparison.columns)
   {
     for (const std::string& name : compared_values())
-      add_value(name);
+      if (name != "dropped_choices" || // which models without experts have not
+          std::any_of(columns_.begin(), columns_.end(), [&](const Column& one) { return one.value(name).has_value(); }))
+        add_value(name);
     add_further_figures();
     add_parts("breakdown", "step, of which", [](const Column& column) -> const Pairs& { return column.breakdown; });
     add_parts("memory", "memory a chip", [](const Column& column) -> const Pairs& { return column.memory; });
@@ -83,13 +87,19 @@ private:
   void add_value(const std::string& name)
   {
     const MetricInfo* metric = metric_named(name);
-    const std::string label  = metric ? metric->label : name == "energy_per_token" ? "energy a token" : name;
+    const std::string label  = metric                       ? metric->label
+                               : name == "energy_per_token" ? "energy a token"
+                               : name == "dropped_choices"  ? "choices dropped"
+                                                            : name;
     add(name, label, [&](const Column& column) -> Shown {
       const auto value = column.value(name);
       if (!value)
         return {"-", {}};
       if (!metric)
-        return {name == "chips" ? fmt::format("{:.0f}", *value) : energy(*value), value};
+        return {name == "chips"             ? fmt::format("{:.0f}", *value)
+                : name == "dropped_choices" ? fmt::format("{:.1f} %", 100 * *value)
+                                            : energy(*value),
+                value};
       return {shown(metric->metric, *value) + published_of(column, *metric, metric->conventions.front().first), value};
     });
   }
@@ -223,6 +233,7 @@ Ordered to_json(const Column& column)
     json["reason"] = column.reason;
   for (const auto& [name, value] : column.values) // under the names that a run's JSON has
     json[name == "step_time" ? "step_time_s" : name == "energy_per_token" ? "energy_per_token_j" : name] = value;
+  json["remarks"]               = column.remarks;
   json["breakdown_s"]           = to_json(column.breakdown);
   json["memory_per_chip_bytes"] = to_json(column.memory);
   json["published"]             = Ordered::array();
@@ -249,8 +260,8 @@ std::optional<double> Column::value(const std::string& name) const
 
 const std::vector<std::string>& compared_values()
 {
-  static const std::vector<std::string> names{"chips", "step_time", "tokens_per_s",    "tokens_per_s_per_chip",
-                                              "mfu",   "hfu",       "energy_per_token"};
+  static const std::vector<std::string> names{"chips", "step_time", "tokens_per_s",     "tokens_per_s_per_chip",
+                                              "mfu",   "hfu",       "energy_per_token", "dropped_choices"};
   return names;
 }
 
@@ -263,6 +274,7 @@ Column column_of(const Result& result)
   column.mesh     = result.mesh;
   column.status   = result.status;
   column.reason   = result.reason;
+  column.remarks  = remarks(result);
   if (result.memory) {
     for (const MemoryRow& row : memory_rows(*result.memory))
       column.memory.emplace_back(row.key, row.size.value());
@@ -272,11 +284,13 @@ Column column_of(const Result& result)
   if (!result.metrics)
     return column;
   const Metrics& metrics = *result.metrics;
+  const auto dropped     = result.experts ? std::optional(result.experts->dropped) : std::nullopt;
   for (const std::string& name : compared_values()) {
     const MetricInfo* metric = metric_named(name);
     const auto value         = metric ? predicted(metric->metric, metric->conventions.front().second, metrics)
-                               : name == "chips" ? std::optional(metrics.chips)
-                                                 : result.energy_per_token;
+                               : name == "chips"           ? std::optional(metrics.chips)
+                               : name == "dropped_choices" ? dropped
+                                                           : result.energy_per_token;
     if (value)
       column.values.emplace_back(name, *value);
   }
@@ -294,10 +308,10 @@ std::string column_to_bytes(const Column& column)
   Ordered published = Ordered::array();
   for (const Column::Published& one : column.published)
     published.push_back({one.id, one.metric, one.convention, one.value, one.predicted, one.calibration});
-  return Ordered{{"scenario", column.scenario}, {"model", column.model},   {"machine", column.machine},
-                 {"mesh", column.mesh},         {"status", column.status}, {"reason", column.reason},
-                 {"values", column.values},     {"memory", column.memory}, {"breakdown", column.breakdown},
-                 {"published", published}}
+  return Ordered{{"scenario", column.scenario}, {"model", column.model},    {"machine", column.machine},
+                 {"mesh", column.mesh},         {"status", column.status},  {"reason", column.reason},
+                 {"values", column.values},     {"memory", column.memory},  {"breakdown", column.breakdown},
+                 {"published", published},      {"remarks", column.remarks}}
       .dump(-1, ' ', false, Ordered::error_handler_t::replace);
 }
 
@@ -313,6 +327,7 @@ void column_from_bytes(const std::string& bytes, Column& column)
   column.values      = json.at("values").get<Pairs>();
   column.memory      = json.at("memory").get<Pairs>();
   column.breakdown   = json.at("breakdown").get<Pairs>();
+  column.remarks     = json.at("remarks").get<std::vector<std::string>>();
   for (const Ordered& one : json.at("published"))
     column.published.push_back({one[0], one[1], one[2], one[3], one[4], one[5]});
 }
@@ -331,6 +346,8 @@ std::string to_text(const Comparison& comparison, const Style& style)
                         column.machine.empty() ? "" : "; " + column.machine);
     if (column.status != "ok")
       text += fmt::format("    cannot run ({}): {}\n", column.status, column.reason);
+    for (const std::string& remark : column.remarks)
+      text += fmt::format("    ! {}\n", remark);
   }
   const Table table(comparison);
   text += table_text(comparison, table.rows(), style);
@@ -383,7 +400,10 @@ std::string to_csv(const Comparison& comparison)
       fields.push_back(number ? fmt::format("{}", *number) : "");
     text += csv_line(fields);
   }
-  return text;
+  std::vector<std::string> remarked{"remarks"};
+  for (const Column& column : comparison.columns)
+    remarked.push_back(fmt::format("{}", fmt::join(column.remarks, "; ")));
+  return text + csv_line(remarked);
 }
 
 } // namespace podsim

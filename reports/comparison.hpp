@@ -28,11 +28,12 @@ struct Column {
     bool calibration;
   };
   std::vector<Published> published;
+  std::vector<std::string> remarks; // what must be known beside the figures
   std::optional<double> value(const std::string& name) const;
 };
 
 // The figures of a result that are set side by side: step_time, tokens_per_s, tokens_per_s_per_chip, mfu, hfu,
-// energy_per_token (joules), chips.
+// energy_per_token (joules), chips, dropped_choices (of experts).
 const std::vector<std::string>& compared_values();
 Column column_of(const Result& result);
 std::string column_to_bytes(const Column& column);

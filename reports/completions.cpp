@@ -37,7 +37,9 @@ std::string bash_command(const CommandText& command)
   std::string words = "files=yes";
   for (const OptionText& option : command.options) {
     const std::string choices = fmt::format("words={}", quoted(fmt::format("{}", fmt::join(option.choices, " "))));
-    if (option.is_positional())
+    if (option.is_positional() && !option.listed.empty())
+      words = fmt::format("files=yes listed={}", quoted(fmt::format("{}", fmt::join(option.listed, " "))));
+    else if (option.is_positional())
       words = option.choices.empty() ? words : choices;
     else if (!option.value.empty())
       cases += fmt::format("        {}) {} ;;\n", option.name,
@@ -62,6 +64,8 @@ std::string zsh_action(const OptionText& option)
 {
   if (!option.choices.empty())
     return fmt::format("({})", fmt::join(option.choices, " "));
+  if (!option.listed.empty()) // after a space it is run as it stands
+    return fmt::format(" _podsim_listed {}", fmt::join(option.listed, " "));
   return option.takes_file() ? "_files" : " ";
 }
 
@@ -87,6 +91,9 @@ std::string fish_option(const std::string& program, const std::string& condition
   std::string line = fmt::format("complete -c {} -n {}", program, quoted(condition, true));
   const std::string choices =
       option.choices.empty() ? "" : " -a " + quoted(fmt::format("{}", fmt::join(option.choices, " ")), true);
+  if (option.is_positional() && !option.listed.empty())
+    return line + fmt::format(" -F -a '(for i in {}; {} list $i 2>/dev/null; end | string replace -r \" .*\" \"\")'\n",
+                              fmt::join(option.listed, " "), program);
   if (option.is_positional())
     return line + (option.takes_file() ? " -F" : " -f" + choices) + "\n";
   line += " -l " + option.name.substr(2);
@@ -107,9 +114,9 @@ std::string bash_completion(const CommandLineText& text)
     names += command.name + " ";
     cases += bash_command(command);
   }
-  return fmt::format(R"(# Completion of {0} in bash, made from its table of options.
+  return fmt::format(R"bash(# Completion of {0} in bash, made from its table of options.
 _{0}() {{
-  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} command='' words='' files='' i
+  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} command='' words='' files='' listed='' i
   for ((i = 1; i < COMP_CWORD; i++)); do
     [[ ${{COMP_WORDS[i]}} == -* ]] || {{ command=${{COMP_WORDS[i]}}; break; }}
   done
@@ -119,13 +126,16 @@ _{0}() {{
 {2}  esac
   if [[ $files ]]; then
     compopt -o filenames 2>/dev/null
-    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    for i in $listed; do
+      words+=" $("${{COMP_WORDS[0]}}" list "$i" 2>/dev/null | cut -d ' ' -f 1)"
+    done
+    mapfile -t COMPREPLY < <(compgen -f -- "$current"; compgen -W "$words" -- "$current")
   else
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
   fi
 }}
 complete -F _{0} {0}
-)",
+)bash",
                      text.name, quoted(names + option_names(text.options)), cases);
 }
 
@@ -137,8 +147,15 @@ std::string zsh_completion(const CommandLineText& text)
     names += fmt::format(" \\\n        {}", quoted(command.name + ":" + zsh_escaped(command.summary)));
     cases += fmt::format("        {}) _arguments{} ;;\n", command.name, zsh_arguments(command.options));
   }
-  return fmt::format(R"(#compdef {0}
+  return fmt::format(R"zsh(#compdef {0}
 # Completion of {0} in zsh, made from its table of options.
+_podsim_listed() {{
+  local shelf
+  _files
+  for shelf in "$@"; do
+    compadd -- ${{${{(f)"$({0} list $shelf 2>/dev/null)"}}%% *}}
+  done
+}}
 _{0}() {{
   local -a line commands
   local state
@@ -154,7 +171,7 @@ _{0}() {{
   esac
 }}
 _{0} "$@"
-)",
+)zsh",
                      text.name, zsh_arguments(text.options), names, cases);
 }
 

@@ -105,7 +105,13 @@ void explain_cause(const GateRow& row, const Gate& gate, std::vector<std::string
                     }));
   if (!cause.program.empty())
     lines.push_back("because a constant of the program changed: " + listed(cause.program, value_text));
-  if (cause.inputs_changed() || !cause.program.empty() || row.changes.empty())
+  if (row.changes.empty())
+    return;
+  if (cause.program_unknown)
+    lines.push_back(fmt::format("whether a constant of the program changed is not known: {} has no \"program\", which "
+                                "--update writes",
+                                gate.baseline));
+  if (cause.inputs_changed() || !cause.program.empty())
     return;
   const std::string builds =
       gate.podsim_was == gate.podsim_now && !gate.other_simgrid()
@@ -263,6 +269,8 @@ std::string to_text(const Gate& gate, const Style& style)
     for (const std::string& line : explanation(row, gate))
       text += "    " + line + "\n";
   }
+  if (!gate.passed_over.empty())
+    text += "  " + one_line(gate.passed_over) + "\n";
   const bool failed = std::any_of(gate.rows.begin(), gate.rows.end(),
                                   [](const GateRow& row) { return row.status == RowStatus::failed; });
   const char* done  = !gate.updated ? "" : failed ? "; what ran is accepted" : "; accepted";
@@ -278,6 +286,8 @@ std::string to_json(const Gate& gate)
                {"updated", gate.updated}};
   if (const std::string note = simgrid_note(gate); !note.empty())
     json["note"] = note;
+  if (!gate.passed_over.empty())
+    json["passed_over"] = gate.passed_over;
   json["scenarios"] = Ordered::array();
   for (const GateRow& row : gate.rows)
     json["scenarios"].push_back(to_json(row, gate));

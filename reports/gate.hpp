@@ -36,6 +36,7 @@ struct Gate {
   std::string baseline; // the file
   std::string podsim_was, podsim_now, simgrid_was, simgrid_now;
   bool updated = false;
+  std::string passed_over; // which files of its folders are no scenarios, in a line, or empty
   std::vector<GateRow> rows;
   bool other_simgrid() const { return !simgrid_was.empty() && simgrid_was != simgrid_now; }
 };

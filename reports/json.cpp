@@ -1,5 +1,6 @@
 #include "reports/json.hpp"
 
+#include "reports/remarks.hpp"
 #include "sim/engine/simgrid_engine.hpp"
 
 #include <algorithm>
@@ -91,6 +92,20 @@ void put_metrics(Ordered& json, const Metrics& metrics)
   put(json, "active_parameters", metrics.model.active_parameters);
   put(json, "model_flops_per_token", metrics.flops.model());
   put(json, "hardware_flops_per_token", metrics.flops.hardware());
+  put(json, "executed_flops_per_token", metrics.flops.executed);
+}
+
+// What the figures hold for: constants of other chips, dropped choices of experts, and what people are told of it.
+void put_remarks(Ordered& json, const Result& result)
+{
+  if (result.experts) {
+    json["experts"] = {{"count", result.experts->count}, {"top_k", result.experts->top_k}};
+    put(json["experts"], "dropped_choices", result.experts->dropped);
+  }
+  json["constants_of_other_chips"] = Ordered::array();
+  for (const ForeignConstant& one : result.foreign)
+    json["constants_of_other_chips"].push_back({{"path", one.path}, {"chip", one.chip}});
+  json["remarks"] = remarks(result);
 }
 
 Ordered class_rows(const Metrics& metrics, const SimulationInfo& simulation)
@@ -120,7 +135,8 @@ Ordered to_json(const SimulationInfo& simulation)
   const auto& names = granularity_names();
   const auto asked =
       std::find_if(names.begin(), names.end(), [&](const auto& row) { return row.second == simulation.granularity; });
-  Ordered json{{"chips", simulation.devices},
+  Ordered json{{"chips", simulation.chips},
+               {"devices", simulation.devices},
                {"classes", simulation.classes},
                {"activities", simulation.activities},
                {"granularity", asked->first},
@@ -162,6 +178,8 @@ Ordered provenance(const Result& result)
     Ordered row{{"path", constant.path}, {"value", constant.value}, {"source", constant.source}};
     if (!constant.calibrated_on.empty())
       row["calibrated_on"] = constant.calibrated_on;
+    if (!constant.chips.empty())
+      row["chip"] = constant.chips;
     constants.push_back(std::move(row));
   }
   return {{"simgrid_version", simgrid_version()}, {"catalogue_files", result.files}, {"constants", constants}};
@@ -193,6 +211,7 @@ std::string to_json(const Result& result)
     put(json, "bisection_utilisation", *result.metrics->bisection);
   if (result.memory)
     json["memory_per_chip_bytes"] = to_json(*result.memory, result.capacity);
+  put_remarks(json, result);
   json["published"] = Ordered::array();
   for (const PublishedFigure& figure : result.published)
     json["published"].push_back(to_json(figure, result.metrics));

@@ -15,10 +15,10 @@ namespace podsim {
 constexpr int result_schema_version = 1;
 
 struct SimulationInfo {
-  std::int64_t devices = 0, classes = 0, activities = 0;
+  std::int64_t chips = 0, devices = 0, classes = 0, activities = 0;
   std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
   bool folded = true, chunked = false;
-  bool fold_stopped       = false; // simulated in full, because the fold in time could not go on
+  bool fold_stopped       = false;                  // simulated in full, because the fold in time could not go on
   Granularity granularity = Granularity::automatic; // as asked for
   std::optional<Seconds> wall;
   std::vector<DeviceClass> class_list;
@@ -44,12 +44,24 @@ struct FaultReport {
   Seconds at_least;
 };
 
+// A constant that holds for other chips than the machine has, as its file says.
+struct ForeignConstant {
+  std::string path, chip; // "A100", or several
+};
+
+// Of a model with experts: the share of the choices that find no room, if all are chosen alike.
+struct ExpertUse {
+  std::int64_t count = 0, top_k = 0;
+  double dropped = 0;
+};
+
 struct Result {
   std::string scenario, hash;
   std::string model, machine, mesh; // one line each, for people
+  std::string device = "chip";      // what is simulated, in a word: a "core" where a chip is several devices
   std::string status = "ok";        // else why it cannot run: "memory", "mesh", "time"
   std::string reason;               // and in which way, one line
-  std::optional<Memory> memory;
+  std::optional<Memory> memory;     // of a chip, that of all its devices
   Bytes capacity;
   std::optional<Metrics> metrics;
   SimulationInfo simulation;
@@ -58,6 +70,9 @@ struct Result {
   std::optional<ErrorBar> error_bar;      // how far podsim was off where figures were published for such chips
   std::optional<double> energy_per_token; // joules, of all chips
   std::vector<UsedConstant> constants;
+  std::vector<ForeignConstant> foreign; // of these
+  std::optional<ExpertUse> experts;
+  std::string chip; // of the machine
   std::vector<std::string> files;
 };
 

@@ -1,6 +1,7 @@
 #include "reports/study_table.hpp"
 
 #include "reports/csv.hpp"
+#include "reports/remarks.hpp"
 #include "reports/text.hpp"
 #include "sim/core/errors.hpp"
 
@@ -43,7 +44,7 @@ std::string cell(const std::string& name, double value, const std::string& curre
 {
   if (const MetricInfo* metric = published_metric(name); metric && name != "bubble")
     return shown(metric->metric, value);
-  if (name == "exposed" || name == "bubble")
+  if (name == "exposed" || name == "bubble" || name == "dropped_choices")
     return fmt::format("{:.1f} %", 100 * value);
   if (name == "memory")
     return format(Bytes(value));
@@ -142,6 +143,15 @@ std::string heading_of(const StudyTable& table, const std::string& metric)
   return metric == "cost" && !table.currency.empty() ? "cost" : find_figure(metric)->label;
 }
 
+std::vector<std::string> remarks_of(const StudyTable& table)
+{
+  std::vector<std::string> all;
+  for (const StudyRow& row : table.rows)
+    if (row.status == "ok" && !row.reason.empty())
+      all.push_back(row.reason);
+  return all;
+}
+
 struct Lines {
   std::vector<std::vector<std::string>> cells; // the head first
   std::size_t left = 0;                        // so many columns are words, and the rest numbers
@@ -155,6 +165,9 @@ Lines lines_of(const StudyTable& table, bool pareto)
     head.push_back(heading_of(table, metric));
   if (pareto)
     head.emplace_back("front");
+  const bool remarked = !remarks_of(table).empty();
+  if (remarked)
+    head.emplace_back("");
   lines.cells.push_back(head);
   lines.left = table.axes.size();
   for (const StudyRow& row : table.rows) {
@@ -167,6 +180,8 @@ Lines lines_of(const StudyTable& table, bool pareto)
     }
     if (pareto)
       cells.emplace_back(row.on_front ? "*" : "");
+    if (remarked)
+      cells.emplace_back(row.reason.empty() ? "" : "!");
     lines.cells.push_back(std::move(cells));
   }
   return lines;
@@ -219,6 +234,7 @@ std::string summary(const StudyTable& table, const StudyView& view, const Style&
   for (const auto& [status, count] : table.counts)
     parts.push_back(fmt::format("{} {}", count, words_for(status)));
   std::string text = fmt::format("  {} combination{}: {}\n", all, all == 1 ? "" : "s", fmt::join(parts, ", "));
+  text += remarks_text(remarks_of(table));
   for (const auto& [constraint, count] : table.left_out)
     if (count > 0)
       text += fmt::format("  left out {}: {}\n", count, printable(constraint));
@@ -232,10 +248,10 @@ std::string summary(const StudyTable& table, const StudyView& view, const Style&
   if (table.reasons.size() > most)
     text += fmt::format("        and {} more reasons: --list-failures\n", table.reasons.size() - most);
   const auto again = [](const auto& entry) {
-    return entry.first == "crashed" || entry.first == "timed out" || entry.first == "failed";
+    return entry.first == "crashed" || entry.first == "killed" || entry.first == "timed out" || entry.first == "failed";
   };
   if (std::any_of(table.counts.begin(), table.counts.end(), again))
-    text += "  podsim sweep --retry runs again what failed, crashed or timed out\n";
+    text += "  podsim sweep --retry runs again what failed, crashed, was killed or timed out\n";
   if (view.list_failures)
     for (const StudyRow& row : table.rows)
       if (row.status != "ok")
@@ -303,17 +319,20 @@ std::string to_csv(const StudyTable& table, const StudyView& view)
   head.insert(head.end(), table.metrics.begin(), table.metrics.end());
   if (!view.pareto.empty())
     head.emplace_back("front");
+  head.emplace_back("remarks");
   std::string text = csv_line(head);
   for (const StudyRow& row : table.rows) {
     std::vector<std::string> fields{std::to_string(row.number)};
     fields.insert(fields.end(), row.settings.begin(), row.settings.end());
-    fields.insert(fields.end(), {row.status, row.reason});
+    const bool ran = row.status == "ok";
+    fields.insert(fields.end(), {row.status, ran ? "" : row.reason});
     for (const std::string& metric : table.metrics) {
       const auto value = figure_of(row, metric);
       fields.push_back(value ? fmt::format("{}", *value) : "");
     }
     if (!view.pareto.empty())
       fields.emplace_back(row.on_front ? "1" : "0");
+    fields.push_back(ran ? row.reason : "");
     text += csv_line(fields);
   }
   return text;
@@ -329,7 +348,7 @@ std::string to_json_lines(const StudyTable& table, const StudyView& view)
       json["settings"][table.axes[i]] = row.settings[i];
     json["status"] = row.status;
     if (!row.reason.empty())
-      json["reason"] = row.reason;
+      json[row.status == "ok" ? "remarks" : "reason"] = row.reason;
     for (const std::string& metric : table.metrics)
       if (const auto value = figure_of(row, metric))
         json[metric] = *value;

@@ -16,7 +16,7 @@ constexpr int study_table_schema_version = 1;
 struct StudyRow {
   std::size_t number = 0;            // of the combination
   std::vector<std::string> settings; // the label on each axis
-  std::string status, reason;        // "ok", or why it could not run; "not run" yet
+  std::string status, reason;        // "ok", or why it could not run; "not run" yet. Of what ran: remarks
   Figures figures;
   bool on_front = false; // no other row is better in one of the asked metrics and as good in the rest
 };

@@ -1,5 +1,7 @@
 #include "reports/text.hpp"
 
+#include "reports/remarks.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -154,7 +156,7 @@ std::string bounds(const Breakdown& parts, Seconds step)
 }
 
 // What the faults cost, each alone, and all together.
-std::string fault_text(const FaultReport& faults, const Metrics& metrics, const Style& style)
+std::string fault_text(const FaultReport& faults, const Metrics& metrics, const std::string& device, const Style& style)
 {
   const auto row = [&](const std::string& what, Seconds step, double mfu) {
     const double slower = step / faults.healthy_step - 1;
@@ -172,20 +174,22 @@ std::string fault_text(const FaultReport& faults, const Metrics& metrics, const 
   if (!faults.bound.empty())
     text += fmt::format("            a bound: {}; between {:.3f} and {:.3f} s\n", faults.bound, faults.at_least.value(),
                         metrics.step_time.value());
-  return text + fmt::format("            waits least: {} chip{} like {}\n", faults.slowest.devices,
+  return text + fmt::format("            waits least: {} {}{} like {}\n", faults.slowest.devices, device,
                             faults.slowest.devices == 1 ? "" : "s", faults.slowest.one);
 }
 
-std::string simulated(const SimulationInfo& info)
+std::string simulated(const SimulationInfo& info, const std::string& device)
 {
-  const std::string chips =
+  const std::string of =
+      info.chips == info.devices ? "" : fmt::format(" of {} chip{}", info.chips, info.chips == 1 ? "" : "s");
+  const std::string classes =
       info.folded ? fmt::format("as {} class{}", info.classes, info.classes == 1 ? "" : "es") : "one by one";
-  const char* how = !info.chunked                            ? "as one event each"
-                    : info.granularity == Granularity::chunk ? "chunk by chunk"
-                                                             : "chunk by chunk where they may meet";
-  std::string text =
-      fmt::format("  simulated {} chips {}, {} events, collectives {}", info.devices, chips, info.activities, how);
-  const auto part = [&](std::int64_t count, const char* what) {
+  const char* how  = !info.chunked                            ? "as one event each"
+                     : info.granularity == Granularity::chunk ? "chunk by chunk"
+                                                              : "chunk by chunk where they may meet";
+  std::string text = fmt::format("  simulated {} {}{}{} {}, {} events, collectives {}", info.devices, device,
+                                 info.devices == 1 ? "" : "s", of, classes, info.activities, how);
+  const auto part  = [&](std::int64_t count, const char* what) {
     return count > 0 ? fmt::format(", {} {} as repetitions", count, what) : "";
   };
   text += part(info.repeated_layers, "layers") + part(info.repeated_micro_batches, "micro-batches");
@@ -196,7 +200,31 @@ std::string simulated(const SimulationInfo& info)
   return text + "\n";
 }
 
+std::vector<std::string> words_of(const std::string& text)
+{
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
 } // namespace
+
+std::string remark_lines(const Result& result)
+{
+  std::string text;
+  if (const auto& experts = result.experts; experts && experts->dropped == 0)
+    text += fmt::format("  experts   {} of {} a token; no choice is dropped if all experts are chosen alike\n",
+                        experts->top_k, experts->count);
+  for (const std::string& remark : remarks(result)) {
+    const std::vector<std::string> words = words_of(remark);
+    text += wrapped("  remark    ", words.front(), {words.begin() + 1, words.end()});
+  }
+  return text;
+}
 
 std::string breakdown_words(std::string name)
 {
@@ -248,14 +276,15 @@ std::string to_text(const Result& result, const Style& style)
       text += fmt::format("  bisection {:.0f} % of its bandwidth used while all-to-alls run\n",
                           100 * *result.metrics->bisection);
     if (result.faults)
-      text += fault_text(*result.faults, *result.metrics, style);
+      text += fault_text(*result.faults, *result.metrics, result.device, style);
   }
   if (result.memory)
     text += memory_text(*result.memory, result.capacity);
+  text += remark_lines(result);
   if (result.metrics && result.error_bar)
     text += validated(*result.error_bar);
   if (result.metrics)
-    text += simulated(result.simulation);
+    text += simulated(result.simulation, result.device);
   return text;
 }
 

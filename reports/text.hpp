@@ -16,6 +16,9 @@ std::string shown(Metric metric, double value);
 // An entry of the breakdown in words: "exposed_ici_data" is "exposed ICI data".
 std::string breakdown_words(std::string name);
 
+// What must be known beside the figures, and what experts drop; empty where there is nothing.
+std::string remark_lines(const Result& result);
+
 // The memory table of a result, whether or not it fits.
 std::string memory_text(const Memory& memory, Bytes capacity);
 

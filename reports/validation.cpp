@@ -1,10 +1,12 @@
 #include "reports/validation.hpp"
 
 #include "reports/csv.hpp"
+#include "reports/remarks.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace podsim {
@@ -51,9 +53,12 @@ std::string row(const ValidatedFigure& figure, const Widths& widths, const Style
       fmt::format("  {:<{}}  {:<{}}{:>11}{:>11}{:>11}  {}", of.id, widths.id, compared(of), widths.compared,
                   number(in_unit(of, of.value)), figure.predicted ? number(in_unit(of, *figure.predicted)) : "-",
                   figure.predicted ? percent(figure.error(), true) : "-",
-                  figure.status != "ok" ? figure.status
-                  : of.calibration      ? "calibration"
-                                        : "");
+                  (figure.status != "ok" ? figure.status
+                   : of.calibration      ? "calibration"
+                                         : "") +
+                      std::string(figure.remarks.empty() ? ""
+                                  : of.calibration       ? " !"
+                                                         : "!"));
   const std::string line = text.substr(0, text.find_last_not_of(' ') + 1);
   return (figure.status != "ok" ? style.bold(line) : of.calibration ? style.dim(line) : line) + "\n";
 }
@@ -97,6 +102,8 @@ Ordered to_json(const ValidatedFigure& figure)
   json["status"]      = figure.status;
   if (!figure.reason.empty())
     json["reason"] = figure.reason;
+  if (!figure.remarks.empty())
+    json["remarks"] = figure.remarks;
   json["source"] = of.source;
   return json;
 }
@@ -124,6 +131,10 @@ std::string to_text(const Validation& validation, const Style& style)
     family_width = std::max(family_width, family.size() + 2);
     text += row(figure, widths, style);
   }
+  std::vector<std::string> remarked;
+  for (const ValidatedFigure& figure : validation.figures)
+    remarked.insert(remarked.end(), figure.remarks.begin(), figure.remarks.end());
+  text += remarks_text(remarked);
   if (!validation.families.empty()) {
     text += "\n" +
             style.dim(fmt::format("  {:<{}}{:>7}{:>10}{:>10}    {:>7}{:>10}{:>10}", "absolute errors", family_width,
@@ -168,15 +179,21 @@ std::string to_csv(const Validation& validation)
 {
   std::string text =
       csv_line({"id", "family", "scenario", "run", "metric", "convention", "unit", "statistic", "relative_to",
-                "published", "predicted", "relative_error", "calibration", "status", "reason", "source"});
+                "published", "predicted", "relative_error", "calibration", "status", "reason", "source", "remarks"});
   for (const ValidatedFigure& figure : validation.figures) {
     const PublishedFigure& of = figure.figure;
     text += csv_line({of.id, of.family, figure.scenario, figure.run(), info(of.metric).name, of.convention, of.unit,
                       of.statistic, of.relative_to, fmt::format("{}", in_unit(of, of.value)),
                       figure.predicted ? fmt::format("{}", in_unit(of, *figure.predicted)) : "",
                       figure.predicted ? fmt::format("{}", figure.error()) : "", of.calibration ? "true" : "false",
-                      figure.status, figure.reason, of.source});
+                      figure.status, figure.reason, of.source, fmt::format("{}", fmt::join(figure.remarks, "; "))});
   }
+  // A scenario that could not be read has no figures, but a row that says so.
+  for (const ScenarioFailure& failure : validation.failures)
+    if (std::none_of(validation.figures.begin(), validation.figures.end(),
+                     [&](const ValidatedFigure& figure) { return figure.scenario == failure.scenario; }))
+      text += csv_line(
+          {"", "", failure.scenario, "", "", "", "", "", "", "", "", "", "", failure.status, failure.reason, ""});
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -27,6 +28,8 @@ const char* folder(Shelf shelf)
     return "scenarios/software";
   case Shelf::scenarios:
     return "scenarios";
+  case Shelf::studies:
+    return "scenarios/studies";
   }
   return "";
 }
@@ -37,7 +40,34 @@ bool is_part(const std::string& name) // folders below scenarios/ that hold part
          name.starts_with("studies/") || name.find('/') == std::string::npos;
 }
 
+constexpr std::string_view training = "training/"; // need not be said
+
+std::string without(std::string name, std::string_view prefix, std::string_view suffix)
+{
+  if (name.starts_with(prefix))
+    name.erase(0, prefix.size());
+  if (name.ends_with(suffix))
+    name.resize(name.size() - suffix.size());
+  return name;
+}
+
 } // namespace
+
+std::vector<std::string> json_files_below(const std::string& folder)
+{
+  std::vector<std::string> all;
+  std::error_code error;
+  fs::recursive_directory_iterator entry(folder, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
+    if (entry->path().extension() == ".json")
+      all.push_back(entry->path().string());
+  if (error && is_out_of_resources(error.value()))
+    throw OutOfResources(fmt::format("{}: cannot be read: {}", folder, error.message()));
+  if (error && error != std::errc::no_such_file_or_directory)
+    throw InputError(fmt::format("{}: cannot be read: {}", folder, error.message()));
+  std::sort(all.begin(), all.end());
+  return all;
+}
 
 struct Catalogue::Kept {
   std::map<Shelf, std::vector<std::string>> names;
@@ -64,12 +94,8 @@ std::vector<std::string> Catalogue::names(Shelf shelf) const
   if (!unlisted)
     return all;
   const std::string root = (fs::path(root_) / folder(shelf)).string() + "/";
-  std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
-    if (entry.path().extension() != ".json")
-      continue;
-    std::string name = entry.path().string().substr(root.size());
-    name.resize(name.size() - std::string_view(".json").size());
+  for (const std::string& file : json_files_below(root)) {
+    std::string name = without(file.substr(root.size()), "", ".json");
     if (shelf != Shelf::scenarios || !is_part(name))
       all.push_back(std::move(name));
   }
@@ -80,6 +106,63 @@ std::vector<std::string> Catalogue::names(Shelf shelf) const
 std::string Catalogue::file(Shelf shelf, const std::string& name) const
 {
   return (fs::path(root_) / folder(shelf) / (name + ".json")).string();
+}
+
+std::vector<std::string> Catalogue::short_names(Shelf shelf) const
+{
+  std::vector<std::string> all = names(shelf);
+  for (std::string& name : all)
+    name = short_name(shelf, name);
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+std::string Catalogue::short_name(Shelf shelf, const std::string& name)
+{
+  return shelf == Shelf::scenarios ? without(name, training, "") : name;
+}
+
+std::string Catalogue::find(Shelf shelf, const std::string& name, const std::string& beside) const
+{
+  const std::string here = beside.empty() ? name : (fs::path(beside).parent_path() / name).lexically_normal().string();
+  std::error_code error;
+  if (name.empty() || name == "-" || fs::is_regular_file(here, error))
+    return here;
+  if (const std::string file = here + ".json"; fs::is_regular_file(file, error) && !fs::equivalent(file, beside, error))
+    return file;
+  const std::vector<std::string> known = names(shelf);
+  for (const std::string& full : {std::string(training) + name, name})
+    if (std::binary_search(known.begin(), known.end(), full))
+      return file(shelf, full);
+  if (fs::exists(here, error)) // a pipe; or a folder, of which the reader says so
+    return here;
+  const bool path = name.ends_with(".json") || name.find('/') != std::string::npos;
+  throw InputError(fmt::format("{}: there is no such {}{}", here,
+                               path                        ? "file"
+                               : shelf == Shelf::scenarios ? "scenario"
+                                                           : "study",
+                               nearest(shelf, name, here)));
+}
+
+// Of the JSON files in the folder where it was looked for, and of the catalogue.
+std::string Catalogue::nearest(Shelf shelf, const std::string& name, const std::string& missing) const
+{
+  const fs::path folder = fs::path(missing).parent_path();
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, error))
+    if (entry.path().extension() == ".json")
+      files.push_back(entry.path().filename().string());
+  std::sort(files.begin(), files.end());
+  const std::vector<std::string> known = short_names(shelf);
+  // As the catalogue lies in a checkout: scenarios/training/palm-540b.json.
+  const std::string bare = without(without(without(name, "scenarios/", ".json"), training, ""), "studies/", "");
+  for (const std::string& one : known)
+    if (one == bare || one.ends_with("/" + bare))
+      return did_you_mean(one, {one});
+  const std::string file  = did_you_mean(fs::path(missing).filename().string(), files);
+  const std::string named = did_you_mean(bare, known);
+  return (name.ends_with(".json") ? !file.empty() : named.empty()) ? file : named;
 }
 
 std::string Catalogue::within(const std::string& file) const

@@ -3,6 +3,7 @@
 #include "sim/core/errors.hpp"
 #include "sim/core/units.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -18,23 +19,35 @@ struct Measured {
   int kind;
 };
 
-template <class Unit> bool measure(const std::string& text, int kind, std::optional<Measured>& found)
+template <class Unit> void measure(const std::string& text, int kind, std::optional<Measured>& found)
 {
+  if (found)
+    return;
   try {
     found = {parse_quantity<Unit>(text).value(), kind};
-    return true;
-  } catch (const std::invalid_argument&) {
-    return false;
+  } catch (const std::invalid_argument&) { // of another kind
   }
+}
+
+template <class... Unit> std::optional<Measured> measured_in(const std::string& text)
+{
+  std::optional<Measured> found;
+  int kind = 0;
+  (measure<Unit>(text, kind++, found), ...);
+  return found;
 }
 
 std::optional<Measured> measured(const std::string& text)
 {
-  std::optional<Measured> found;
-  static_cast<void>(measure<PerSecond<ByteUnit>>(text, 0, found) || measure<ByteUnit>(text, 1, found) ||
-                    measure<PerSecond<FlopUnit>>(text, 2, found) || measure<PerSecond<OpUnit>>(text, 3, found) ||
-                    measure<SecondUnit>(text, 4, found) || measure<WattUnit>(text, 5, found));
-  return found;
+  return measured_in<PerSecond<ByteUnit>, ByteUnit, PerSecond<FlopUnit>, PerSecond<OpUnit>, SecondUnit, WattUnit,
+                     GridUnit>(text);
+}
+
+// Two ways to write one quantity may differ in the last bits of the number of base units: 0.079 kg and 79 g.
+bool same(double x, double y)
+{
+  constexpr double rounding = 1e-12;
+  return x == y || std::abs(x - y) <= rounding * std::max(std::abs(x), std::abs(y));
 }
 
 // Reads a condition and works it out on the way.
@@ -133,30 +146,30 @@ private:
 
   static Term compare(const std::string& sign, const Term& left, const Term& right)
   {
-    const auto* a = std::get_if<std::string>(&left);
-    const auto* b = std::get_if<std::string>(&right);
-    if (left.index() == right.index() && (sign == "==" || sign == "!=")) {
-      bool same = left == right;
-      if (a && b) {
-        const auto x = measured(*a);
-        const auto y = measured(*b);
-        same         = same || (x && y && x->kind == y->kind && x->value == y->value);
-      }
-      return same == (sign == "==");
-    }
+    const auto* a       = std::get_if<std::string>(&left);
+    const auto* b       = std::get_if<std::string>(&right);
+    const bool equality = sign == "==" || sign == "!=";
     if (a && b) {
       const auto x = measured(*a);
       const auto y = measured(*b);
+      if (equality && (*a == *b || !x || !y)) // as texts
+        return (*a == *b) == (sign == "==");
       if (!x || !y || x->kind != y->kind)
         throw std::invalid_argument(
             fmt::format("\"{}\" and \"{}\" are not quantities of one kind", printable(*a), printable(*b)));
+      return compare(sign, x->value, same(x->value, y->value) ? x->value : y->value);
     }
+    if (left.index() == right.index() && equality)
+      return (left == right) == (sign == "==");
     for (const std::string* text : {a, b})
-      if (text && !(a && b) && measured(*text))
+      if (text && measured(*text))
         throw std::invalid_argument(fmt::format(
             "\"{}\" is compared with a number that has no unit; write it in quotes, like '10 GB/s'", printable(*text)));
-    const double x = number(left);
-    const double y = number(right);
+    return compare(sign, number(left), number(right));
+  }
+
+  static bool compare(const std::string& sign, double x, double y)
+  {
     return sign == "=="   ? x == y
            : sign == "!=" ? x != y
            : sign == "<=" ? x <= y
@@ -170,9 +183,9 @@ private:
     Term left = term();
     for (;;) {
       if (take("+"))
-        left = number(left) + number(term());
+        left = finite(number(left) + number(term()));
       else if (take("-"))
-        left = number(left) - number(term());
+        left = finite(number(left) - number(term()));
       else
         return left;
     }
@@ -183,14 +196,21 @@ private:
     Term left = factor();
     for (;;) {
       if (take("*"))
-        left = number(left) * number(factor());
+        left = finite(number(left) * number(factor()));
       else if (take("/"))
-        left = number(left) / divisor(factor());
+        left = finite(number(left) / divisor(factor()));
       else if (take("%"))
         left = std::fmod(number(left), divisor(factor()));
       else
         return left;
     }
+  }
+
+  static double finite(double value) // of what is not, every comparison would be false
+  {
+    if (!std::isfinite(value))
+      throw std::invalid_argument("comes to a number beyond all bounds");
+    return value;
   }
 
   static double divisor(const Term& term)
@@ -296,7 +316,8 @@ Term as_term(const std::string& text)
 {
   double value         = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return ec == std::errc() && end == text.data() + text.size() && !text.empty() ? Term(value) : Term(text);
+  // "nan" and "inf" are texts: as numbers they would compare without a word as nobody means it.
+  return ec == std::errc() && end == text.data() + text.size() && std::isfinite(value) ? Term(value) : Term(text);
 }
 
 bool holds(const std::string& condition, const Lookup& lookup)

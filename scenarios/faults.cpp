@@ -318,9 +318,9 @@ private:
           throw CannotRun(fmt::format("faults: pod {} needs {} spare cubes for its dead links; a slice of {} leaves {}",
                                       pod, cubes, machine_.shape(), spare));
     }
-    Overrides all;
+    Overrides all; // links alone
     for (const Fault& fault : faults_)
-      all.add(fault.effect);
+      all.add({.devices = {}, .links = fault.effect.links, .hosts = {}});
     std::map<std::pair<std::size_t, std::int64_t>, int> dead; // on each line of an axis, named by its first device
     for (const auto& [link, speed] : all.links)
       if (speed == 0 && link.direction == 0)

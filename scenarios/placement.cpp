@@ -92,8 +92,8 @@ PlacedMesh read_mesh(Reader mesh, const Machine& machine)
   }
   if (placed.mesh.axes.size() > 16)
     mesh.fail("more than 16 axes");
-  const auto there   = static_cast<double>(machine.devices());
-  const char* called = machine.chip.devices > 1 ? "cores" : "chips";
+  const auto there         = static_cast<double>(machine.devices());
+  const std::string called = machine.device_word() + std::string("s");
   if (devices < there)
     mesh.fail(fmt::format("its axes multiply to {:.0f}, but the machine has {:.0f} {}", devices, there, called));
   if (devices > there)

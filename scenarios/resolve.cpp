@@ -62,10 +62,14 @@ std::vector<std::string> keys_of(const Json& object)
   return keys;
 }
 
-// A change that gives another reading of the same run (a constant, a field of the software), and not another run, of
-// which nothing was published.
-bool reads_otherwise(const std::string& change)
+// A change that leaves the run as it is (what people call it, where a value comes from) or gives another reading of it
+// (a constant, a field of the software), and does not make it another run, of which nothing was published.
+bool same_run(const std::string& change)
 {
+  const std::string path = change.substr(0, change.find('='));
+  const std::string key  = path.substr(path.rfind('.') + 1);                             // of npos + 1, 0
+  if (!path.starts_with("mesh.") && (key == "note" || key == "name" || key == "source")) // axes have names of their own
+    return true;
   for (const char* part : {"software.", "published", "machine.chip.", "machine.ici.", "machine.host.", "machine.dcn.",
                            "machine.nvlink.", "machine.cores."})
     if (change.starts_with(part))
@@ -81,7 +85,7 @@ public:
   {
     if (file.empty())
       throw InputError("expected a scenario file, found an empty name");
-    *document_.json = read_scenario_file(file, {});
+    *document_.json = read_scenario_file(catalogue_.find(Shelf::scenarios, file), {});
     return complete(changes);
   }
 
@@ -96,7 +100,7 @@ private:
   {
     for (const std::string& change : changes) {
       apply(change);
-      if (!reads_otherwise(change))
+      if (!same_run(change))
         document_.json->erase("published");
     }
     for (const Slot& slot : slots())
@@ -113,10 +117,16 @@ private:
 
   Json read_scenario_file(const std::string& file, std::vector<std::string> chain)
   {
-    std::error_code error;
-    if (!fs::exists(file, error))
-      throw InputError(fmt::format("{}: there is no such file{}", file, nearest_file(file)));
     return over_its_base(catalogue_.read(file), file, std::move(chain));
+  }
+
+  std::string base_of(const std::string& file, const std::string& name) const
+  {
+    try {
+      return catalogue_.find(Shelf::scenarios, name, file);
+    } catch (const InputError& missing) {
+      throw InputError(fmt::format("{}: base: {}", file, missing.what()));
+    }
   }
 
   // A scenario laid over its base. `chain`: the files that have this one as theirs.
@@ -137,11 +147,9 @@ private:
       return json;
     }
     if (!base->is_string())
-      throw InputError(fmt::format("{}: base: expected the path of a scenario file, found {}", file,
+      throw InputError(fmt::format("{}: base: expected the name or the path of a scenario, found {}", file,
                                    printable(base->dump(-1, ' ', false, Json::error_handler_t::replace))));
-    const std::string base_file = (folders_[file] / base->get<std::string>()).lexically_normal().string();
-    if (!fs::exists(base_file, error))
-      throw InputError(fmt::format("{}: base: there is no file \"{}\"{}", file, base_file, nearest_file(base_file)));
+    const std::string base_file = base_of(file, base->get<std::string>());
     json.erase("base");
     Json merged = read_scenario_file(base_file, chain);
     merged.erase("published"); // of another run

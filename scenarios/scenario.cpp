@@ -29,6 +29,10 @@ Remat read_remat(Reader& remat)
     read.repeats_logits = logits->flag();
   if (read.repeats_logits && !read.matrix_fraction)
     remat.fail("\"repeats_logits\" needs \"matrix_fraction\"");
+  if (remat.find("whole_layers"))
+    read.whole_layers = remat.constant("whole_layers").fraction();
+  if (read.whole_layers > 0 && !read.matrix_fraction)
+    remat.fail("\"whole_layers\" needs \"matrix_fraction\", which says what they save of the products");
   return read;
 }
 

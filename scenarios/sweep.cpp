@@ -35,9 +35,12 @@ std::string last_key(const std::string& path)
   return path.substr(path.rfind('.') + 1); // of npos + 1, 0
 }
 
-std::string beside(const std::string& study, const std::string& file)
+std::string name_in(const Reader& scenario)
 {
-  return (fs::path(study).parent_path() / file).lexically_normal().string();
+  std::string name = scenario.text();
+  if (name.empty())
+    scenario.fail("expected the name or the path of a scenario, found an empty name");
+  return name;
 }
 
 void check_path(const Reader& at, const std::string& path)
@@ -154,7 +157,7 @@ void read_zip(Reader zip, const Json& json, SweepAxis& read)
 }
 
 // {"cases": [{"label": "A100", "scenario": "a100.json", "set": {"workload.batch": 496}, "plan": {...}}]}
-void read_cases(const Reader& cases, const Json& json, SweepAxis& read, const std::string& study)
+void read_cases(const Reader& cases, const Json& json, SweepAxis& read)
 {
   std::vector<Reader> elements = cases.elements();
   for (std::size_t i = 0; i < elements.size(); ++i) {
@@ -162,7 +165,7 @@ void read_cases(const Reader& cases, const Json& json, SweepAxis& read, const st
     AxisValue& value = read.values.emplace_back();
     value.label      = one.at("label").text();
     if (const auto scenario = one.find("scenario"))
-      value.scenario = beside(study, scenario->text());
+      value.scenario = name_in(*scenario);
     if (auto set = one.find("set"))
       for (const std::string& path : set->keys()) {
         check_path(*set, path);
@@ -174,7 +177,7 @@ void read_cases(const Reader& cases, const Json& json, SweepAxis& read, const st
   }
 }
 
-SweepAxis read_axis(Reader axis, const Json& json, const std::string& study)
+SweepAxis read_axis(Reader axis, const Json& json)
 {
   SweepAxis read;
   const auto zip   = axis.find("zip");
@@ -182,7 +185,7 @@ SweepAxis read_axis(Reader axis, const Json& json, const std::string& study)
   if (zip && cases)
     axis.fail("expected one of \"path\", \"zip\" and \"cases\"");
   if (cases)
-    read_cases(*cases, json.at("cases"), read, study);
+    read_cases(*cases, json.at("cases"), read);
   else if (zip)
     read_zip(*zip, json.at("zip"), read);
   else
@@ -261,14 +264,14 @@ Sweep read_study(Json json, const std::string& file)
   if (const auto question = top.find("question"))
     sweep.question = question->text();
   if (const auto scenario = top.find("scenario"))
-    sweep.scenario = beside(file, scenario->text());
+    sweep.scenario = name_in(*scenario);
   const Reader axes                  = top.at("axes");
   const std::vector<Reader> elements = axes.elements();
   if (elements.empty())
     axes.fail("has no axis");
   std::size_t combinations = 1;
   for (std::size_t i = 0; i < elements.size(); ++i) {
-    SweepAxis axis = read_axis(elements[i], document.json->at("axes")[i], file);
+    SweepAxis axis = read_axis(elements[i], document.json->at("axes")[i]);
     for (const SweepAxis& other : sweep.axes)
       if (other.name == axis.name)
         elements[i].fail(fmt::format("two axes are called \"{}\"; give one another \"name\"", printable(axis.name)));
@@ -387,7 +390,7 @@ Combination combination(const Sweep& sweep, std::size_t number)
 Document resolve(const Combination& combination, const std::string& study, const Catalogue& catalogue)
 {
   try {
-    return resolve(combination.scenario, combination.changes, catalogue);
+    return resolve(catalogue.find(Shelf::scenarios, combination.scenario, study), combination.changes, catalogue);
   } catch (const InputError& wrong) {
     throw InputError(fmt::format("{}: {}", study, wrong.what()));
   }

@@ -16,7 +16,7 @@ namespace podsim {
 struct AxisValue {
   std::string label;
   std::vector<std::string> changes; // as of --set
-  std::string scenario;             // another base scenario, or empty
+  std::string scenario;             // another base scenario, as the study names it, or empty
   TrainingPlan plan;                // over the study's own
 };
 
@@ -43,7 +43,7 @@ struct Combination {
   TrainingPlan plan;
 };
 
-// Throws InputError. Scenarios are named from the folder of the study's file.
+// Throws InputError.
 Sweep read_sweep(const std::string& file);
 Sweep read_sweep_text(const std::string& text, const std::string& origin);
 
@@ -52,7 +52,8 @@ const char* missing_for(const std::string& metric, const Sweep& sweep);
 
 Combination combination(const Sweep& sweep, std::size_t number);
 
-// Resolves the scenario of a combination; wrong paths and names are the study's to mend and said so.
+// Resolves the scenario of a combination, which the study names by its path from the study's folder or by its name in
+// the catalogue; wrong paths and names are the study's to mend and said so.
 Document resolve(const Combination& combination, const std::string& study, const Catalogue& catalogue);
 
 // The first constraint that the combination does not meet; -1: it meets all.

@@ -195,6 +195,29 @@ TEST_CASE("check: a changed constant of the catalogue is named, with its file")
   CHECK(call_in(sandbox, {"check", "b.json"}, {}, program).code == done);
 }
 
+TEST_CASE("check: a baseline without the program's constants blames none of them, and says so")
+{
+  const Sandbox sandbox;
+  fill(sandbox);
+  json baseline = baseline_of(sandbox);
+  REQUIRE(!baseline["program"].empty());
+  baseline.erase("program");
+  sandbox.write("b.json", baseline);
+  CHECK(check_in(sandbox).out == "  b.json: 2 unchanged\n");
+  scale(sandbox, "mfu", 1.01);
+  const Outcome outcome = check_in(sandbox);
+  CHECK(outcome.code == moved);
+  CHECK_THAT(outcome.out,
+             !Catch::Contains("program.pointwise") && !Catch::Contains("a constant of the program changed:") &&
+                 Catch::Contains("whether a constant of the program changed is not known: b.json has no \"program\"") &&
+                 Catch::Contains("because only the program changed"));
+  // A part of it would be taken for all: a filtered update leaves it out.
+  CHECK(check_in(sandbox, {"--update", "--filter", "a.json"}).code == done);
+  CHECK_FALSE(baseline_of(sandbox).contains("program"));
+  CHECK(check_in(sandbox, {"--update"}).code == done);
+  CHECK(baseline_of(sandbox).contains("program"));
+}
+
 TEST_CASE("check: only the program changed, for the worse or the better")
 {
   const Sandbox sandbox;
@@ -317,6 +340,15 @@ TEST_CASE("check: missing, new, failed and impossible scenarios are rows of thei
   baseline["folders"] = {"more"};
   sandbox.write("b.json", baseline);
   sandbox.write("more/unpublished.json", scenario({{"published", nullptr}}));
+  sandbox.write("more/model.json", read_text(source + "/models/palm-8b.json"));
+  const Outcome unpublished = check_in(sandbox);
+  CHECK(unpublished.code == moved); // nothing of the folder is left out without a word
+  CHECK(unpublished.out == "  more/unpublished.json  new\n    it is not in the baseline\n"
+                           "  passed over more/model.json, which is no scenario\n  b.json: 1 new, 2 unchanged\n");
+  const json told = json::parse(check_in(sandbox, {"--json", "-"}).out);
+  CHECK(told["passed_over"] == "passed over more/model.json, which is no scenario");
+  fs::remove(sandbox.path("more/unpublished.json"));
+  fs::remove(sandbox.path("more/model.json"));
   CHECK(check_in(sandbox).out == "  b.json: 2 unchanged\n");
 
   sandbox.write("more/new.json", scenario());

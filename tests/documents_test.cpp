@@ -115,6 +115,32 @@ TEST_CASE("bash completes commands, options, choices and files")
   CHECK(completed({"run", "--set", "work"}) == "\n\n"); // a path within the scenario, which bash does not know
 }
 
+TEST_CASE("completions know the names of scenarios and studies beside files")
+{
+  const auto names = [](const Words& words) {
+    std::string line;
+    for (const std::string& word : words)
+      line += " '" + word + "'";
+    const Outcome outcome =
+        run_program("bash",
+                    {"-c", ". '" + documents + "/podsim.bash'; COMP_WORDS=('" PODSIM_PROGRAM "'" + line +
+                               "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _podsim; printf '%s\\n' \"${COMPREPLY[@]}\""},
+                    {.directory = source});
+    CHECK(outcome.err.empty());
+    return outcome.out;
+  };
+  CHECK(names({"run", "palm-62"}) == "palm-62b\n");
+  CHECK(names({"show", "a100/palm-6"}) == "a100/palm-62b\n");
+  CHECK(names({"validate", "palm-540b-s"}) == "palm-540b-serial\n");
+  CHECK(names({"sweep", "palm-mes"}) == "palm-meshes\n");
+  CHECK(names({"compare", "a.json", "palm-table"}) == "palm-table-3\n");
+  CHECK(names({"compare", "palm-62"}) == "palm-62b\npalm-62b-on-a100\n");
+  CHECK(names({"sweep", "palm-540b-ser"}) == "\n");                    // no study
+  CHECK(names({"run", "tests/data/jun"}) == "tests/data/junit.xsd\n"); // a file
+  CHECK_THAT(read_text(documents + "/_podsim"), Catch::Contains("'1:SCENARIO: _podsim_listed scenarios'"));
+  CHECK_THAT(read_text(documents + "/podsim.fish"), Catch::Contains("for i in scenarios studies; podsim list $i"));
+}
+
 TEST_CASE("the manual page renders without a warning, whatever the texts hold")
 {
   const auto warnings = [](const std::string& file) { return tool("groff", {"-man", "-ww", "-Tutf8", "-z", file}); };

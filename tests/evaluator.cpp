@@ -84,6 +84,15 @@ std::vector<RingTime> ring_times(const AxisFactor& route, bool gathers, Bytes ch
   return {{route.stride * (n / 2) * hop, route.stride * once}};
 }
 
+// Over the DCN, where a piece of a chunk goes on as soon as it has come in: in how many steps, and what one takes.
+struct Stream {
+  std::int64_t steps = 0; // 0: no stream
+  Ticks hop = 0, alone = 0, crowded = 0;
+
+  // The first piece is on its way for a hop; then the NIC is busy without a pause, unless each step waits for a hop.
+  RingTime time() const { return {std::max(hop, steps * hop + alone - steps * crowded), steps * crowded}; }
+};
+
 // A barrier, and how long the devices that meet there are under way from then on.
 struct Leg {
   std::vector<std::int64_t> group; // of each device: the first device of those that meet
@@ -91,6 +100,7 @@ struct Leg {
   std::vector<RingTime> times; // of each device
   std::uint32_t links = 0;     // used in a way that another user would feel, see `link`
   bool in_its_own_way = false; // a whole collective, parts of which share links
+  Stream stream{};
 };
 
 // A bit for each lattice axis and direction. What devices send over the DCN, a host sends.
@@ -131,7 +141,9 @@ public:
         add(courses[part], order, true, size);
     }
     if (multi_axis_ == MultiAxis::pipelined && all.size() > 1)
-      return one_event(overlapped(courses.front(), gathers_from.front()), all);
+      return overlapped_event(courses.front(), gathers_from.front(), all);
+    for (std::vector<Leg>& course : courses)
+      let_stream(course);
     if (granularity_ == Granularity::chunk)
       return courses;
     Ticks longest = 1; // nothing takes no time
@@ -161,15 +173,31 @@ private:
   // All axes at once, the chunks of one following those of the other: all that scatters, then all that gathers.
   static Ticks overlapped(const std::vector<Leg>& course, std::size_t gathers_from)
   {
-    std::array<Ticks, 2> transmission{};
+    std::array<std::map<std::uint32_t, Ticks>, 2> transmission; // by links, which several legs may use
+    std::array<Ticks, 2> most{};
     Ticks latencies = 0;
     for (std::size_t i = 0; i < course.size(); ++i) {
-      const RingTime own = slowest(course[i]);
-      Ticks& most        = transmission.at(i < gathers_from ? 0 : 1);
-      most               = std::max(most, own.transmission);
+      const RingTime own    = slowest(course[i]);
+      const std::size_t way = i < gathers_from ? 0 : 1;
+      most.at(way)          = std::max(most.at(way), transmission.at(way)[course[i].links] += own.transmission);
       latencies += own.latencies;
     }
-    return latencies + transmission[0] + transmission[1];
+    return latencies + most[0] + most[1];
+  }
+
+  // What is gathered over the DCN right after it was scattered follows it without a pause.
+  static void let_stream(std::vector<Leg>& course)
+  {
+    for (std::size_t i = 0; i < course.size(); ++i) {
+      Leg& leg = course[i];
+      if (leg.stream.steps == 0)
+        continue;
+      if (i + 1 < course.size() && course[i + 1].stream.steps > 0 && course[i + 1].group == leg.group) {
+        leg.stream.steps += course[i + 1].stream.steps;
+        course.erase(course.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+      }
+      leg.times.assign(leg.times.size(), leg.stream.time());
+    }
   }
 
   // A reduce-scatter leaves less and less to the axes after the first; a gather takes the same way back.
@@ -191,12 +219,27 @@ private:
           place.latencies *= nodes;
       Leg leg   = barrier({order[i]});
       leg.links = both_ways(order[i].axis);
+      if (order[i].axis == machine_.dcn_axis())
+        leg.stream = {order[i].length - 1, latency(order[i], machine_),
+                      to_ticks(size / pieces / machine_.host.nic_bandwidth),
+                      on_the_wire(size / pieces, order[i], machine_)};
       for (std::int64_t device = 0; device < machine_.devices(); ++device) {
         const std::int64_t at = places.size() == 1 ? 0 : place(order[i], device);
         leg.times.push_back(places[static_cast<std::size_t>(at)]);
       }
       course.push_back(std::move(leg));
     }
+  }
+
+  // Chunks on all axes at once: by chunks, others feel it.
+  std::vector<std::vector<Leg>> overlapped_event(const std::vector<Leg>& course, std::size_t gathers_from,
+                                                 const std::vector<AxisFactor>& all) const
+  {
+    std::vector<std::vector<Leg>> event = one_event(overlapped(course, gathers_from), all);
+    if (granularity_ == Granularity::chunk)
+      for (const Leg& leg : course)
+        event.front().front().links |= leg.links;
+    return event;
   }
 
   // The whole collective as one leg.

@@ -336,13 +336,13 @@ TEST_CASE("evaluator: collectives take the times that one works out by hand")
   {
     const Machine machine = plain_machine({2, 2, 1}, true, 3);
     const Case c          = one_collective(gather, 300'000, machine, on_dcn(machine));
-    check(c, 2 * (4 * 100'000 + 70'000));
+    check(c, 2 * 4 * 100'000 + 70'000);
   }
   SECTION("two pods: PCIe holds a chip back")
   {
     Machine machine             = plain_machine({2, 2, 1}, true, 2);
     machine.host.pcie_bandwidth = machine.host.nic_bandwidth / 8;
-    check(one_collective(reduce, 200'000, machine, on_dcn(machine)), 2 * (8 * 100'000 + 70'000));
+    check(one_collective(reduce, 200'000, machine, on_dcn(machine)), 2 * 8 * 100'000 + 70'000);
   }
 }
 

@@ -37,8 +37,8 @@ std::map<std::size_t, JobOutcome> outcomes(std::size_t count, const Job& job, co
 TEST_CASE("fleet: each job's bytes arrive, large and empty ones among them, with any number of workers")
 {
   const int workers = GENERATE(0, 1, 2, 7);
-  const auto job    = [](std::size_t index, bool) { return std::string(index * 50'000, static_cast<char>('a' + index)); };
-  const auto all    = outcomes(10, job, {.workers = workers});
+  const auto job = [](std::size_t index, bool) { return std::string(index * 50'000, static_cast<char>('a' + index)); };
+  const auto all = outcomes(10, job, {.workers = workers});
   for (const auto& [index, outcome] : all) {
     CHECK(outcome.status == JobStatus::done);
     CHECK(outcome.bytes == job(index, true));
@@ -77,7 +77,7 @@ TEST_CASE("fleet: what fails, crashes or hangs is reported, and the rest go on")
   CHECK_THAT(describe(all[1]), Catch::Contains("signal 11"));
   CHECK(all[2].status == JobStatus::crashed);
   CHECK_THAT(describe(all[2]), Catch::Contains("without an answer"));
-  CHECK(all[3].status == JobStatus::crashed);
+  CHECK(all[3].status == JobStatus::killed);
   CHECK_THAT(describe(all[3]), Catch::Contains("memory"));
   CHECK(all[4].status == JobStatus::timed_out);
   CHECK_THAT(describe(all[4]), Catch::Contains("longer than 0.3 s"));
@@ -105,14 +105,13 @@ TEST_CASE("fleet: an interrupt starts no more, and kills or finishes what is und
 
 TEST_CASE("fleet: a job whose fold stopped is run again in another process, once")
 {
-  const auto all = outcomes(
-      3,
-      [](std::size_t index, bool in_process) -> std::string {
-        if (index == 2 || (index == 1 && in_process))
-          throw FoldStopped("stopped");
-        return in_process ? "in process" : "not in process";
-      },
-      {.workers = 1});
+  const auto all = outcomes(3,
+                            [](std::size_t index, bool in_process) -> std::string {
+                              if (index == 2 || (index == 1 && in_process))
+                                throw FoldStopped("stopped");
+                              return in_process ? "in process" : "not in process";
+                            },
+                            {.workers = 1});
   CHECK(all.at(0).bytes == "in process");
   CHECK(all.at(1).bytes == "not in process");
   CHECK(all.at(2).status == JobStatus::failed);

@@ -1,9 +1,12 @@
 // `podsim sweep`, `results` and `merge`: what a study expands to, what a planner's figures come to, and that neither
 // kill -9, Ctrl-C, a full disk nor another process loses or repeats a result.
 
+#include "reports/json.hpp"
 #include "reports/study_table.hpp"
 #include "scenarios/constraint.hpp"
+#include "scenarios/scenario.hpp"
 #include "scenarios/sweep.hpp"
+#include "sim/app/pipeline.hpp"
 #include "tests/sandbox.hpp"
 
 #include <csignal>
@@ -132,18 +135,32 @@ TEST_CASE("study: constraints")
       return std::string("12x16x16");
     if (name == "link")
       return std::string("45 GB/s");
+    if (name == "grid")
+      return std::string("79 g/kWh");
+    if (name == "odd")
+      return as_term("nan");
+    if (name == "endless")
+      return as_term("inf");
     return {};
   };
   for (const char* condition :
        {"machine.pods == 2", "1 + 2 * 3 == 7", "(1 + 2) * 3 == 9", "7 % 4 == 3",
         "product(slice) * machine.pods == 6144", "slice == '12x16x16'", "link > '44 GB/s' and link < '0.5 Tb/s'",
         "link == '45000 MB/s'", "not 1 > 2", "1 > 2 or 2 > 1 and 3 > 2", "-1 < 0", "10 - 2 - 3 == 5",
-        "link != '46 GB/s'", "1/2==.5"})
+        "link != '46 GB/s'", "1/2==.5",
+        // The same quantity in another unit, though 79 / 1000 and 0.079 are not the same double.
+        "grid == '0.079 kg/kWh'", "grid == '0.079 t/MWh'", "grid == '79 kg/MWh'", "grid <= '0.079 kg/kWh'",
+        "grid >= '0.079 kg/kWh'", "grid < '0.0791 t/MWh'", "grid != '80 g/kWh'", "odd == 'nan'", "odd != 'inf'"})
     CHECK(holds(condition, lookup));
-  for (const char* condition : {"machine.pods != 2", "slice == '16x16'", "1 > 2 and 2 > 1", "not (1 < 2)"})
+  for (const char* condition :
+       {"machine.pods != 2", "slice == '16x16'", "1 > 2 and 2 > 1", "not (1 < 2)", "grid != '0.079 kg/kWh'",
+        "grid < '0.079 kg/kWh'", "grid > '0.079 kg/kWh'", "odd == 'inf'"})
     CHECK_FALSE(holds(condition, lookup));
   for (const char* condition :
-       {"", "1", "1 +", "(1 < 2", "pods > 1", "slice > 3", "1 < 2 3", "'a", "link < '1 GB'", "and"})
+       {"", "1", "1 +", "(1 < 2", "pods > 1", "slice > 3", "1 < 2 3", "'a", "link < '1 GB'", "and",
+        // What is silently false is worse than wrong.
+        "odd < 1", "odd > 1", "odd == 1", "endless > 1", "endless == 1", "1e308 * 10 > 1",
+        "0 < 1e308 * 10 - 1e308 * 10", "link == '79 g/kWh'", "grid != '45 GB/s'"})
     CHECK_THROWS_AS(holds(condition, lookup), std::invalid_argument);
 }
 
@@ -656,7 +673,7 @@ TEST_CASE("sweep: a time-out and a crash are rows, and can be tried again")
               }
             }});
   CHECK(killed.code == cannot_run);
-  CHECK_THAT(killed.out, Catch::Contains("1 crashed") && Catch::Contains("as where memory runs out"));
+  CHECK_THAT(killed.out, Catch::Contains("1 killed") && Catch::Contains("as where memory runs out"));
   CHECK(box.call({"sweep", "study.json", "--retry"}).code == done);
 }
 
@@ -681,4 +698,28 @@ TEST_CASE("sweep: the studies that come with podsim print what the README shows"
       CHECK_THAT(readme, Catch::Contains(line.empty() ? "" : "\n    " + line + "\n"));
     CHECK(rows > 10);
   }
+}
+
+TEST_CASE("sweep: the figures of a row are those of its run, to the last bit")
+{
+  const Sandbox box;
+  const json made = study({{{"path", "workload.sequence"}, {"values", {512, 1024, 1536, 2048}}},
+                           {{"path", "workload.batch"}, {"range", {{"from", 64}, {"to", 1280}, {"step", 64}}}}},
+                          {{"metrics", {"step_time", "tokens_per_s", "mfu", "hfu", "bubble"}}});
+  box.write("study.json", made);
+  std::istringstream rows(box.call({"sweep", "study.json", "--json", "-", "--quiet"}).out);
+  const Sweep sweep = read(made);
+  const Catalogue catalogue(source);
+  int count = 0;
+  for (std::string line; std::getline(rows, line); ++count) {
+    const json row = json::parse(line);
+    INFO(line);
+    REQUIRE(row["status"] == "ok");
+    const Combination one = combination(sweep, row["number"]);
+    const json alone = json::parse(to_json(run(prepare(read_scenario(resolve(one, "study.json", catalogue))), {})));
+    for (const char* figure : {"tokens_per_s", "mfu", "hfu", "bubble"})
+      CHECK(row[figure].get<double>() == alone[figure].get<double>());
+    CHECK(row["step_time"].get<double>() == alone["step_time_s"].get<double>());
+  }
+  CHECK(count == 80);
 }

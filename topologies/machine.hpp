@@ -68,6 +68,7 @@ struct Machine {
 
   std::int64_t devices() const { return lattice.devices(); }
   std::int64_t chips() const { return devices() / chip.devices; }
+  const char* device_word() const { return chip.devices > 1 ? "core" : "chip"; } // what people call a device
   std::size_t dcn_axis() const { return lattice.axes.size() - 1; } // there always is one, if only of one pod
   std::int64_t pods() const { return lattice.axes.back().size; }
   std::int64_t devices_per_pod() const { return devices() / pods(); }

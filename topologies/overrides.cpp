@@ -36,18 +36,21 @@ double Overrides::slowest() const
 
 void Overrides::add(const Overrides& more)
 {
+  // What is as fast as the catalogue says is no override: it would be told apart from the rest for nothing.
+  const auto set = [](auto& all, const auto& id, const auto& speed, const auto& usual) {
+    if (speed == usual)
+      all.erase(id);
+    else
+      all.insert_or_assign(id, speed);
+  };
   for (const auto& [id, speed] : more.devices) {
-    Speed& own = devices[id];
-    own        = {own.compute * speed.compute, own.hbm * speed.hbm};
+    const Speed own = device(id);
+    set(devices, id, Speed{own.compute * speed.compute, own.hbm * speed.hbm}, Speed{});
   }
   for (const auto& [id, factor] : more.links)
-    links[id] = link(id) * factor;
+    set(links, id, link(id) * factor, 1.0);
   for (const auto& [id, factor] : more.hosts)
-    hosts[id] = host(id) * factor;
-  // What is as fast as the catalogue says is no override: it would be told apart from the rest for nothing.
-  std::erase_if(devices, [](const auto& one) { return one.second == Speed{}; });
-  std::erase_if(links, [](const auto& one) { return one.second == 1; });
-  std::erase_if(hosts, [](const auto& one) { return one.second == 1; });
+    set(hosts, id, host(id) * factor, 1.0);
 }
 
 } // namespace podsim

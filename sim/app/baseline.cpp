@@ -102,8 +102,19 @@ std::vector<std::string> changes_of(const Json& set)
   return changes;
 }
 
+// A name of the catalogue or a path; of what is neither the path where it should be.
+std::string file_of(const std::string& scenario, const Baseline& baseline, const Catalogue& catalogue)
+{
+  std::error_code error;
+  try {
+    return fs::absolute(catalogue.find(Shelf::scenarios, scenario, baseline.file), error).lexically_normal().string();
+  } catch (const InputError&) {
+    return absolute(baseline, scenario);
+  }
+}
+
 // `json` is the same value: "set" holds any value, which a Reader does not give.
-BaselineEntry read_entry(Reader entry, const Json& json, const Baseline& baseline)
+BaselineEntry read_entry(Reader entry, const Json& json, const Baseline& baseline, const Catalogue& catalogue)
 {
   BaselineEntry read;
   if (entry.is_text()) {
@@ -121,8 +132,8 @@ BaselineEntry read_entry(Reader entry, const Json& json, const Baseline& baselin
     entry.finish();
   }
   if (read.scenario.empty())
-    entry.fail("expected the path of a scenario file, found an empty name");
-  read.file = absolute(baseline, read.scenario);
+    entry.fail("expected the name or the path of a scenario, found an empty name");
+  read.file = file_of(read.scenario, baseline, catalogue);
   return read;
 }
 
@@ -251,7 +262,7 @@ void add_metrics(const Result& result, Measured& measured)
 
 } // namespace
 
-Baseline read_baseline(const std::string& file)
+Baseline read_baseline(const std::string& file, const Catalogue& catalogue)
 {
   Document document;
   *document.json = parse_json_file(file);
@@ -279,23 +290,27 @@ Baseline read_baseline(const std::string& file)
   if (auto catalogue = top.find("catalogue"))
     for (const std::string& name : catalogue->keys())
       baseline.kept.catalogue[name] = read_texts(catalogue->at(name));
-  if (auto program = top.find("program"))
-    for (const std::string& path : program->keys())
-      for (const std::string& value : program->at(path).texts())
+  const auto program = top.find("program");
+  if (program)
+    for (const std::string& path : Reader(*program).keys())
+      for (const std::string& value : Reader(*program).at(path).texts())
         baseline.kept.program[path].insert(value);
+  bool has_results = false;
   std::set<std::pair<std::string, std::vector<std::string>>> met;
   if (const auto scenarios = top.find("scenarios")) {
     const std::vector<Reader> entries = scenarios->elements();
     for (std::size_t i = 0; i < entries.size(); ++i) {
-      baseline.entries.push_back(read_entry(entries[i], document.json->at("scenarios")[i], baseline));
+      baseline.entries.push_back(read_entry(entries[i], document.json->at("scenarios")[i], baseline, catalogue));
       const BaselineEntry& entry = baseline.entries.back();
       if (!met.emplace(entry.file, entry.changes).second)
         entries[i].fail(fmt::format("{} stands twice", printable(entry.scenario)));
+      has_results = has_results || entry.results;
       if (entry.results && baseline.simgrid_version.empty())
         top.fail("there are results, but no \"simgrid_version\" that says what wrote them");
     }
   }
   top.finish();
+  baseline.kept.program_missing = has_results && !program;
   if (baseline.entries.empty() && baseline.folders.empty())
     top.fail("names neither \"scenarios\" nor \"folders\"");
   return baseline;
@@ -311,7 +326,7 @@ std::string baseline_text(const Baseline& baseline)
   for (const BaselineEntry& entry : baseline.entries) {
     Ordered json{{"scenario", entry.scenario}};
     for (const Ordered& one : written) // notes, changes and allowances stay
-      if (one.is_object() && absolute(baseline, one.at("scenario")) == entry.file) {
+      if (one.is_object() && one.at("scenario") == entry.scenario) {
         if (changes_of(one.contains("set") ? Json(one.at("set")) : Json::object()) == entry.changes)
           json = one;
       }
@@ -333,7 +348,8 @@ std::string baseline_text(const Baseline& baseline)
     if (!json.contains(key) && key != "scenarios" && key != "catalogue" && key != "program")
       json[key] = value;
   json["catalogue"] = std::move(catalogue);
-  json["program"]   = std::move(program);
+  if (!baseline.kept.program_missing)
+    json["program"] = std::move(program);
   json["scenarios"] = std::move(scenarios);
   std::string text;
   write(json, "", text);

@@ -11,11 +11,12 @@
 //       "improvements": "error"
 //     }
 //
-// Each scenario below the folders that has published figures must be in the baseline. --update writes the rest:
-// versions, "catalogue", "program", and of each scenario "results".
+// Each scenario below the folders must be in the baseline. --update writes the rest: versions, "catalogue", "program",
+// and of each scenario "results". A baseline of before there was "program" is read all the same.
 //
-// Paths are from the folder of the file. Values of catalogue files stand once, under "catalogue" and "program", so that
-// a constant that changed is one line of a diff; a scenario's results name the files.
+// Paths are from the folder of the file; a scenario may also be named as the catalogue does. Values of catalogue files
+// stand once, under "catalogue" and "program", so that a constant that changed is one line of a diff; a scenario's
+// results name the files.
 
 #include "reports/result.hpp"
 #include "scenarios/catalogue.hpp"
@@ -48,7 +49,7 @@ struct Baseline {
   std::vector<BaselineEntry> entries;
 };
 
-Baseline read_baseline(const std::string& file);
+Baseline read_baseline(const std::string& file, const Catalogue& catalogue);
 
 // The entries' results put into the file as it is, all else kept; `entries` may be more or fewer than before.
 std::string baseline_text(const Baseline& baseline);

@@ -1,5 +1,6 @@
 #include "reports/github.hpp"
 #include "reports/junit.hpp"
+#include "scenarios/scenario_files.hpp"
 #include "sim/app/baseline.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
@@ -19,6 +20,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace podsim {
 namespace {
@@ -58,7 +60,7 @@ std::string for_github(const std::string& file)
 class Checker {
 public:
   Checker(const CheckOptions& options, const Catalogue& catalogue)
-      : options_(options), catalogue_(catalogue), baseline_(read_baseline(options.baseline))
+      : options_(options), catalogue_(catalogue), baseline_(read_baseline(options.baseline, catalogue))
   {
     for (const BaselineEntry& entry : baseline_.entries)
       cases_.push_back({entry, row_of(entry)});
@@ -70,10 +72,9 @@ public:
     for (Case& one : cases_)
       one.chosen = lower(one.row.scenario).find(wanted) != std::string::npos;
     if (std::none_of(cases_.begin(), cases_.end(), [](const Case& one) { return one.chosen; }))
-      throw InputError(
-          options.filter.empty()
-              ? fmt::format("{}: there is no scenario with published figures in its folders", options.baseline)
-              : fmt::format("--filter {}: no scenario of {} matches", printable(options.filter), options.baseline));
+      throw InputError(options.filter.empty() ? fmt::format("{}: there is no scenario in its folders", options.baseline)
+                                              : fmt::format("--filter {}: no scenario of {} matches",
+                                                            printable(options.filter), options.baseline));
   }
 
   // Runs what has results to compare with, and for --update what is new.
@@ -102,6 +103,7 @@ public:
     gate.podsim_now  = PODSIM_VERSION;
     gate.simgrid_was = baseline_.simgrid_version;
     gate.simgrid_now = simgrid_version();
+    gate.passed_over = passed_over(others_);
     for (const Case& one : cases_)
       if (one.chosen)
         gate.rows.push_back(compared(one, gate));
@@ -133,6 +135,7 @@ public:
     for (const Case& one : cases_)
       if (one.now)
         add_values(*one.now, filtered, values);
+    values.program_missing  = filtered && baseline_.kept.program_missing; // a part would be taken for all of it
     Baseline updated        = baseline_;
     updated.podsim_version  = PODSIM_VERSION;
     updated.simgrid_version = simgrid_version();
@@ -180,32 +183,30 @@ private:
     one.row.reason = "there is no such file";
   }
 
-  // Scenarios in the folder that have published figures and are not in the baseline. They go where their names are in
-  // order, if those of the others are.
+  // Scenarios in the folder that are not in the baseline. They go where their names are in order, if those of the
+  // others are.
   void add_new(const std::string& folder)
   {
     const fs::path root = fs::path(baseline_.folder) / folder;
     std::error_code error;
     if (!fs::is_directory(root, error))
       throw InputError(fmt::format("{}: folders: there is no folder \"{}\"", options_.baseline, printable(folder)));
-    std::vector<std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(root, error))
-      if (entry.path().extension() == ".json")
-        files.push_back(entry.path().lexically_normal().string());
-    std::sort(files.begin(), files.end());
-    for (const std::string& file : files) {
-      const bool known =
-          std::any_of(cases_.begin(), cases_.end(), [&](const Case& one) { return one.entry.file == file; });
-      if (known)
+    std::set<fs::path> known;
+    for (const Case& one : cases_)
+      known.insert(fs::weakly_canonical(one.entry.file, error));
+    const ScenarioFiles files = scenario_files(root.string(), catalogue_);
+    for (const std::string& other : files.others)
+      others_.push_back(from_folder(baseline_, fs::path(other).lexically_normal().string()));
+    for (const std::string& found : files.scenarios) {
+      const std::string file = fs::path(found).lexically_normal().string();
+      if (known.contains(fs::weakly_canonical(file, error)))
         continue;
       BaselineEntry entry{from_folder(baseline_, file), file, {}, {}, {}};
       Case fresh{entry, row_of(entry), false};
       fresh.row.status = RowStatus::added;
       fresh.row.reason = "it is not in the baseline";
       try {
-        const Json json = parse_json_file(file);
-        if (!json.is_object() || !json.contains("published") || json["published"].empty())
-          continue;
+        parse_json_file(file);
       } catch (const InputError& wrong) {
         fail(fresh.row, "input", without_place(wrong.what(), file));
       }
@@ -312,6 +313,7 @@ private:
   const Catalogue& catalogue_;
   Baseline baseline_;
   std::vector<Case> cases_;
+  std::vector<std::string> others_; // files of its folders that are no scenarios
 };
 
 // A gate does not fail for the sake of its summary.
@@ -337,20 +339,24 @@ void tell_github(const Gate& gate, bool stdout_taken)
     complain(fmt::format("GITHUB_STEP_SUMMARY {}: cannot be written", file));
 }
 
+int exit_code(const GateRow& row, bool updated)
+{
+  if (row.level() != Level::error)
+    return exit_done;
+  if (row.status != RowStatus::failed)
+    return updated ? exit_done : exit_moved;
+  return is_bug(row.word) ? exit_internal_error : row.word == "input" ? exit_bad_input : exit_cannot_run;
+}
+
+// The gravest there is.
 int exit_code(const Gate& gate)
 {
-  int code = exit_done;
-  for (const GateRow& row : gate.rows) {
-    if (row.level() != Level::error)
-      continue;
-    if (row.status != RowStatus::failed)
-      code = std::max<int>(code, gate.updated ? exit_done : exit_moved);
-    else if (row.word == "input")
-      return exit_bad_input;
-    else
-      code = exit_cannot_run;
-  }
-  return code;
+  const std::vector<int> gravest{exit_internal_error, exit_bad_input, exit_cannot_run, exit_moved};
+  for (const int code : gravest)
+    for (const GateRow& row : gate.rows)
+      if (exit_code(row, gate.updated) == code)
+        return code;
+  return exit_done;
 }
 
 void complain_of(const Gate& gate, int code)
@@ -360,7 +366,7 @@ void complain_of(const Gate& gate, int code)
     return;
   }
   for (const GateRow& row : gate.rows)
-    if (row.status == RowStatus::failed && (code == exit_cannot_run || row.word == "input")) {
+    if (row.status == RowStatus::failed && exit_code(row, gate.updated) == code) {
       complain(fmt::format("{}: {} ({})", row.scenario, row.reason, row.word));
       return;
     }

@@ -1,7 +1,7 @@
 #pragma once
 // The subcommands: each registers its options and returns what to do when it is chosen. Exit codes: 0 done,
-// 1 what a baseline keeps moved, 2 bad usage or input, 3 the scenario is sound but cannot run, 70 a bug of podsim's,
-// 130 interrupted.
+// 1 what a baseline keeps moved, 2 bad usage or input, 3 the scenario is sound but cannot run (or not in the time that
+// it is given), 70 a bug of podsim's, 71 the system has no more files or processes, 130 interrupted.
 
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -16,6 +16,7 @@ enum ExitCode : int {
   exit_bad_input      = 2,
   exit_cannot_run     = 3,
   exit_internal_error = 70,
+  exit_no_resources   = 71,
   exit_interrupted    = 130
 };
 

@@ -27,7 +27,7 @@ struct CompareOptions {
 
 // A column before it is simulated.
 struct Entry {
-  std::string file, label;
+  std::string name, file, label;    // the name as it is written, a path or of the catalogue
   std::vector<std::string> changes; // of the study, before those of the command line
 };
 
@@ -48,18 +48,24 @@ bool is_study(const std::string& file)
   return json.is_object() && json.contains("compare");
 }
 
-std::string beside(const std::string& study, const std::string& file)
+Entry entry_of(const Reader& scenario, const std::string& study, const Catalogue& catalogue)
 {
-  return (fs::path(study).parent_path() / file).lexically_normal().string();
+  const std::string name = scenario.text();
+  if (name.empty())
+    scenario.fail("expected the name or the path of a scenario, found an empty name");
+  try {
+    return {name, catalogue.find(Shelf::scenarios, name, study), "", {}};
+  } catch (const InputError& missing) {
+    scenario.fail(missing.what());
+  }
 }
 
 // "a.json", or {"scenario": "a.json", "label": "A", "set": {"workload.batch": 512}}.
-Entry read_entry(Reader entry, const Json& json, const std::string& study)
+Entry read_entry(Reader entry, const Json& json, const std::string& study, const Catalogue& catalogue)
 {
   if (entry.is_text())
-    return {beside(study, entry.text()), "", {}};
-  Entry read;
-  read.file = beside(study, entry.at("scenario").text());
+    return entry_of(entry, study, catalogue);
+  Entry read = entry_of(entry.at("scenario"), study, catalogue);
   if (const auto label = entry.find("label"))
     read.label = label->text();
   if (entry.find("set")) {
@@ -92,7 +98,7 @@ Ratio read_ratio(Reader ratio, const std::vector<Entry>& entries)
   return read;
 }
 
-// Each column is known by its label; without one by its file's name, or its path where two have the same name.
+// Each column is known by its label; without one by its file's name, or as it is written where two have the same name.
 void label(std::vector<Entry>& entries)
 {
   for (Entry& entry : entries)
@@ -101,7 +107,7 @@ void label(std::vector<Entry>& entries)
       const auto twins       = std::count_if(entries.begin(), entries.end(), [&](const Entry& other) {
         return other.file != entry.file && fs::path(other.file).stem().string() == stem;
       });
-      entry.label            = twins > 0 ? entry.file : stem;
+      entry.label            = twins > 0 ? entry.name : stem;
     }
   for (std::size_t i = 0; i < entries.size(); ++i) { // the same file, with other changes
     int copies = 1;
@@ -111,7 +117,7 @@ void label(std::vector<Entry>& entries)
   }
 }
 
-Study read_study(const std::string& file)
+Study read_study(const std::string& file, const Catalogue& catalogue)
 {
   Document document;
   *document.json = parse_json_file(file);
@@ -125,7 +131,7 @@ Study read_study(const std::string& file)
     study.question = question->text();
   const std::vector<Reader> entries = top.at("compare").elements();
   for (std::size_t i = 0; i < entries.size(); ++i)
-    study.entries.push_back(read_entry(entries[i], document.json->at("compare")[i], file));
+    study.entries.push_back(read_entry(entries[i], document.json->at("compare")[i], file, catalogue));
   if (entries.empty())
     top.at("compare").fail("names no scenario");
   label(study.entries);
@@ -136,18 +142,22 @@ Study read_study(const std::string& file)
   return study;
 }
 
-Study study_of(const CompareOptions& options)
+// A study alone, or scenarios.
+Study study_of(const CompareOptions& options, const Catalogue& catalogue)
 {
-  if (options.files.size() == 1 && is_study(options.files.front()))
-    return read_study(options.files.front());
-  for (const std::string& file : options.files)
-    if (is_study(file))
-      throw InputError(fmt::format("{}: is a study; it is compared alone, without other files", file));
-  if (options.files.size() < 2)
-    throw InputError("expected two or more scenario files, or one study");
+  const std::vector<std::string> studies = catalogue.short_names(Shelf::studies);
   Study study;
-  for (const std::string& file : options.files)
-    study.entries.push_back({file, "", {}});
+  for (const std::string& name : options.files) {
+    const bool known = std::binary_search(studies.begin(), studies.end(), name);
+    study.entries.push_back({name, catalogue.find(known ? Shelf::studies : Shelf::scenarios, name), "", {}});
+    if (!is_study(study.entries.back().file))
+      continue;
+    if (options.files.size() > 1)
+      throw InputError(fmt::format("{}: is a study; it is compared alone, without other files", name));
+    return read_study(study.entries.back().file, catalogue);
+  }
+  if (options.files.size() < 2)
+    throw InputError("expected two or more scenarios, or one study");
   label(study.entries);
   return study;
 }
@@ -226,7 +236,7 @@ int compare(const CompareOptions& options)
   if (options.csv == "-" && options.json == "-")
     throw InputError("--csv - and --json -: only one of them can have standard output");
   const Catalogue catalogue = Catalogue::beside_program();
-  const Study study         = study_of(options);
+  const Study study         = study_of(options, catalogue);
   std::vector<Prospect> prospects;
   for (const Entry& entry : study.entries)
     prospects.push_back(prospect(entry, options, catalogue));
@@ -244,12 +254,15 @@ int compare(const CompareOptions& options)
     write_result("--csv", options.csv, to_csv(comparison));
   if (!options.json.empty())
     write_result("--json", options.json, to_json(comparison));
-  for (const Column& column : comparison.columns)
-    if (column.status != "ok") {
-      complain(fmt::format("{}: {}", column.file, column.reason));
-      return exit_cannot_run;
-    }
-  return exit_done;
+  const auto& columns = comparison.columns;
+  auto told = std::find_if(columns.begin(), columns.end(), [](const Column& column) { return is_bug(column.status); });
+  const int code = told != columns.end() ? exit_internal_error : exit_cannot_run;
+  if (told == columns.end())
+    told = std::find_if(columns.begin(), columns.end(), [](const Column& column) { return column.status != "ok"; });
+  if (told == columns.end())
+    return exit_done;
+  complain(fmt::format("{}: {}", told->file, told->reason));
+  return code;
 }
 
 } // namespace
@@ -257,8 +270,11 @@ int compare(const CompareOptions& options)
 Action setup_compare(CLI::App& command)
 {
   auto options = std::make_shared<CompareOptions>();
-  command.add_option("SCENARIO", options->files, "two or more scenario files, or one study that names them")
-      ->required();
+  command
+      .add_option("SCENARIO", options->files,
+                  "two or more scenarios, or one study that names them: files, or names of the catalogue")
+      ->required()
+      ->check(or_listed("scenarios studies"));
   add_changes(command, options->changes);
   add_file(command, "--json", options->json, "also write all of it as JSON to FILE; - for standard output, alone");
   add_file(command, "--csv", options->csv, "also write the table as CSV to FILE; - for standard output, alone");

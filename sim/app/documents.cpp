@@ -21,6 +21,7 @@ std::vector<OptionText> options_of(const CLI::App& app)
     text.value      = option->get_items_expected_max() == 0 ? "" : option->get_type_name();
     text.help       = option->get_description();
     text.choices    = choices_of(*option);
+    text.listed     = listed_for(*option);
     text.repeatable = option->get_items_expected_max() > 1;
     text.required   = option->get_required();
     all.push_back(std::move(text));
@@ -45,7 +46,10 @@ CommandLineText described(const CLI::App& app)
   text.exit_codes  = {{exit_done, "done"},
                       {exit_moved, "check: what the baseline keeps moved"},
                       {exit_bad_input, "bad usage or input"},
-                      {exit_cannot_run, "a scenario is sound but cannot run"},
+                      {exit_cannot_run, "a scenario is sound but cannot run, or not in the time that it is given"},
+                      {exit_internal_error, "a bug of podsim's; of sweep and validate after their table, in which a "
+                                             "scenario crashed"},
+                      {exit_no_resources, "the system has no more files or processes; what was done is kept"},
                       {exit_interrupted, "interrupted"}};
   text.environment = {{"NO_COLOR", "no colour on a terminal"},
                       {"GITHUB_ACTIONS, GITHUB_STEP_SUMMARY",

@@ -1,5 +1,6 @@
 #include "sim/app/fleet.hpp"
 
+#include "sim/core/errors.hpp"
 #include "sim/engine/executor.hpp"
 #include "sim/engine/simgrid_engine.hpp"
 
@@ -27,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 // The first byte of what a child writes.
 constexpr char answer_follows  = 'a';
 constexpr char message_follows = 'm';
+constexpr char nothing_left    = 'r'; // OutOfResources, with its message
 constexpr char once_more       = 'o';
 
 volatile std::sig_atomic_t interrupted = 0;
@@ -111,6 +113,8 @@ void write_all(int file, const std::string& bytes)
   std::string answer;
   try {
     answer = answer_follows + job(index, in_process);
+  } catch (const OutOfResources& lack) {
+    answer = nothing_left + std::string(lack.what());
   } catch (const FoldStopped& stopped) {
     answer = in_process ? std::string(1, once_more) : message_follows + std::string(stopped.what());
   } catch (const std::exception& error) {
@@ -145,12 +149,14 @@ public:
       if (interrupted && options_.on_interrupt == OnInterrupt::kill)
         for (const Worker& worker : workers_)
           kill(worker.process, SIGKILL);
-      while (!interrupted && next < count && workers_.size() < most)
-        start(next++);
-      if (interrupted && workers_.empty())
+      while (!stopped() && next < count && workers_.size() < most && start(next))
+        ++next;
+      if (stopped() && workers_.empty())
         break;
       wait(deliver);
     }
+    if (!lacking_.empty())
+      throw OutOfResources(lacking_);
     HeldSignals::take_pending();
     for (; next < count; ++next)
       deliver(next, {});
@@ -158,11 +164,15 @@ public:
   }
 
 private:
-  void start(std::size_t index, bool in_process = true)
+  bool stopped() const { return interrupted || !lacking_.empty(); }
+
+  bool start(std::size_t index, bool in_process = true)
   {
     std::array<int, 2> ends{};
-    if (pipe(ends.data()) != 0)
-      throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+    if (pipe(ends.data()) != 0) {
+      lacking_ = fmt::format("cannot make a pipe: {}", std::strerror(errno));
+      return false;
+    }
     std::fflush(nullptr); // or the child would hold the same text
     const pid_t parent = getpid();
     const pid_t child  = fork();
@@ -170,7 +180,8 @@ private:
       const int reason = errno;
       close(ends[0]);
       close(ends[1]);
-      throw std::runtime_error(fmt::format("cannot start a process: {}", std::strerror(reason)));
+      lacking_ = fmt::format("cannot start a process: {}", std::strerror(reason));
+      return false;
     }
     if (child == 0) {
       close(ends[0]);
@@ -179,6 +190,7 @@ private:
     close(ends[1]);
     const auto end = options_.time_out.count() > 0 ? Clock::now() + options_.time_out : Clock::time_point::max();
     workers_.push_back({index, child, ends[0], in_process, end, {}});
+    return true;
   }
 
   // Until something was read, a job ended, one is out of time or a signal came.
@@ -215,9 +227,12 @@ private:
       close(worker.pipe);
       JobOutcome result = outcome(worker);
       if (result.status == JobStatus::failed && worker.bytes[0] == once_more) {
-        start(worker.index, false);
-        continue;
+        if (start(worker.index, false))
+          continue;
+        result = {};
       }
+      if (result.status == JobStatus::not_run && lacking_.empty())
+        lacking_ = result.message;
       deliver(worker.index, std::move(result));
     }
   }
@@ -239,11 +254,14 @@ private:
     return status;
   }
 
+  // A job for which there was no file or process left counts as not run, with what it lacked as its message.
   JobOutcome outcome(const Worker& worker) const
   {
     const int status = reap(worker.process);
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS && !worker.bytes.empty()) {
       const std::string rest = worker.bytes.substr(1);
+      if (worker.bytes[0] == nothing_left)
+        return {JobStatus::not_run, "", rest, 0};
       return worker.bytes[0] == answer_follows ? JobOutcome{JobStatus::done, rest, "", 0}
                                                : JobOutcome{JobStatus::failed, "", rest, 0};
     }
@@ -252,7 +270,7 @@ private:
       return {JobStatus::timed_out, "", fmt::format("it took longer than {:g} s", seconds()), 0};
     if (signal == SIGKILL && interrupted) // ours
       return {};
-    return {JobStatus::crashed, "", "", signal};
+    return {signal == SIGKILL ? JobStatus::killed : JobStatus::crashed, "", "", signal};
   }
 
   double seconds() const { return std::chrono::duration<double>(options_.time_out).count(); }
@@ -261,6 +279,7 @@ private:
   const FleetOptions& options_;
   const HeldSignals signals_;
   std::vector<Worker> workers_;
+  std::string lacking_; // what the system had none left of
 };
 
 } // namespace
@@ -274,12 +293,19 @@ const char* status_word(JobStatus status)
     return "failed";
   case JobStatus::crashed:
     return "crashed";
+  case JobStatus::killed:
+    return "killed";
   case JobStatus::timed_out:
     return "timed out";
   case JobStatus::not_run:
     return "interrupted";
   }
   return "";
+}
+
+bool is_bug(const std::string& word)
+{
+  return word == status_word(JobStatus::failed) || word == status_word(JobStatus::crashed);
 }
 
 std::string describe(const JobOutcome& outcome)
@@ -291,10 +317,11 @@ std::string describe(const JobOutcome& outcome)
   case JobStatus::timed_out:
     return outcome.message;
   case JobStatus::crashed:
+  case JobStatus::killed:
     return outcome.signal == 0
                ? "its process ended without an answer"
                : fmt::format("its process was ended by signal {} ({}){}", outcome.signal, strsignal(outcome.signal),
-                             outcome.signal == SIGKILL ? ", as where memory runs out" : "");
+                             outcome.status == JobStatus::killed ? ", as where memory runs out" : "");
   case JobStatus::not_run:
     return "interrupted";
   }

@@ -17,6 +17,7 @@ enum class JobStatus {
   done,      // `bytes` is what it returned
   failed,    // `message` is what it threw
   crashed,   // it ended by `signal`, or without an answer
+  killed,    // by somebody else, as the kernel does where memory runs out
   timed_out, // it was killed
   not_run,   // an interrupt came first
 };
@@ -30,7 +31,10 @@ struct JobOutcome {
 // One line on an outcome that is not `done`.
 std::string describe(const JobOutcome& outcome);
 
-const char* status_word(JobStatus status); // "done", "failed", "crashed", "timed out", "interrupted"
+const char* status_word(JobStatus status); // "done", "failed", "crashed", "killed", "timed out", "interrupted"
+
+// Whether such a word tells of a bug of podsim's.
+bool is_bug(const std::string& status_word);
 
 enum class OnInterrupt { kill, finish }; // what is under way at an interrupt
 
@@ -40,8 +44,8 @@ struct FleetOptions {
   OnInterrupt on_interrupt = OnInterrupt::kill;
 };
 
-// Called in the child. The first time it may simulate in its own process; where that ended with FoldStopped, it is called
-// again in another one, which is to leave that to children (sim/engine/simulate.hpp).
+// Called in the child. The first time it may simulate in its own process; where that ended with FoldStopped, it is
+// called again in another one, which is to leave that to children (sim/engine/simulate.hpp).
 using Job     = std::function<std::string(std::size_t index, bool in_process)>;
 using Deliver = std::function<void(std::size_t index, JobOutcome outcome)>;
 
@@ -49,6 +53,8 @@ int usable_cores();
 
 // Delivers an outcome for each index below `count`. At a SIGINT or SIGTERM it starts no more, deals with what is under
 // way as the options say, delivers `not_run` for the rest, and returns false. What `deliver` throws ends all jobs.
+// Where the system gives no more files or processes, to this process or to a job, it starts no more, delivers what is
+// under way, and throws OutOfResources.
 bool run_jobs(std::size_t count, const Job& job, const Deliver& deliver, const FleetOptions& options);
 
 } // namespace podsim

@@ -4,6 +4,7 @@
 #include "sim/app/terminal.hpp"
 #include "sim/core/reader.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -14,9 +15,9 @@ namespace {
 const std::vector<std::pair<std::string, Shelf>>& shelves()
 {
   static const std::vector<std::pair<std::string, Shelf>> names{
-      {"models", Shelf::models},       {"chips", Shelf::chips},   {"machines", Shelf::machines},
-      {"shardings", Shelf::shardings}, {"remats", Shelf::remats}, {"software", Shelf::software},
-      {"scenarios", Shelf::scenarios}};
+      {"models", Shelf::models},       {"chips", Shelf::chips},    {"machines", Shelf::machines},
+      {"shardings", Shelf::shardings}, {"remats", Shelf::remats},  {"software", Shelf::software},
+      {"scenarios", Shelf::scenarios}, {"studies", Shelf::studies}};
   return names;
 }
 
@@ -28,13 +29,12 @@ int list(const std::string& what)
   for (const auto& [name, shelf] : shelves())
     if (name == what)
       for (const std::string& entry : catalogue.names(shelf)) {
-        const std::string file = catalogue.file(shelf, entry);
-        const Json json        = parse_json_file(file);
-        const bool named       = json.is_object() && json.contains("name") && json["name"].is_string();
-        rows.emplace_back(shelf == Shelf::scenarios ? catalogue.within(file) : entry,
-                          named ? printable(json["name"].get<std::string>()) : "");
+        const Json json  = parse_json_file(catalogue.file(shelf, entry));
+        const bool named = json.is_object() && json.contains("name") && json["name"].is_string();
+        rows.emplace_back(Catalogue::short_name(shelf, entry), named ? printable(json["name"].get<std::string>()) : "");
         width = std::max(width, rows.back().first.size());
       }
+  std::sort(rows.begin(), rows.end());
   std::string text;
   for (const auto& [entry, label] : rows)
     text += fmt::format("{:<{}}  {}\n", entry, width, label);
@@ -50,7 +50,7 @@ Action setup_list(CLI::App& command)
   std::vector<std::string> names;
   for (const auto& [name, shelf] : shelves())
     names.push_back(name);
-  command.add_option("WHAT", *what, "models, chips, machines, shardings, remats, software or scenarios")
+  command.add_option("WHAT", *what, "models, chips, machines, shardings, remats, software, scenarios or studies")
       ->required()
       ->check(one_of(names));
   return [what] { return list(*what); };

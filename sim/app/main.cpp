@@ -60,30 +60,49 @@ std::string short_help()
   text += "\nCommands:\n";
   for (const Command& command : commands())
     text += fmt::format("  {:<10}{}\n", command.name, command.summary);
-  return text + "\nMore: podsim COMMAND --help\n";
+  return text + "\nMore: podsim help COMMAND\n";
 }
 
-int dispatch(int argc, char** argv)
+// `podsim help run` and `podsim version` are said as options.
+std::vector<std::string> as_options(std::vector<std::string> words)
+{
+  if (words.empty())
+    return words;
+  if (words.front() == "version") {
+    words.front() = "--version";
+  } else if (words.front() == "help") {
+    words.erase(words.begin());
+    if (!words.empty() && (words.front() == "help" || words.front() == "version"))
+      words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  return words;
+}
+
+int dispatch(const std::vector<std::string>& given)
 {
   CLI::App app(short_help(), "podsim");
   app.set_version_flag("--version", "podsim " PODSIM_VERSION);
   app.require_subcommand(0, 1);
   std::vector<std::pair<CLI::App*, Action>> actions;
-  std::vector<std::string> names;
+  std::vector<std::string> names{"help", "version"};
   for (const Command& command : commands()) {
     CLI::App* sub =
         app.add_subcommand(command.name, fmt::format("{}\n\nExamples:\n{}", command.summary, command.examples));
     actions.emplace_back(sub, command.setup(*sub));
     names.emplace_back(command.name);
   }
-  if (argc == 3 && std::string(argv[1]) == "documents") { // for the build, so in no table
-    write_documents(app, argv[2]);
+  if (given.size() == 2 && given.front() == "documents") { // for the build, so in no table
+    write_documents(app, given.back());
     return exit_done;
   }
-  if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end())
-    throw InputError(fmt::format("there is no command \"{}\"{}", printable(argv[1]), did_you_mean(argv[1], names)));
+  const std::vector<std::string> words = as_options(given);
+  if (!words.empty() && !words.front().starts_with("-") &&
+      std::find(names.begin(), names.end(), words.front()) == names.end())
+    throw InputError(
+        fmt::format("there is no command \"{}\"{}", printable(words.front()), did_you_mean(words.front(), names)));
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>{words.rbegin(), words.rend()}); // takes them from the end
   } catch (const CLI::CallForVersion& asked) {
     return app.exit(asked);
   } catch (const CLI::CallForHelp&) {
@@ -95,7 +114,7 @@ int dispatch(int argc, char** argv)
     const CLI::App& command = chosen.empty() ? app : *chosen.front();
     const bool unexpected   = dynamic_cast<const CLI::ExtrasError*>(&wrong) != nullptr;
     throw InputError(fmt::format("{}{} (see podsim {}--help)", wrong.what(),
-                                 unexpected ? mistyped_option(command, argc, argv) : "",
+                                 unexpected ? mistyped_option(command, words) : "",
                                  chosen.empty() ? "" : command.get_name() + " "));
   }
   for (const auto& [sub, action] : actions)
@@ -112,13 +131,16 @@ int main(int argc, char** argv)
 {
   using namespace podsim;
   try {
-    return dispatch(argc, argv);
+    return dispatch({argv + 1, argv + std::max(argc, 1)});
   } catch (const InputError& error) {
     complain(error.what());
     return exit_bad_input;
   } catch (const CannotRun& error) {
     complain(error.what());
     return exit_cannot_run;
+  } catch (const OutOfResources& error) {
+    complain(error.what());
+    return exit_no_resources;
   } catch (const Interrupted&) {
     if (stderr_is_terminal())
       std::fputs("\n", stderr); // after the progress line

@@ -1,10 +1,14 @@
 #include "sim/app/pipeline.hpp"
 
+#include "sim/engine/symmetry.hpp"
+#include "sim/metrics/possible.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <optional>
+#include <set>
 
 namespace podsim {
 namespace {
@@ -31,13 +35,20 @@ std::vector<const PointwiseKind*> kinds_of(const Program& program)
   return kinds;
 }
 
+// Of all the devices of a chip: they are alike, but where stages divide them.
+Memory memory_of_chip(const Prepared& prepared)
+{
+  return memory(prepared.sharded).times(static_cast<double>(prepared.scenario.machine.chip.devices));
+}
+
 // Changes that would make it fit, from the mildest: more remat, a smaller batch.
 std::string remedies(const Prepared& prepared)
 {
   std::vector<std::string> found;
   const auto attempt = [&](const std::string& what, Scenario changed) {
-    const Bytes needed = memory(prepare(std::move(changed)).sharded).total();
-    if (needed <= prepared.scenario.machine.chip.hbm_capacity)
+    const Prepared other = prepare(std::move(changed));
+    const Bytes needed   = memory_of_chip(other).total();
+    if (memory(other.sharded).total() <= prepared.scenario.machine.chip.hbm_capacity)
       found.push_back(fmt::format("{} ({})", what, format(needed)));
   };
   Scenario full       = prepared.scenario;
@@ -156,6 +167,17 @@ void refuse_time(Result& result, Seconds time)
                   time / Seconds(3600), longest_step / Seconds(3600));
 }
 
+std::vector<ForeignConstant> foreign_constants(const Scenario& scenario)
+{
+  std::vector<ForeignConstant> foreign;
+  for (const UsedConstant& constant : scenario.constants)
+    if (!constant.chips.empty() &&
+        std::none_of(constant.chips.begin(), constant.chips.end(),
+                     [&](const std::string& name) { return is_chip(scenario.machine.chip.name, name); }))
+      foreign.push_back({constant.path, fmt::format("{}", fmt::join(constant.chips, ", "))});
+  return foreign;
+}
+
 } // namespace
 
 Result describe(const Prepared& prepared)
@@ -167,10 +189,13 @@ Result describe(const Prepared& prepared)
   result.machine   = fmt::format("{} {} chips, {}{}", s.machine.chips(), s.machine.chip.name, s.machine.shape(),
                                s.software.name.empty() ? "" : "; " + s.software.name);
   result.mesh      = mesh_text(s);
-  result.capacity  = s.machine.chip.hbm_capacity;
+  result.device    = s.machine.device_word();
+  result.capacity  = s.machine.chip.hbm_capacity * static_cast<double>(s.machine.chip.devices);
   result.published = s.published;
   result.constants = s.constants;
   result.files     = s.files;
+  result.chip      = s.machine.chip.name;
+  result.foreign   = foreign_constants(s);
   if (s.micro_benchmark) {
     result.model = s.micro_benchmark->description;
     return result;
@@ -179,7 +204,9 @@ Result describe(const Prepared& prepared)
       fmt::format("{}, {}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}", s.model.name,
                   s.model.encoder ? "encoder" : "decoder", prepared.program.model.parameters / 1e9, s.workload.batch,
                   s.workload.sequence, s.workload.optimizer.name, s.workload.remat_name);
-  result.memory = memory(prepared.sharded);
+  if (const ModelShape& shape = prepared.program.model; shape.expert_layers > 0)
+    result.experts = {s.model.experts.count, shape.top_k, shape.dropped};
+  result.memory = memory_of_chip(prepared);
   for (const PointwiseKind* kind : kinds_of(prepared.program))
     result.constants.push_back({"program.pointwise." + kind->name,
                                 kind->describe(),
@@ -217,7 +244,26 @@ Measured measure_on(const Machine& machine, const Prepared& prepared, const Simu
                                           options.granularity, slow_links_by_chunks);
   Measured measured{simulate(prepared.sharded, timed, machine, s.placement, options), {}};
   measured.metrics = measure(prepared.program, prepared.sharded, timed, machine, s.placement, measured.trace);
+  check_possible(measured.metrics, s.hash);
   return measured;
+}
+
+// So many classes are simulated within it.
+std::int64_t affordable_classes(const Machine& machine, const Prepared& prepared, const SimulationOptions& options,
+                                bool slow_links_by_chunks)
+{
+  const Scenario& s = prepared.scenario;
+  Machine probe     = machine; // what is done, and in which parts, is the same whatever the speeds of devices
+  if (!probe.overrides.devices.empty())
+    probe.overrides.devices = {*probe.overrides.devices.begin()};
+  const TimedProgram timed = time_program(prepared.sharded, probe, s.placement, s.software.multi_axis,
+                                          options.granularity, slow_links_by_chunks);
+  std::int64_t least       = 0;
+  for (std::int64_t most = machine.devices() + 1; most - least > 1;) {
+    const std::int64_t between                                                          = least + (most - least) / 2;
+    (simulation_estimate(between, prepared.sharded, timed) > affordable ? most : least) = between;
+  }
+  return least;
 }
 
 // Exact where that is affordable, else a bound from above, and how far below it the step may be.
@@ -233,10 +279,12 @@ Faulty measure_faulty(Machine machine, const Prepared& prepared, const Simulatio
     return {measure_on(machine, prepared, options, true), {}, {}};
   const Scenario& s   = prepared.scenario;
   const auto too_long = [&](const Machine& on, bool by_chunks) {
-    const auto classes = static_cast<std::int64_t>(fold(on, s.placement, prepared.sharded.pipeline).classes.size());
-    return simulation_estimate(classes, prepared.sharded,
-                               time_program(prepared.sharded, on, s.placement, s.software.multi_axis,
-                                            options.granularity, by_chunks)) > affordable;
+    const std::int64_t most = affordable_classes(on, prepared, options, by_chunks);
+    std::set<Speed> speeds; // each of which makes a class at least, which is sooner seen than all of them told apart
+    for (const auto& [device, speed] : on.overrides.devices)
+      speeds.insert(speed);
+    return static_cast<std::int64_t>(speeds.size()) > most ||
+           static_cast<std::int64_t>(fold(on, s.placement, prepared.sharded.pipeline).classes.size()) > most;
   };
   if (options.explicit_devices || !too_long(machine, true))
     return {measure_on(machine, prepared, options, true), {}, {}};
@@ -251,13 +299,51 @@ Faulty measure_faulty(Machine machine, const Prepared& prepared, const Simulatio
     below.overrides   = worst_only(machine);
     machine.overrides = worst_everywhere(machine, s.placement, prepared.sharded.pipeline);
     by_chunks         = !too_long(machine, true);
+    if (too_long(below, false))
+      below.overrides = {}; // the healthy machine is no slower, either
   }
   result.measured = measure_on(machine, prepared, options, by_chunks);
   result.at_least = measure_on(below, prepared, options, false).metrics.step_time;
   return result;
 }
 
-FaultReport fault_report(const Faulty& all, const Prepared& prepared, const SimulationOptions& options)
+// What each fault costs by itself. Equal ones at places like each other are simulated once.
+std::vector<FaultCost> costs(const Prepared& prepared, const SimulationOptions& options, const Announce& announce)
+{
+  const Scenario& s = prepared.scenario;
+  std::vector<Overrides> kinds;
+  std::vector<std::size_t> kind_of;
+  for (const Fault& fault : s.faults) {
+    Overrides effect = shifted_to_start(fault.effect, s.machine, s.placement, prepared.sharded.pipeline);
+    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const Overrides& kind) {
+      return kind.devices == effect.devices && kind.links == effect.links && kind.hosts == effect.hosts;
+    });
+    kind_of.push_back(static_cast<std::size_t>(known - kinds.begin()));
+    if (known == kinds.end())
+      kinds.push_back(std::move(effect));
+  }
+  const auto started = std::chrono::steady_clock::now();
+  Machine machine    = s.machine;
+  std::vector<FaultCost> found;
+  for (const Overrides& effect : kinds) {
+    machine.overrides = effect;
+    const Metrics one = measure_faulty(machine, prepared, options).measured.metrics;
+    found.push_back({"", one.step_time, one.mfu});
+    const Seconds first(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+    if (found.size() == 1 && announce)
+      announce(fmt::format("simulating {} faults one by one", kinds.size()),
+               first * static_cast<double>(kinds.size() - 1));
+  }
+  std::vector<FaultCost> all;
+  for (std::size_t i = 0; i < s.faults.size(); ++i) {
+    all.push_back(found[kind_of[i]]);
+    all.back().name = s.faults[i].name;
+  }
+  return all;
+}
+
+FaultReport fault_report(const Faulty& all, const Prepared& prepared, const SimulationOptions& options,
+                         const Announce& announce)
 {
   const Scenario& s         = prepared.scenario;
   SimulationOptions quiet   = options;
@@ -268,19 +354,16 @@ FaultReport fault_report(const Faulty& all, const Prepared& prepared, const Simu
   const DeviceClass slowest = all.measured.trace.classes[all.measured.metrics.critical];
   FaultReport report{healthy.step_time, healthy.mfu, {}, {slowest.devices, s.machine.describe(slowest.representative)},
                      all.bound,         all.at_least};
-  for (const Fault& fault : s.faults) {
-    machine.overrides = fault.effect;
-    const Metrics one = s.faults.size() == 1   ? all.measured.metrics
-                        : fault.effect.empty() ? healthy
-                                               : measure_faulty(machine, prepared, quiet).measured.metrics;
-    report.each.push_back({fault.name, one.step_time, one.mfu});
-  }
+  if (s.faults.size() == 1)
+    report.each.push_back({s.faults.front().name, all.measured.metrics.step_time, all.measured.metrics.mfu});
+  else
+    report.each = costs(prepared, quiet, announce);
   return report;
 }
 
 } // namespace
 
-Result run(const Prepared& prepared, const SimulationOptions& options)
+Result run(const Prepared& prepared, const SimulationOptions& options, const Announce& announce)
 {
   Result result = describe(prepared);
   if (result.status != "ok")
@@ -296,8 +379,9 @@ Result run(const Prepared& prepared, const SimulationOptions& options)
     return result;
   }
   if (!s.faults.empty())
-    result.faults = fault_report(all, prepared, each);
-  result.simulation = {.devices                = s.machine.devices(),
+    result.faults = fault_report(all, prepared, each, announce);
+  result.simulation = {.chips                  = s.machine.chips(),
+                       .devices                = s.machine.devices(),
                        .classes                = trace.simulated_classes,
                        .activities             = trace.activities,
                        .repeated_layers        = trace.repeated_layers,

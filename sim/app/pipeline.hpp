@@ -5,6 +5,9 @@
 #include "reports/result.hpp"
 #include "scenarios/scenario.hpp"
 
+#include <functional>
+#include <string>
+
 namespace podsim {
 
 struct Prepared {
@@ -24,8 +27,11 @@ constexpr Seconds longest_step{8192};
 // What a result says of a scenario before anything is simulated, memory included.
 Result describe(const Prepared& prepared);
 
+// Told before what will take long: what it is, and about how long.
+using Announce = std::function<void(const std::string& what, Seconds time)>;
+
 // Simulates, measures, and completes the description; with faults, also the healthy machine and each fault alone. A
 // scenario that does not fit in memory is not simulated: its status says so.
-Result run(const Prepared& prepared, const SimulationOptions& options);
+Result run(const Prepared& prepared, const SimulationOptions& options, const Announce& announce = {});
 
 } // namespace podsim

@@ -1,6 +1,7 @@
 #include "reports/json.hpp"
 #include "reports/text.hpp"
 #include "sim/app/commands.hpp"
+#include "sim/app/limits.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/terminal.hpp"
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 
 namespace podsim {
 namespace {
@@ -22,6 +24,7 @@ struct RunOptions {
   bool every_layer        = false;
   bool timing             = false;
   bool quiet              = false;
+  double time_out         = 0; // none
 };
 
 // A line on the terminal that is overwritten as the simulation goes on, once it takes longer than a second.
@@ -45,6 +48,41 @@ private:
   std::chrono::steady_clock::time_point shown_{};
 };
 
+void announce_if_long(const std::string& what, Seconds time)
+{
+  const double minutes = time.value() / 60;
+  if (time > Seconds(5))
+    complain(fmt::format("{} will take about {}", what,
+                         minutes < 2      ? fmt::format("{:.0f} s", time.value())
+                         : minutes < 180  ? fmt::format("{:.0f} min", minutes)
+                         : minutes < 2880 ? fmt::format("{:.0f} h", minutes / 60)
+                                          : fmt::format("{:.0f} days", minutes / 1440)));
+}
+
+// Where there is no terminal: one line, as soon as it can be told that a simulation will take long.
+class Forecast {
+public:
+  void operator()(double fraction)
+  {
+    using namespace std::chrono_literals;
+    const auto now = std::chrono::steady_clock::now();
+    if (!started_) {
+      started_ = now;
+      from_    = fraction;
+    }
+    if (said_ || now - *started_ < 1s || fraction <= from_)
+      return;
+    said_               = true;
+    const double so_far = std::chrono::duration<double>(now - *started_).count();
+    announce_if_long("simulating", Seconds(so_far / (fraction - from_) * (1 - fraction)));
+  }
+
+private:
+  std::optional<std::chrono::steady_clock::time_point> started_; // the simulation, not what was made ready for it
+  double from_ = 0;
+  bool said_   = false;
+};
+
 SimulationOptions simulation_options(const RunOptions& options)
 {
   SimulationOptions simulation;
@@ -55,21 +93,17 @@ SimulationOptions simulation_options(const RunOptions& options)
   simulation.skip_repetitions = !options.every_layer;
   if (!options.quiet && stderr_is_terminal())
     simulation.progress = Progress();
+  else if (!options.quiet && !options.explicit_devices) // of which there is an estimate
+    simulation.progress = Forecast();
   return simulation;
 }
 
-void announce_if_long(const Prepared& prepared, const SimulationOptions& options)
+void announce_explicit(const Prepared& prepared, const SimulationOptions& options)
 {
   const Scenario& s = prepared.scenario;
-  const Seconds estimate =
-      simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, options.granularity));
-  const double minutes = estimate.value() / 60;
-  if (estimate > Seconds(5))
-    complain(fmt::format("simulating {} chips one by one will take about {}", s.machine.chips(),
-                         minutes < 2      ? fmt::format("{:.0f} s", estimate.value())
-                         : minutes < 180  ? fmt::format("{:.0f} min", minutes)
-                         : minutes < 2880 ? fmt::format("{:.0f} h", minutes / 60)
-                                          : fmt::format("{:.0f} days", minutes / 1440)));
+  announce_if_long(
+      fmt::format("simulating {} {}s one by one", s.machine.devices(), s.machine.device_word()),
+      simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, options.granularity)));
 }
 
 // The text report first: if the JSON file cannot be written, the result has at least been shown.
@@ -92,31 +126,31 @@ int write_reports(Result result, const RunOptions& options)
   return exit_cannot_run;
 }
 
-int run_scenario(const RunOptions& options)
+// The result, or why there is none; within the time that it is given.
+Result simulated(const RunOptions& options, const SimulationOptions& simulation)
 {
-  const Catalogue catalogue          = Catalogue::beside_program();
-  Document document                  = resolve(options.scenario, options.changes, catalogue);
-  const ScenarioIdentity identity    = identify(document);
-  const SimulationOptions simulation = simulation_options(options);
+  const Limits limits(options.scenario, options.time_out);
+  const Catalogue catalogue       = Catalogue::beside_program();
+  Document document               = resolve(options.scenario, options.changes, catalogue);
+  const ScenarioIdentity identity = identify(document);
+  Result result;
   try {
     const Prepared prepared = prepare(read_scenario(std::move(document)));
     if (options.explicit_devices && !options.quiet && serial_time(prepared) < longest_step)
-      announce_if_long(prepared, simulation);
-    Result result    = run(prepared, simulation);
+      announce_explicit(prepared, simulation);
+    result           = run(prepared, simulation, options.quiet ? Announce() : Announce(announce_if_long));
     result.error_bar = validated_error(catalogue, chip_family(prepared.scenario.machine.chip.name));
-    if (simulation.progress)
+    if (simulation.progress && stderr_is_terminal())
       fmt::print(stderr, "\r\033[K");
-    return write_reports(result, options);
   } catch (const CannotRun& reason) {
-    Result result;
     result.scenario  = identity.name;
     result.hash      = identity.hash;
     result.status    = "mesh";
     result.reason    = reason.what();
     result.constants = document.constants;
     result.files     = document.files;
-    return write_reports(result, options);
   }
+  return result;
 }
 
 } // namespace
@@ -136,9 +170,10 @@ Action setup_run(CLI::App& command)
   command.add_flag("--explicit", options->explicit_devices, "simulate every chip instead of one of a class");
   command.add_flag("--every-layer", options->every_layer,
                    "simulate every layer and micro-batch, also those that only repeat others");
+  add_time_out(command, options->time_out, "seconds after which the run is given up; without it none");
   command.add_flag("--timing", options->timing, "add the wall time to the JSON");
   command.add_flag("--quiet", options->quiet, "no text report, no progress, no warnings");
-  return [options] { return run_scenario(*options); };
+  return [options] { return write_reports(simulated(*options, simulation_options(*options)), *options); };
 }
 
 } // namespace podsim

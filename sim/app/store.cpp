@@ -58,8 +58,11 @@ std::string reason_of(sqlite3* database, int code)
     throw InputError(fmt::format("{}: is not an SQLite file", file));
   if (kind == SQLITE_BUSY)
     throw InputError(fmt::format("{}: another program has kept it locked for {} s", file, patience.count()));
-  throw InputError(fmt::format("{}: cannot be {}: {}{}", file, writes ? "written" : "read", reason_of(database, code),
-                               writes ? "; what was stored before is kept" : ""));
+  const std::string what = fmt::format("{}: cannot be {}: {}{}", file, writes ? "written" : "read",
+                                       reason_of(database, code), writes ? "; what was stored before is kept" : "");
+  if (database && is_out_of_resources(sqlite3_system_errno(database)))
+    throw OutOfResources(what);
+  throw InputError(what);
 }
 
 } // namespace
@@ -142,6 +145,8 @@ namespace {
 int lock_file(const std::string& file)
 {
   const int opened = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (opened < 0 && is_out_of_resources(errno))
+    throw OutOfResources(fmt::format("{}: cannot be written: {}", file, std::strerror(errno)));
   if (opened < 0)
     throw InputError(fmt::format("{}: cannot be written: {}", file, std::strerror(errno)));
   const auto end = std::chrono::steady_clock::now() + patience;
@@ -283,6 +288,22 @@ void Store::forget(const std::string& version, const std::vector<std::string>& s
     statement.bind(version).bind(status).execute();
 }
 
+namespace {
+
+// With care, as somebody may have changed the file by hand.
+std::vector<std::size_t> read_counts(const std::string& text, const std::string& file)
+{
+  Document document;
+  *document.json = parse_json(text, file);
+  document.origins.set("", file + ": left_out");
+  std::vector<std::size_t> counts;
+  for (const Reader& one : Reader(document).elements())
+    counts.push_back(static_cast<std::size_t>(one.count(0)));
+  return counts;
+}
+
+} // namespace
+
 std::optional<std::string> Store::study_name() const
 {
   Statement statement(*this, "SELECT name FROM study");
@@ -300,7 +321,7 @@ StoredStudy Store::study() const
           .version  = statement.text(3),
           .shard    = static_cast<int>(statement.number(4)),
           .shards   = static_cast<int>(statement.number(5)),
-          .left_out = parse_json(statement.text(6), file_).get<std::vector<std::size_t>>()};
+          .left_out = read_counts(statement.text(6), file_)};
 }
 
 std::vector<StoredCombination> Store::combinations() const

@@ -1,6 +1,7 @@
 #include "sim/app/study_output.hpp"
 
 #include "sim/app/commands.hpp"
+#include "sim/app/fleet.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/terminal.hpp"
 
@@ -12,13 +13,30 @@
 
 namespace podsim {
 
+namespace {
+
+// With care, as somebody may have changed the file by hand.
+Figures read_figures(const std::string& text, const std::string& file)
+{
+  Document document;
+  *document.json = parse_json(text, file);
+  document.origins.set("", file + ": figures");
+  Reader reader(document);
+  Figures figures;
+  for (const std::string& name : reader.keys())
+    figures[name] = reader.at(name).number();
+  return figures;
+}
+
+} // namespace
+
 void add_study_output(CLI::App& command, StudyOutput& output)
 {
   command.add_option("--sort", output.view.sort, "order by a metric, best first, or by an axis of the study")
       ->type_name("METRIC");
   command.add_option("--top", output.view.top, "only the first N rows")
       ->type_name("N")
-      ->check(CLI::Range(1, 1'000'000));
+      ->transform(whole_number(1, 1'000'000));
   command.add_option("--pareto", output.pareto, "mark the rows that no other beats in all of these metrics")
       ->type_name("METRIC,METRIC");
   add_file(command, "--csv", output.csv, "also write the rows as CSV to FILE; - for standard output, alone");
@@ -78,7 +96,7 @@ StudyTable study_table(const Store& store, const Sweep& sweep)
     if (const auto found = results.find(stored.hash); found != results.end()) {
       row.status  = found->second.status;
       row.reason  = found->second.reason;
-      row.figures = parse_json(found->second.figures, store.file()).get<Figures>();
+      row.figures = read_figures(found->second.figures, store.file());
       add_planned(one.plan, row.figures);
     }
     if (!one.plan.currency.empty())
@@ -98,6 +116,12 @@ int write_study(StudyTable table, const StudyOutput& output)
     write_result("--csv", output.csv, to_csv(table, output.view));
   if (!output.json.empty())
     write_result("--json", output.json, to_json_lines(table, output.view));
+  const auto bug = std::find_if(table.reasons.begin(), table.reasons.end(),
+                                [](const StudyTable::Reason& reason) { return is_bug(reason.status); });
+  if (bug != table.reasons.end()) {
+    complain(fmt::format("{} {}, by a bug of podsim's: {}", bug->rows, bug->status, bug->text));
+    return exit_internal_error;
+  }
   if (all == 0 || table.failed < all)
     return exit_done;
   complain(fmt::format("no combination could run{}",

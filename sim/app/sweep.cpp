@@ -1,5 +1,6 @@
 #include "scenarios/sweep.hpp"
 
+#include "reports/remarks.hpp"
 #include "scenarios/scenario.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
@@ -13,6 +14,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -91,9 +93,10 @@ Expansion expand(const Sweep& sweep, const SweepOptions& options, const Catalogu
 }
 
 // What is wrong without the file or setting that a value came from: the same reasons are to count as one.
-std::string reason_alone(std::string reason, const Combination& combination, const std::string& study)
+std::string reason_alone(std::string reason, const Combination& combination, const std::string& study,
+                         const Catalogue& catalogue)
 {
-  std::vector<std::string> prefixes{study + ": ", combination.scenario + ": "};
+  std::vector<std::string> prefixes{study + ": ", catalogue.find(Shelf::scenarios, combination.scenario, study) + ": "};
   for (const std::string& change : combination.changes)
     prefixes.push_back("--set " + printable(change) + ": ");
   for (const std::string& prefix : prefixes)
@@ -119,7 +122,8 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
             std::any_of(axis.values[i].changes.begin(), axis.values[i].changes.end(),
                         [&](const auto& set) { return text.starts_with("--set " + printable(set) + ": "); });
         throw InputError(own ? fmt::format("{}: {} \"{}\": {}", options.study, axis.name,
-                                           printable(axis.values[i].label), reason_alone(text, one, options.study))
+                                           printable(axis.values[i].label),
+                                           reason_alone(text, one, options.study, catalogue))
                              : fmt::format("{}: {}", options.study, text));
       } catch (const std::runtime_error&) { // what it is together with the first values of the others
       }
@@ -132,7 +136,7 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
       return;
     } catch (const InputError& wrong) {
       if (first.empty())
-        first = reason_alone(wrong.what(), combination(sweep, stored.number), options.study);
+        first = reason_alone(wrong.what(), combination(sweep, stored.number), options.study, catalogue);
     } catch (const CannotRun&) {
       return;
     }
@@ -165,6 +169,8 @@ Figures figures_of(const Prepared& prepared, const Result& result)
     figures["power"] = machine.chip.power->value() * static_cast<double>(machine.chip.devices);
   if (result.energy_per_token)
     figures["energy_per_token"] = *result.energy_per_token;
+  if (result.experts)
+    figures["dropped_choices"] = result.experts->dropped;
   if (machine.pue)
     figures["pue"] = *machine.pue;
   if (machine.grid_intensity)
@@ -186,9 +192,10 @@ std::string simulate(const Combination& combination, const std::string& study, c
     simulation.in_process   = in_process;
     const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)));
     const Result result     = run(prepared, simulation);
-    return answer(result.status, result.reason, figures_of(prepared, result));
+    const std::string said  = fmt::format("{}", fmt::join(remarks(result), "; "));
+    return answer(result.status, result.status == "ok" ? said : result.reason, figures_of(prepared, result));
   } catch (const InputError& wrong) {
-    return answer("input", reason_alone(wrong.what(), combination, study), {});
+    return answer("input", reason_alone(wrong.what(), combination, study, catalogue), {});
   } catch (const CannotRun& wrong) {
     return answer("mesh", wrong.what(), {});
   }
@@ -223,12 +230,13 @@ std::string default_file(const SweepOptions& options)
 
 int sweep(SweepOptions options)
 {
+  const Catalogue catalogue = Catalogue::beside_program();
+  options.study             = catalogue.find(Shelf::studies, options.study);
   if (options.file.empty())
     options.file = default_file(options);
   const Sweep sweep = read_sweep(options.study);
   check(options.output, sweep);
-  const Catalogue catalogue = Catalogue::beside_program();
-  const Expansion all       = expand(sweep, options, catalogue);
+  const Expansion all = expand(sweep, options, catalogue);
   check_readable(sweep, all, options, catalogue);
 
   Store store = Store::to_write(options.file);
@@ -237,8 +245,8 @@ int sweep(SweepOptions options)
                          options.file, *before));
   store.begin(all.study, all.combinations);
   if (options.retry)
-    store.forget(results_version(),
-                 {status_word(JobStatus::failed), status_word(JobStatus::crashed), status_word(JobStatus::timed_out)});
+    store.forget(results_version(), {status_word(JobStatus::failed), status_word(JobStatus::crashed),
+                                     status_word(JobStatus::killed), status_word(JobStatus::timed_out)});
   const auto jobs = missing(all, store);
   std::set<std::string> hashes; // several combinations may come to one scenario
   for (const StoredCombination& one : all.combinations)
@@ -252,7 +260,11 @@ int sweep(SweepOptions options)
   fleet.on_interrupt = OnInterrupt::finish;
   std::size_t ended  = 0;
   bool whole         = true;
-  {
+  const auto so_far  = [&] {
+    return fmt::format("{} of {} scenarios are stored in {}; the same command again goes on from there",
+                        mine - (jobs.size() - ended), mine, options.file);
+  };
+  try {
     ProgressBar progress("sweeping", jobs.size(), !options.output.quiet, ProgressBar::Elsewhere::lines);
     whole = run_jobs(
         jobs.size(),
@@ -268,10 +280,11 @@ int sweep(SweepOptions options)
           progress.job_ended(result.status != "ok");
         },
         fleet);
+  } catch (const OutOfResources& lack) {
+    throw OutOfResources(fmt::format("{}; {}", lack.what(), so_far()));
   }
   if (!whole && ended < jobs.size()) {
-    complain(fmt::format("interrupted: {} of {} scenarios are stored in {}; the same command again goes on from there",
-                         mine - (jobs.size() - ended), mine, options.file));
+    complain("interrupted: " + so_far());
     return exit_interrupted;
   }
   return write_study(study_table(store, sweep), options.output);
@@ -282,7 +295,11 @@ int sweep(SweepOptions options)
 Action setup_sweep(CLI::App& command)
 {
   auto options = std::make_shared<SweepOptions>();
-  command.add_option("STUDY", options->study, "study file with a base scenario and axes of values")->required();
+  command
+      .add_option("STUDY", options->study,
+                  "study with a base scenario and axes of values: a file, or the name of one that comes with podsim")
+      ->required()
+      ->check(or_listed("studies"));
   add_file(command, "--db", options->file, "SQLite file that keeps the results; without it STUDY.sqlite, here");
   add_fleet(command, options->fleet);
   command.add_option("--shard", options->shard, "only the Ith of N equal shares, for podsim merge")->type_name("I/N");

@@ -1,4 +1,6 @@
+#include "reports/remarks.hpp"
 #include "reports/validation.hpp"
+#include "scenarios/scenario_files.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/pipeline.hpp"
@@ -33,22 +35,23 @@ std::vector<std::pair<std::string, bool>> files_of(const ValidateOptions& option
   if (options.places.empty())
     for (const std::string& name : catalogue.names(Shelf::scenarios))
       files.emplace_back(catalogue.file(Shelf::scenarios, name), false);
+  std::vector<std::string> others;
   for (const std::string& place : options.places) {
     std::error_code error;
     if (!fs::is_directory(place, error)) {
-      files.emplace_back(place, true);
+      files.emplace_back(catalogue.find(Shelf::scenarios, place), true);
       continue;
     }
-    std::vector<std::string> found;
-    for (const auto& entry : fs::recursive_directory_iterator(place, error))
-      if (entry.path().extension() == ".json")
-        found.push_back(entry.path().string());
-    if (found.empty())
-      throw InputError(fmt::format("{}: there is no JSON file in this folder", place));
-    std::sort(found.begin(), found.end());
-    for (const std::string& file : found)
+    const ScenarioFiles found = scenario_files(place, catalogue);
+    others.insert(others.end(), found.others.begin(), found.others.end());
+    if (found.scenarios.empty())
+      throw InputError(fmt::format("{}: there is no scenario in this folder{}{}", place,
+                                   found.others.empty() ? "" : "; ", passed_over(found.others)));
+    for (const std::string& file : found.scenarios)
       files.emplace_back(file, false);
   }
+  if (!others.empty() && !options.quiet)
+    complain(passed_over(others));
   return files;
 }
 
@@ -60,6 +63,7 @@ struct Run {
 
   std::string status = "interrupted", reason = "interrupted";
   std::vector<std::optional<double>> answers = {};
+  std::vector<std::string> remarks           = {};
 
   std::size_t ask(Metric metric, Counting counting)
   {
@@ -223,8 +227,8 @@ private:
       const auto value = result.metrics ? predicted(metric, counting, *result.metrics) : std::nullopt;
       values.push_back(value ? Json(*value) : Json());
     }
-    return Json{{"status", result.status}, {"reason", result.reason}, {"values", values}}.dump(
-        -1, ' ', false, Json::error_handler_t::replace);
+    return Json{{"status", result.status}, {"reason", result.reason}, {"values", values}, {"remarks", remarks(result)}}
+        .dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
   static void take(Run& run, const JobOutcome& outcome)
@@ -237,6 +241,7 @@ private:
     const Json answer = Json::parse(outcome.bytes);
     run.status        = answer.at("status");
     run.reason        = answer.at("reason");
+    run.remarks       = answer.at("remarks").get<std::vector<std::string>>();
     for (const Json& value : answer.at("values"))
       run.answers.push_back(value.is_number() ? std::optional(value.get<double>()) : std::nullopt);
   }
@@ -255,7 +260,10 @@ private:
         return figure;
       }
     figure.predicted = own.answers[question.own.at];
+    figure.remarks   = own.remarks;
     if (question.other) {
+      for (const std::string& remark : other.remarks)
+        figure.remarks.push_back(other.name + ": " + remark);
       const auto over = other.answers[question.other->at];
       figure.predicted =
           figure.predicted && over && *over > 0 ? std::optional(*figure.predicted / *over) : std::nullopt;
@@ -287,14 +295,21 @@ int validate(const ValidateOptions& options)
   for (const auto& [file, named] : files_of(options, catalogue))
     validator.add(file, named);
   validator.check_found();
-  const bool whole        = validator.simulate();
+  std::string lacking;
+  bool whole = false;
+  try {
+    whole = validator.simulate();
+  } catch (const OutOfResources& lack) {
+    lacking = lack.what();
+  }
   const Validation result = validator.result();
   if (!options.quiet && options.csv != "-" && options.json != "-")
     print(to_text(result, Style(stdout_has_colour())));
   if (!whole) {
     const bool files = !options.csv.empty() || !options.json.empty();
-    complain(fmt::format("interrupted: {} scenarios done{}", validator.done(), files ? ", no file written" : ""));
-    return exit_interrupted;
+    complain(fmt::format("{}: {} scenarios done{}", lacking.empty() ? "interrupted" : lacking, validator.done(),
+                         files ? ", no file written" : ""));
+    return lacking.empty() ? exit_interrupted : exit_no_resources;
   }
   if (!options.csv.empty())
     write_result("--csv", options.csv, to_csv(result));
@@ -302,9 +317,12 @@ int validate(const ValidateOptions& options)
     write_result("--json", options.json, to_json(result));
   if (result.failures.empty())
     return exit_done;
-  complain(fmt::format("{} of the scenarios or figures could not run; the first: {}: {}", result.failures.size(),
-                       result.failures.front().scenario, result.failures.front().reason));
-  return exit_cannot_run;
+  const auto bug   = std::find_if(result.failures.begin(), result.failures.end(),
+                                  [](const ScenarioFailure& failure) { return is_bug(failure.status); });
+  const auto& told = bug != result.failures.end() ? *bug : result.failures.front();
+  complain(fmt::format("{} of the scenarios or figures could not run; {}: {}: {}", result.failures.size(),
+                       bug != result.failures.end() ? "a bug of podsim's" : "the first", told.scenario, told.reason));
+  return bug != result.failures.end() ? exit_internal_error : exit_cannot_run;
 }
 
 } // namespace
@@ -312,8 +330,9 @@ int validate(const ValidateOptions& options)
 Action setup_validate(CLI::App& command)
 {
   auto options = std::make_shared<ValidateOptions>();
-  command.add_option("PLACE", options->places,
-                     "scenario files, or folders of them, instead of those that come with podsim");
+  command
+      .add_option("PLACE", options->places, "scenarios, or folders of them, instead of all those that come with podsim")
+      ->check(or_listed("scenarios"));
   command
       .add_option("--filter", options->filter, "only figures with TEXT in their id, metric, or scenario's file or name")
       ->type_name("TEXT");

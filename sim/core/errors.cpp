@@ -1,24 +1,29 @@
 #include "sim/core/errors.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <fmt/format.h>
 #include <numeric>
 
 namespace podsim {
 namespace {
 
-// Levenshtein's distance, one row of the table at a time.
+// How many letters are to be put in, taken out or replaced; two neighbours in the wrong order count as one slip. The
+// table of Levenshtein's distance, three rows at a time.
 std::size_t edit_distance(std::string_view a, std::string_view b)
 {
+  std::vector<std::size_t> before(b.size() + 1);
+  std::vector<std::size_t> above(b.size() + 1);
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0]               = i;
+    before.swap(above);
+    above.swap(row);
+    row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal                   = row[j];
-      row[j]                     = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+      row[j] = std::min({row[j - 1] + 1, above[j] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row.back();
@@ -26,18 +31,29 @@ std::size_t edit_distance(std::string_view a, std::string_view b)
 
 } // namespace
 
+bool is_out_of_resources(int reason)
+{
+  return reason == EMFILE || reason == ENFILE || reason == EAGAIN || reason == ENOMEM;
+}
+
 std::string did_you_mean(std::string_view misspelt, const std::vector<std::string>& names)
 {
   constexpr std::size_t longest = 64; // names are short; a long text is no misspelling of one
-  if (misspelt.size() > longest)
+  if (misspelt.empty() || misspelt.size() > longest)
     return "";
   const std::string* best = nullptr;
-  std::size_t distance    = std::max<std::size_t>(misspelt.size() / 2, 1) + 1;
+  // A slip for each three letters: where half of a word is another, another word was meant. Of two names as near the
+  // one that goes on where the given one ends.
+  std::size_t nearest = 2 * std::max<std::size_t>(misspelt.size() / 3, 1) + 2;
   for (const std::string& name : names)
-    if (const std::size_t d = edit_distance(misspelt, name); d < distance) {
-      distance = d;
-      best     = &name;
+    if (const std::size_t d = 2 * edit_distance(misspelt, name) + (name.starts_with(misspelt) ? 0 : 1); d < nearest) {
+      nearest = d;
+      best    = &name;
     }
+  if (!best && misspelt.size() > 2) // the beginning of a longer name
+    for (const std::string& name : names)
+      if (!best && name.starts_with(misspelt))
+        best = &name;
   return best ? fmt::format("; did you mean \"{}\"?", *best) : "";
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The two ways in which a user's wish can fail; a bug in podsim is an assertion instead.
+// The ways in which a user's wish can fail; a bug in podsim is an assertion instead.
 
 #include <stdexcept>
 #include <string>
@@ -26,6 +26,13 @@ class CannotRun : public std::runtime_error {
 public:
   using std::runtime_error::runtime_error;
 };
+
+// The system gives this program no more files or processes (exit code 71). what() is one line: what it was for.
+class OutOfResources : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+bool is_out_of_resources(int reason); // an errno
 
 // `; did you mean "X"?` for the name nearest to the misspelt one by edit distance, or "" if none is near.
 std::string did_you_mean(std::string_view misspelt, const std::vector<std::string>& names);

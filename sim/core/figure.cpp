@@ -15,6 +15,7 @@ const std::vector<FigureInfo>& figure_table()
       {"bubble", "bubble", "", false},
       {"memory", "memory", "B", false},
       {"energy_per_token", "J a token", "J", false},
+      {"dropped_choices", "dropped", "", false},
       {"days", "days", "d", false, true},
       {"chip_hours", "chip-hours", "h", false, true},
       {"energy", "MWh", "MWh", false, true},

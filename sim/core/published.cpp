@@ -19,14 +19,29 @@ const Conventions& of_model()
   static const Conventions names{{"palm", Counting::palm},
                                  {"6N", Counting::six_n},
                                  {"6N causal", Counting::six_n_causal},
-                                 {"2N", Counting::two_n}};
+                                 {"2N", Counting::two_n},
+                                 {"palm without lookup", Counting::palm_without_lookup},
+                                 {"6N without lookup", Counting::six_n_without_lookup},
+                                 {"6N causal without lookup", Counting::six_n_causal_without_lookup}};
   return names;
 }
 
+// podsim's own HFU is of what is executed.
 const Conventions& of_hardware()
 {
-  static const Conventions names{
-      {"palm", Counting::palm_hardware}, {"8N", Counting::eight_n}, {"96Bslh2", Counting::narayanan}};
+  static const Conventions names{{"executed", Counting::executed},
+                                 {"palm", Counting::palm_hardware},
+                                 {"8N", Counting::eight_n},
+                                 {"96Bslh2", Counting::narayanan}};
+  return names;
+}
+
+const Conventions& of_hardware_count()
+{
+  static const Conventions names{{"palm", Counting::palm_hardware},
+                                 {"executed", Counting::executed},
+                                 {"8N", Counting::eight_n},
+                                 {"96Bslh2", Counting::narayanan}};
   return names;
 }
 
@@ -40,10 +55,17 @@ const Conventions& of_bubbles()
 // TFLOP/s are given of either kind, so the one that PaLM's formula leaves open says so.
 const Conventions& of_either()
 {
-  static const Conventions names{{"palm", Counting::palm},        {"palm hardware", Counting::palm_hardware},
-                                 {"6N", Counting::six_n},         {"6N causal", Counting::six_n_causal},
-                                 {"2N", Counting::two_n},         {"8N", Counting::eight_n},
-                                 {"96Bslh2", Counting::narayanan}};
+  static const Conventions names{{"palm", Counting::palm},
+                                 {"palm hardware", Counting::palm_hardware},
+                                 {"6N", Counting::six_n},
+                                 {"6N causal", Counting::six_n_causal},
+                                 {"2N", Counting::two_n},
+                                 {"8N", Counting::eight_n},
+                                 {"96Bslh2", Counting::narayanan},
+                                 {"executed", Counting::executed},
+                                 {"palm without lookup", Counting::palm_without_lookup},
+                                 {"6N without lookup", Counting::six_n_without_lookup},
+                                 {"6N causal without lookup", Counting::six_n_causal_without_lookup}};
   return names;
 }
 
@@ -72,7 +94,7 @@ const std::vector<MetricInfo>& metric_table()
        "hardware_flops_per_token",
        "hardware FLOPs",
        {{"TFLOP", 1e12}},
-       of_hardware()},
+       of_hardware_count()},
       {Metric::dcn_burst, "dcn_burst", "cross-pod burst", {{"Tb/s", 1e12 / 8}}, none()},
       {Metric::achieved_bandwidth, "achieved_bandwidth", "bandwidth", {{"GB/s", 1e9}}, none()},
       {Metric::achieved_flops, "achieved_flops", "FLOP rate", {{"TFLOP/s", 1e12}}, none()},
@@ -93,16 +115,20 @@ const std::vector<std::string>& family_names()
   return names;
 }
 
+bool is_chip(const std::string& chip, const std::string& name)
+{
+  const std::size_t at = chip.find(name);
+  if (at == std::string::npos)
+    return false;
+  const std::size_t end = at + name.size(); // "TPU v4" is not in "TPU v4i"
+  return end == chip.size() || std::isalnum(static_cast<unsigned char>(chip[end])) == 0;
+}
+
 std::string chip_family(const std::string& chip)
 {
-  for (const std::string& name : family_names()) {
-    const std::size_t at = chip.find(name);
-    if (at == std::string::npos)
-      continue;
-    const std::size_t end = at + name.size(); // "TPU v4" is not in "TPU v4i"
-    if (end == chip.size() || std::isalnum(static_cast<unsigned char>(chip[end])) == 0)
+  for (const std::string& name : family_names())
+    if (is_chip(chip, name))
       return name;
-  }
   return chip;
 }
 

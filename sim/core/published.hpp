@@ -31,15 +31,21 @@ enum class Metric {
 };
 
 // Which FLOPs of a token are counted. N: parameters that a token meets; L layers, H heads of size Q, T tokens a
-// sequence, h channels, V vocabulary.
+// sequence, h channels, V vocabulary. Without lookup: N without the parameters that no product reads, an untied
+// embedding of the input and learned positions.
 enum class Counting {
   none,
   palm,          // 6N + 12 L H Q T (arXiv:2204.02311, appendix B)
   palm_hardware, // the same and what this scenario recomputes
   six_n,         // 6N
   six_n_causal,  // 6N + 6 L H Q T: causal attention is half (MaxText's tables for v5)
-  two_n,         // 2N: inference
-  eight_n,       // 8N: full recomputation, without attention
+  palm_without_lookup,
+  six_n_without_lookup,
+  six_n_causal_without_lookup,
+  executed, // what the step executes: no lookup, the masked half of attention only where a kernel computes it, what
+            // remat and kernels repeat, and of experts what they have room for
+  two_n,    // 2N: inference
+  eight_n,  // 8N: full recomputation, without attention
   slowest_stage, // no FLOPs: of a bubble, that of the stage which waits least
   narayanan,     // 96 L h^2 (1 + T/6h + V/16Lh): full recomputation (arXiv:2104.04473, section 5.1)
 };
@@ -78,6 +84,7 @@ const std::vector<std::string>& family_names();
 // The family of a figure whose file names none: that of the chip ("NVIDIA A100 80 GB" is an A100), but for
 // micro-benchmarks and for counts of FLOPs, whose small errors would flatter it.
 std::string chip_family(const std::string& chip);
+bool is_chip(const std::string& chip, const std::string& name); // "NVIDIA A100 80 GB" is an "A100"
 std::string usual_family(Metric metric, const std::string& chip);
 
 } // namespace podsim

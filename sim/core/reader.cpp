@@ -265,11 +265,14 @@ Reader Reader::constant(const std::string& key)
   UsedConstant used{holder.path_, shown(*value.json_), source.text(), {}};
   if (const auto cases = holder.find("calibrated_on"))
     used.calibrated_on = cases->texts();
+  if (const auto chips = holder.find("chip"))
+    used.chips = chips->texts();
   holder.finish();
   const std::string& giver = document_->origins.of(value.path_);
   if (giver != document_->origins.of(source.path_)) { // the source is that of a value laid over
     used.source        = "given by " + giver;
     used.calibrated_on = {};
+    used.chips         = {};
   }
   document_->constants.push_back(std::move(used));
   return value;
@@ -316,6 +319,8 @@ Json parse_json_file(const std::string& file)
     throw InputError(fmt::format("{}: is a folder, not a JSON file", file));
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
+  if (!stream && is_out_of_resources(errno))
+    throw OutOfResources(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
   if (!stream)
     throw InputError(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
   std::string text;

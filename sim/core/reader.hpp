@@ -41,6 +41,7 @@ struct UsedConstant {
   std::string value;
   std::string source;
   std::vector<std::string> calibrated_on; // ids of published cases; empty for a sourced constant
+  std::vector<std::string> chips{};       // for which it holds ("A100"), where its file says so
 };
 
 // A JSON tree with all its references resolved, and what a reading of it notes down.
@@ -83,8 +84,8 @@ public:
   // One of a closed set of names.
   template <class T> T choice(const std::vector<std::pair<std::string, T>>& names) const;
 
-  // A constant: {"value": ..., "source": ..., "calibrated_on": [ids]}, or its bare value where a scenario
-  // overrides one; noted in Document::constants. The reader returned stands on the value.
+  // A constant: {"value": ..., "source": ..., "calibrated_on": [ids], "chip": "A100"}, or its bare value where a
+  // scenario overrides one; noted in Document::constants. The reader returned stands on the value.
   Reader constant(const std::string& key);
 
   const std::string& path() const { return path_; }

@@ -15,7 +15,7 @@ RingPhase ring_phase(const AxisFactor& factor, CollectiveKind kind, Bytes chunk,
     phase.latency   = to_ticks(machine.dcn_latency);
     phase.last_step = phase.step;
     phase.sharers   = machine.devices_per_host();
-    phase.bus_step  = to_ticks(chunk / machine.host.pcie_bandwidth);
+    phase.bus       = machine.host.nic_bandwidth / machine.host.pcie_bandwidth;
     return phase;
   }
   const Wire& wire  = machine.wire(factor.axis);
@@ -82,7 +82,7 @@ std::pair<PlanPart, std::int64_t> torus_exchange(const std::vector<AxisFactor>& 
       groups.assign(1, torus);
     else
       groups.push_back({factor});
-  const auto busy = [&](double blocks) { return to_ticks(local * (blocks / members) / machine.ici.effective()); };
+  const auto on_link = [&](double blocks) { return to_ticks(local * (blocks / members) / machine.ici.effective()); };
   for (const std::vector<AxisFactor>& group : groups) {
     const AllToAllLoad load = torus_load(group, machine.torus(), machine);
     double others           = members; // that each of the group stands for: all blocks to them pass its links
@@ -91,14 +91,15 @@ std::pair<PlanPart, std::int64_t> torus_exchange(const std::vector<AxisFactor>& 
     hops += load.longest_hops;
     for (const AxisFactor& factor : group) {
       RingPhase phase{.kind = CollectiveKind::all_to_all, .factor = factor, .length = factor.length, .chunk = local};
-      phase.step     = busy(load.busiest_link * others);
+      phase.step     = on_link(load.busiest_link * others);
+      phase.sent     = local * (1 - 1 / static_cast<double>(factor.length));
       phase.latency  = to_ticks(machine.ici.latency);
-      phase.cut_time = busy(load.cut_bound * others);
+      phase.cut_time = on_link(load.cut_bound * others);
       if (!machine.overrides.links.empty() && factor.closed &&
           !machine.lattice.twisted) { // a twist keeps all its links
         RoutedLattice open                                   = machine.torus();
         open.closed[factor.axis - first_torus_axis(machine)] = false;
-        phase.open_step = busy(torus_load(group, open, machine).busiest_link * others);
+        phase.open_step = on_link(torus_load(group, open, machine).busiest_link * others);
       }
       phases.push_back(phase);
     }
@@ -124,11 +125,12 @@ Plan exchange_plan(const std::vector<AxisFactor>& group, Bytes local, const Mach
     const Bytes leaves = local * ((n - 1) / n);
     RingPhase phase{
         .kind = CollectiveKind::all_to_all, .link = link, .factor = factor, .length = factor.length, .chunk = local};
+    phase.sent = leaves;
     if (link == AxisKind::dcn) {
-      phase.step     = to_ticks(leaves / machine.host.nic_bandwidth);
-      phase.sharers  = machine.devices_per_host();
-      phase.bus_step = to_ticks(leaves / machine.host.pcie_bandwidth);
-      phase.latency  = to_ticks(machine.dcn_latency);
+      phase.step    = to_ticks(leaves / machine.host.nic_bandwidth);
+      phase.sharers = machine.devices_per_host();
+      phase.bus     = machine.host.nic_bandwidth / machine.host.pcie_bandwidth;
+      phase.latency = to_ticks(machine.dcn_latency);
     } else {
       phase.step    = to_ticks(leaves / machine.local.effective());
       phase.latency = to_ticks(machine.local.latency);
@@ -151,7 +153,72 @@ Plan exchange_plan(const std::vector<AxisFactor>& group, Bytes local, const Mach
   return result;
 }
 
+// Phases that overlap: what they put on each ring goes at once.
+Plan overlapped_plan(const PlanPart& phases)
+{
+  Plan result{.parts = {}, .exchange = true};
+  for (const CollectiveKind kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
+    std::int64_t nodes = 1;
+    for (const RingPhase& phase : phases)
+      nodes *= phase.kind == kind && phase.link == AxisKind::dcn ? phase.length : 1;
+    for (const RingPhase& phase : phases)
+      result.rest += phase.kind == kind ? latencies(phase) * (phase.link == AxisKind::dcn ? 1 : nodes) : 0;
+  }
+  for (const RingPhase& phase : phases) {
+    auto part = std::find_if(result.parts.begin(), result.parts.end(),
+                             [&](const PlanPart& one) { return one.front().factor == phase.factor; });
+    if (part == result.parts.end()) {
+      RingPhase once = phase;
+      once.kind      = CollectiveKind::all_to_all;
+      once.step = once.open_step = 0;
+      part                       = result.parts.insert(part, PlanPart{once});
+    }
+    RingPhase& once = part->front();
+    const Ticks all = phase.steps() * phase.step;
+    once.step += phase.one_way() || !phase.factor.closed ? all : busy(phase);
+    once.open_step += all;
+    once.sent += traffic(phase).sent;
+  }
+  // The part that takes longest shows one latency by itself.
+  const auto slowest =
+      std::max_element(result.parts.begin(), result.parts.end(), [](const PlanPart& a, const PlanPart& b) {
+        return busy(a.front()) + latencies(a.front()) < busy(b.front()) + latencies(b.front());
+      });
+  result.rest = std::max<Ticks>(result.rest - latencies(slowest->front()), 0);
+  return result;
+}
+
 } // namespace
+
+Ticks busy(const RingPhase& phase)
+{
+  if (phase.exchanges())
+    return phase.link == AxisKind::dcn ? phase.crowded(phase.step) : phase.step;
+  if (phase.link == AxisKind::dcn)
+    return phase.crowded(phase.steps() * phase.step);
+  if (phase.one_way() || !phase.factor.closed)
+    return phase.steps() * phase.step;
+  return phase.factor.stride * ((phase.length / 2 - 1) * phase.step + phase.last_step);
+}
+
+Ticks latencies(const RingPhase& phase)
+{
+  if (phase.exchanges())
+    return phase.latency;
+  const bool ring = phase.link == AxisKind::ici && phase.factor.closed;
+  return phase.latency * (ring ? phase.factor.stride * (phase.length / 2) : phase.length - 1);
+}
+
+Traffic traffic(const RingPhase& phase)
+{
+  if (phase.exchanges())
+    return {phase.sent, phase.step};
+  const auto chunks = static_cast<double>(phase.steps()); // both directions of a ring together; of a line on average
+  if (phase.link == AxisKind::dcn)
+    return {phase.chunk * chunks, phase.steps() * phase.step};
+  const double relayed = phase.one_way() || !phase.factor.closed ? 1.0 : static_cast<double>(phase.factor.stride);
+  return {phase.chunk * (chunks * relayed), busy(phase)};
+}
 
 Plan plan(const Collective& collective, const Machine& machine, const Placement& placement, MultiAxis multi_axis)
 {
@@ -165,14 +232,11 @@ Plan plan(const Collective& collective, const Machine& machine, const Placement&
   const auto torus  = [&](const AxisFactor& ring) { return machine.lattice.axes[ring.axis].kind == AxisKind::ici; };
   std::stable_partition(rings.begin(), rings.end(), in_pod);
   if (collective.kind == CollectiveKind::all_to_all) {
-    Plan exchange      = exchange_plan(rings, collective.full, machine);
-    exchange.pipelined = multi_axis == MultiAxis::pipelined;
-    return exchange;
+    return exchange_plan(rings, collective.full, machine);
   }
   const bool split        = multi_axis == MultiAxis::concurrent && std::all_of(rings.begin(), rings.end(), torus);
   const std::size_t parts = split ? std::max<std::size_t>(rings.size(), 1) : 1;
   Plan result;
-  result.pipelined = multi_axis == MultiAxis::pipelined && rings.size() > 1;
   for (std::size_t part = 0; part < parts && !rings.empty(); ++part) {
     const Bytes full = collective.full / static_cast<double>(parts);
     PlanPart phases;
@@ -182,8 +246,9 @@ Plan plan(const Collective& collective, const Machine& machine, const Placement&
       const PlanPart gather = one_way(CollectiveKind::all_gather, rings, full, machine);
       phases.insert(phases.end(), gather.begin(), gather.end());
     }
-    if (!result.pipelined)
-      join_streams(phases);
+    if (multi_axis == MultiAxis::pipelined && rings.size() > 1)
+      return overlapped_plan(phases);
+    join_streams(phases);
     result.parts.push_back(std::move(phases));
     std::rotate(rings.begin(), rings.begin() + 1, rings.end());
   }
@@ -199,7 +264,7 @@ std::int64_t sends(const RingPhase& phase, const RingPlace& at, int direction)
 {
   if (phase.one_way() && direction < 0)
     return 0;
-  if (phase.kind == CollectiveKind::all_to_all) {
+  if (phase.exchanges()) {
     const std::int64_t end = direction > 0 ? phase.length - 1 : 0;
     return !phase.one_way() && !at.closed && at.position == end ? 0 : 1;
   }
@@ -227,7 +292,7 @@ std::int64_t receives(const RingPhase& phase, const RingPlace& at, int direction
 
 std::int64_t receives_before(const RingPhase& phase, const RingPlace& at, int direction, std::int64_t send)
 {
-  if (phase.kind == CollectiveKind::all_to_all)
+  if (phase.exchanges())
     return 0;
   if (phase.one_way() || at.closed || phase.kind == CollectiveKind::all_gather)
     return send;
@@ -237,7 +302,7 @@ std::int64_t receives_before(const RingPhase& phase, const RingPlace& at, int di
 
 Ticks transmission(const RingPhase& phase, const RingPlace& at, int direction, std::int64_t send)
 {
-  if (phase.kind == CollectiveKind::all_to_all)
+  if (phase.exchanges())
     return phase.factor.closed && !at.closed ? phase.open_step : phase.step;
   if (phase.streams())
     return phase.steps() * phase.step;
@@ -251,9 +316,10 @@ RingPhase as_on(RingPhase phase, double speed, bool cut)
   if (cut && phase.factor.closed) {
     phase.factor.closed = false;
     phase.last_step     = phase.step;
-    if (phase.kind == CollectiveKind::all_to_all)
+    if (phase.exchanges())
       phase.step = phase.open_step;
   }
+  phase.bus *= speed; // the bus is not slower
   phase.step      = at_link_speed(phase.step, speed);
   phase.last_step = at_link_speed(phase.last_step, speed);
   return phase;

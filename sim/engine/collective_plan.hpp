@@ -24,6 +24,9 @@
 // link of an axis carries what its busiest one does. Of each switched axis of length n a device sends S (n-1)/n. With t
 // for how long a link of an axis is busy, it takes
 //     T = max over axes (latency + t) + what the hops of the longest way take beyond that
+// So does a collective whose phases overlap: its chunks follow each other over all its axes (NVLink and NICs), and what
+// it puts on each is one transmission; the latencies are those of all phases, since the ring goes through the devices
+// of every node in turn.
 //
 // A link at a fraction f of its speed is busy 1/f times as long. On a ring that it belongs to, the chunks pass it one
 // after the other, and the chip behind it has them all after the time of a ring that is as slow everywhere: no chip
@@ -50,20 +53,39 @@ struct RingPhase {
   Ticks last_step      = 0; // of the last chunk a device sends round a whole ring
   Ticks latency        = 0;
   std::int64_t rounds  = 1; // DCN: 2 where an all-gather follows its reduce-scatter
-  std::int64_t sharers = 1; // DCN: devices of a host, which send at once over its NIC,
-  Ticks bus_step       = 0; // each over a bus of its own
-  Ticks open_step      = 0; // of an all-to-all if the ring is cut
-  Ticks cut_time       = 0; // of an all-to-all: how long the tightest cut of the torus needs (a bisection, or worse)
+  std::int64_t sharers = 1; // DCN: devices of a host, which send at once over its NIC, each over a bus of its own,
+  double bus           = 0; // over which it takes so many times as long as over the NIC alone
+  Bytes sent{};             // of an exchange: what a device sends over the axis
+  Ticks open_step = 0;      // of an exchange if the ring is cut
+  Ticks cut_time  = 0;      // of an all-to-all: how long the tightest cut of the torus needs (a bisection, or worse)
 
   bool one_way() const { return link != AxisKind::ici; }
-  bool streams() const { return link == AxisKind::dcn && kind != CollectiveKind::all_to_all; }
+  bool exchanges() const { return kind == CollectiveKind::all_to_all; }
+  bool streams() const { return link == AxisKind::dcn && !exchanges(); }
   std::int64_t steps() const { return rounds * (length - 1); } // of a one-way ring
-  Ticks crowded_step() const { return std::max(sharers * step, bus_step); }
+
+  // What takes so long over the NIC alone, where all of the host send at once.
+  Ticks crowded(Ticks alone) const
+  {
+    return std::max<Ticks>(sharers * alone, std::llround(static_cast<double>(alone) * bus));
+  }
 
   // Of a stream: the least time that it takes because each piece waits for the one before; 0 where the NIC sets the
   // pace even if nobody shares it.
   Ticks pace() const { return steps() > 1 && latency > step ? steps() * latency + step : 0; }
 };
+
+// How long the busiest link of a phase is busy, if all devices begin together; and what its hops add.
+Ticks busy(const RingPhase& phase);
+Ticks latencies(const RingPhase& phase);
+
+// What a phase puts on the links of its axis: what one device sends in all, and how long that keeps the busiest link
+// busy (on the DCN the NIC, which others of the host share, as if it had that device alone).
+struct Traffic {
+  Bytes sent;
+  Ticks busy = 0;
+};
+Traffic traffic(const RingPhase& phase);
 
 // Where a device stands on its ring, and whether nothing cuts it.
 struct RingPlace {
@@ -75,9 +97,8 @@ RingPlace place_on(const RingPhase& phase, std::int64_t position, bool cut);
 using PlanPart = std::vector<RingPhase>; // one after the other
 struct Plan {
   std::vector<PlanPart> parts; // at once
-  bool pipelined = false;      // the phases of the part overlap: one event, not chunks
-  bool exchange  = false;      // an all-to-all: a part for each axis, all of which begin and end as one
-  Ticks rest     = 0;          // of an exchange: latencies of the longest way that no axis shows by itself
+  bool exchange = false;       // a part for each axis, in which a device sends once; all begin and end as one
+  Ticks rest    = 0;           // of an exchange: latencies of the longest way that no axis shows by itself
 };
 
 Plan plan(const Collective& collective, const Machine& machine, const Placement& placement, MultiAxis multi_axis);

@@ -1,55 +1,15 @@
 #include "sim/engine/collective_time.hpp"
 
 #include <algorithm>
-#include <map>
 
 namespace podsim {
 namespace {
-
-Ticks busy(const RingPhase& phase)
-{
-  const Ticks step = phase.link == AxisKind::dcn ? phase.crowded_step() : phase.step;
-  if (phase.kind == CollectiveKind::all_to_all)
-    return step;
-  if (phase.one_way() || !phase.factor.closed)
-    return phase.steps() * step;
-  return phase.factor.stride * ((phase.length / 2 - 1) * phase.step + phase.last_step);
-}
-
-Ticks latencies(const RingPhase& phase)
-{
-  if (phase.kind == CollectiveKind::all_to_all)
-    return phase.latency;
-  const bool ring = phase.link == AxisKind::ici && phase.factor.closed;
-  return phase.latency * (ring ? phase.factor.stride * (phase.length / 2) : phase.length - 1);
-}
 
 Ticks duration(const PlanPart& part)
 {
   Ticks sum = 0;
   for (const RingPhase& phase : part)
     sum += duration(phase);
-  return sum;
-}
-
-// A reduce-scatter's phases overlap, then an all-gather's; those on links of one axis share them. The ring goes through
-// the devices of every node in turn.
-Ticks duration_overlapped(const PlanPart& part)
-{
-  Ticks sum = 0;
-  for (const CollectiveKind kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
-    Ticks slowest = 0;
-    std::map<std::size_t, Ticks> busy_axes;
-    std::int64_t nodes = 1;
-    for (const RingPhase& phase : part)
-      nodes *= phase.kind == kind && phase.link == AxisKind::dcn ? phase.length : 1;
-    for (const RingPhase& phase : part)
-      if (phase.kind == kind) {
-        slowest = std::max(slowest, busy_axes[phase.factor.axis] += busy(phase));
-        sum += latencies(phase) * (phase.link == AxisKind::dcn ? 1 : nodes);
-      }
-    sum += slowest;
-  }
   return sum;
 }
 
@@ -155,23 +115,12 @@ Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)
     std::transform(part.begin(), part.end(), part.begin(), seen);
   if (plan.exchange)
     return duration_of_exchange(parts) + plan.rest;
-  if (!plan.pipelined && !in_lockstep(parts))
+  if (!in_lockstep(parts))
     return duration_of_all(parts);
   Ticks longest = 0;
   for (const PlanPart& part : parts)
-    longest = std::max(longest, plan.pipelined ? duration_overlapped(part) : duration(part));
+    longest = std::max(longest, duration(part));
   return longest;
-}
-
-Traffic traffic(const RingPhase& phase)
-{
-  if (phase.kind == CollectiveKind::all_to_all)
-    return {phase.chunk * (1 - 1 / static_cast<double>(phase.length)), busy(phase)};
-  const auto chunks = static_cast<double>(phase.steps()); // both directions of a ring together; of a line on average
-  if (phase.link == AxisKind::dcn)
-    return {phase.chunk * chunks, phase.steps() * phase.sharers * phase.step};
-  const double relayed = phase.one_way() || !phase.factor.closed ? 1.0 : static_cast<double>(phase.factor.stride);
-  return {phase.chunk * (chunks * relayed), busy(phase)};
 }
 
 Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor)
@@ -185,10 +134,9 @@ bool shares_links_with_itself(const Plan& plan, const Machine& machine)
   const auto crowds = [&](const RingPhase& phase) {
     return phase.link == AxisKind::dcn && machine.devices_per_host() > 1;
   };
-  return !plan.pipelined && (!(plan.exchange || in_lockstep(plan.parts)) ||
-                             std::any_of(plan.parts.begin(), plan.parts.end(), [&](const PlanPart& part) {
-                               return std::any_of(part.begin(), part.end(), crowds);
-                             }));
+  return !(plan.exchange || in_lockstep(plan.parts)) ||
+         std::any_of(plan.parts.begin(), plan.parts.end(),
+                     [&](const PlanPart& part) { return std::any_of(part.begin(), part.end(), crowds); });
 }
 
 } // namespace podsim

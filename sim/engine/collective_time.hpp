@@ -15,13 +15,6 @@ Ticks duration(const RingPhase& phase);
 Ticks duration(const Plan& plan);
 Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)>& seen);
 
-// What a phase puts on the links of its axis: what one device sends in all, and how long the busiest link is busy.
-struct Traffic {
-  Bytes sent;
-  Ticks busy = 0;
-};
-Traffic traffic(const RingPhase& phase);
-
 // How long a device's transmission to its neighbour on a factor takes, on a link of its own and without latency.
 Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor);
 

@@ -368,7 +368,9 @@ Overrides worst_only(const Machine& machine)
   };
   const auto smaller = [](double a, double b) { return a < b; };
   keep_least(overrides.devices, worst.devices, [](const Speed& a, const Speed& b) { return a.compute < b.compute; });
-  keep_least(overrides.devices, worst.devices, [](const Speed& a, const Speed& b) { return a.hbm < b.hbm; });
+  if (std::any_of(overrides.devices.begin(), overrides.devices.end(),
+                  [](const auto& one) { return one.second.hbm < 1; }))
+    keep_least(overrides.devices, worst.devices, [](const Speed& a, const Speed& b) { return a.hbm < b.hbm; });
   keep_least(overrides.links, worst.links, smaller);
   if (!worst.links.empty() && worst.links.begin()->second == 0) { // a dead cable has two ends
     const LinkId one         = worst.links.begin()->first;

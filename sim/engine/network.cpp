@@ -87,8 +87,8 @@ Network::Nics Network::make_nics()
   return nics;
 }
 
-// SimGrid 3.32 shares links anew only round the first link of what begins, unless another of that link began at the same
-// instant: then what the second one meets elsewhere keeps its share, and links carry more than they can
+// SimGrid 3.32 shares links anew only round the first link of what begins, unless another of that link began at the
+// same instant: then what the second one meets elsewhere keeps its share, and links carry more than they can
 // (findings/simgrid-starts-at-one-instant.sh). Messages with one destination meet the same; so each line and direction
 // begins on a link of its own, wide enough to never matter.
 Network::Ports Network::make_dcn_ports()

@@ -1,5 +1,6 @@
 #include "sim/engine/simulate.hpp"
 
+#include "sim/core/errors.hpp"
 #include "sim/engine/executor.hpp"
 
 #include <array>
@@ -42,7 +43,7 @@ template <class T> void get(const std::string& bytes, std::size_t& at, T* values
 std::string to_bytes(const Trace& trace)
 {
   const Header header{
-      trace.records.size(),  trace.repetitions.size(),     trace.end,    trace.simulated_classes, trace.activities,
+      trace.records.size(),  trace.repetitions.size(),     trace.end,     trace.simulated_classes, trace.activities,
       trace.repeated_layers, trace.repeated_micro_batches, trace.chunked, trace.fold_stopped};
   std::string bytes;
   put(bytes, &header, 1);
@@ -153,14 +154,21 @@ template <class Work> std::string in_child(const Work& work)
 {
   std::array<int, 2> pipe_ends{};
   if (pipe(pipe_ends.data()) != 0)
-    throw std::runtime_error(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+    throw OutOfResources(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
   std::fflush(nullptr); // or the child would print it as well
-  const pid_t child = fork();
-  if (child < 0)
-    throw std::runtime_error(fmt::format("cannot start a process: {}", std::strerror(errno)));
+  const pid_t parent = getpid();
+  const pid_t child  = fork();
+  if (child < 0) {
+    const int reason = errno;
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    throw OutOfResources(fmt::format("cannot start a process: {}", std::strerror(reason)));
+  }
   if (child == 0) {
     close(pipe_ends[0]);
     prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody else would end it if the parent is killed
+    if (getppid() != parent)
+      _exit(EXIT_FAILURE);
     try {
       write_all(pipe_ends[1], work());
       _exit(EXIT_SUCCESS);

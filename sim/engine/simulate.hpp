@@ -18,8 +18,9 @@ struct SimulationOptions {
   bool in_process = false;                       // without a child: for a process that simulates once and ends
 };
 
-// Throws Interrupted if a SIGINT ended the child, std::logic_error if it failed. Where the fold in time cannot go on, it
-// simulates in full; `in_process` it cannot, and throws FoldStopped (sim/engine/executor.hpp).
+// Throws Interrupted if a SIGINT ended the child, OutOfResources where there can be none, std::logic_error if it
+// failed. Where the fold in time cannot go on, it simulates in full; `in_process` it cannot, and throws FoldStopped
+// (sim/engine/executor.hpp).
 Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
                const Placement& placement, const SimulationOptions& options);
 

@@ -57,13 +57,13 @@ public:
           collectives.push_back({b, o});
     for (std::size_t i = 0; i < collectives.size(); ++i) {
       TimedOperation& own = timed(collectives[i]);
-      const bool uneven   = (links_used(own.plan) & crowded_) != 0 && !own.plan.pipelined;
+      const bool uneven   = (links_used(own.plan) & crowded_) != 0;
       own.chunked         = own.chunked || uneven || (!in_step_ && shares_links_with_itself(own.plan, machine_));
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
         if ((links_used(own.plan) & links_used(other.plan)) != 0 && may_meet(collectives[i], collectives[j])) {
-          own.chunked   = !own.plan.pipelined;
-          other.chunked = !other.plan.pipelined;
+          own.chunked   = true;
+          other.chunked = true;
         }
       }
     }
@@ -193,7 +193,7 @@ TimedProgram time_program(const ShardedProgram& program, const Machine& machine,
         if (op.kind == DeviceOperation::Kind::collective) {
           own.plan     = plan(op.collective, machine, placement, multi_axis);
           own.duration = std::max<Ticks>(duration(own.plan), 1);
-          own.chunked  = granularity == Granularity::chunk && !own.plan.pipelined;
+          own.chunked  = granularity == Granularity::chunk;
         } else if (op.kind != DeviceOperation::Kind::compute) {
           own.duration = transfer_time(op.transfer, machine, stage_factor(program, placement));
         }

@@ -32,7 +32,7 @@ struct TimedProgram {
 
 // With Granularity::automatic a collective goes by chunks if it may meet another on a link: both use the same torus
 // axis and neither must precede the other, it uses the axis that pipeline stages send over, or it shares links with
-// itself. One whose phases are pipelined never does. So does one over an axis with a slow link or NIC, unless that is not
+// itself. So does one over an axis with a slow link or NIC, unless that is not
 // wanted: as one event it ends for all when it would for the last.
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
                           MultiAxis multi_axis, Granularity granularity, bool slow_links_by_chunks = true);

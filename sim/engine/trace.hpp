@@ -49,7 +49,7 @@ struct Trace {
   std::int64_t activities        = 0;                           // that SimGrid executed
   std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
   bool fold_stopped = false; // the fold in time could not go on: this was simulated in full
-  bool chunked      = false;                                         // whether any collective was simulated by its chunks
+  bool chunked      = false; // whether any collective was simulated by its chunks
 };
 
 // Calls f(record) for all records, those that were not simulated among them: of each class in the order in which they

@@ -202,7 +202,8 @@ Cause cause(const Measured& was, const Measured& now, const KeptValues& kept)
       (other_files ? found.scenario : found.catalogue).push_back({path, before, value, file});
     }
 
-  for (const auto& [path, value] : now.program) {
+  found.program_unknown = kept.program_missing;
+  for (const auto& [path, value] : kept.program_missing ? Texts() : now.program) {
     const auto known = kept.program.find(path);
     if (known == kept.program.end())
       found.program.push_back({path, {}, value, ""});

@@ -31,6 +31,7 @@ struct Measured {
 struct KeptValues {
   std::map<std::string, Texts> catalogue;
   std::map<std::string, std::set<std::string>> program;
+  bool program_missing = false; // nobody wrote them down: what they were is not known
 };
 
 enum class Direction { higher_is_better, lower_is_better, neither };
@@ -108,6 +109,7 @@ struct ValueChange {
 struct Cause {
   std::vector<ValueChange> scenario, catalogue, program; // of the program: constants that it holds
   std::vector<std::string> files_gained, files_lost;     // a scenario that reads other files is another scenario
+  bool program_unknown = false;                          // whether constants of the program changed
   bool inputs_changed() const
   {
     return !scenario.empty() || !catalogue.empty() || !files_gained.empty() || !files_lost.empty();

@@ -4,6 +4,12 @@
 
 namespace podsim {
 
+Memory Memory::times(double devices) const
+{
+  return {parameters * devices,       optimizer_state * devices, gradients * devices, saved_activations * devices,
+          gathered_weights * devices, layer_gradients * devices, workspace * devices};
+}
+
 Bytes Memory::total() const
 {
   return parameters + optimizer_state + gradients + saved_activations + gathered_weights + layer_gradients + workspace;
@@ -17,6 +23,14 @@ struct Roaming {
   Bytes reduced; // gradients that are still being reduced while the next iteration runs
 };
 
+// Whether a reduction works on gradients that are counted among those which the device keeps: then they have no buffer.
+bool in_place(const DeviceBlock& block, int reduction)
+{
+  return std::none_of(block.buffers.begin(), block.buffers.end(), [&](const Buffer& buffer) {
+    return buffer.kind == Buffer::Kind::gradients && buffer.first < reduction && buffer.last >= reduction;
+  });
+}
+
 Roaming roaming(const DeviceBlock& block)
 {
   Roaming sum;
@@ -28,8 +42,8 @@ Roaming roaming(const DeviceBlock& block)
         });
     if (operation.asynchronous && operation.needs.empty())
       sum.gathers += operation.collective.full;
-    else if (operation.asynchronous && !read_here) // what is read in the block has ended with it
-      sum.reduced += operation.collective.full;
+    else if (operation.asynchronous && !read_here && !in_place(block, static_cast<int>(i)))
+      sum.reduced += operation.collective.full; // what is read in the block has ended with it
   }
   return sum;
 }

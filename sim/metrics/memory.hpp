@@ -13,6 +13,7 @@ struct Memory {
   Bytes layer_gradients;                        // not yet scattered at that moment
   Bytes workspace;                              // activations and their gradients at that moment
   Bytes total() const;
+  Memory times(double devices) const; // of several that hold as much each
 };
 
 Memory memory(const ShardedProgram& program);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <unordered_map>
 
 namespace podsim {
 namespace {
@@ -42,6 +43,11 @@ std::vector<std::pair<std::string, double>> link_shares(const Plan& plan, const 
   for (auto& [link, share] : shares)
     share /= all;
   return shares;
+}
+
+bool has(const Tensor& tensor, Dim dim)
+{
+  return std::any_of(tensor.shape.begin(), tensor.shape.end(), [&](const Extent& one) { return one.dim == dim; });
 }
 
 // A sum of times in which their order does not matter: what shares a link may leave the clock's grid, and records that
@@ -243,47 +249,71 @@ void each_operation(const ShardedProgram& program, const TimedProgram& timed, st
       f(device.blocks[b].operations[o], timed.programs[program.stages[stage].program][b][o], times[b]);
 }
 
+// What a device of each stage puts on the links of each lattice axis in a step; stages of one program send the same,
+// but for their place in the pipeline.
+std::vector<std::vector<Traffic>> traffic_of_stages(const ShardedProgram& program, const TimedProgram& timed,
+                                                    const Machine& machine, const Placement& placement)
+{
+  std::map<std::size_t, std::vector<Traffic>> of_program;
+  std::vector<std::vector<Traffic>> all;
+  for (std::size_t stage = 0; stage < program.stages.size(); ++stage) {
+    const auto [at, fresh]        = of_program.try_emplace(program.stages[stage].program, machine.lattice.axes.size());
+    std::vector<Traffic>& by_axis = at->second;
+    if (fresh)
+      each_operation(program, timed, stage, [&](const DeviceOperation& op, const TimedOperation& own, double times) {
+        const auto add = [&](std::size_t axis, const Traffic& each) {
+          by_axis[axis].sent += each.sent * times;
+          by_axis[axis].busy += each.busy * static_cast<Ticks>(times);
+        };
+        for (const PlanPart& part : own.plan.parts)
+          for (const RingPhase& phase : part)
+            add(phase.factor.axis, traffic(phase));
+        if (op.kind == DeviceOperation::Kind::send)
+          add(stage_factor(program, placement).axis, {op.transfer, own.duration});
+      });
+    all.push_back(by_axis);
+  }
+  return all;
+}
+
+// How long the busiest NIC is busy: all devices of its host use it, of whatever stage they are.
+Ticks busiest_nic(const std::vector<std::vector<Traffic>>& by_stage, const ShardedProgram& program,
+                  const Machine& machine, const Placement& placement)
+{
+  const std::size_t dcn = machine.dcn_axis();
+  if (!program.pipeline)
+    return by_stage.front()[dcn].busy * machine.devices_per_host();
+  std::unordered_map<std::int64_t, Ticks> hosts;
+  Ticks most = 0;
+  for (std::int64_t device = 0; device < machine.devices(); ++device) {
+    const auto stage = static_cast<std::size_t>(position(placement[*program.pipeline], device, machine.lattice));
+    Ticks& own       = hosts[machine.host_of(device)];
+    own += by_stage[stage][dcn].busy;
+    most = std::max(most, own);
+  }
+  return most;
+}
+
 // Of the stage that sends most over each.
 std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
                               const Placement& placement, Seconds step)
 {
-  std::map<std::string, Traffic> most;
-  const auto name_of = [&](std::size_t axis) {
-    const LatticeAxis& own = machine.lattice.axes[axis];
-    return own.kind == AxisKind::ici ? "ici_" + own.name : own.name;
-  };
-  for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis)
-    if (machine.lattice.axes[axis].kind == AxisKind::ici || machine.lattice.axes[axis].size > 1)
-      most.try_emplace(name_of(axis));
-  std::set<std::size_t> seen; // stages of one program send the same, but for their place in the pipeline
-  for (std::size_t stage = 0; stage < program.stages.size(); ++stage) {
-    if (!seen.insert(program.stages[stage].program).second)
-      continue;
-    std::map<std::string, Traffic> by_name;
-    each_operation(program, timed, stage, [&](const DeviceOperation& op, const TimedOperation& own, double times) {
-      const auto count = static_cast<Ticks>(times);
-      for (const PlanPart& part : own.plan.parts)
-        for (const RingPhase& phase : part) {
-          const Traffic each = traffic(phase);
-          Traffic& sum       = by_name[name_of(phase.factor.axis)];
-          sum.sent += each.sent * times;
-          sum.busy += each.busy * count;
-        }
-      if (op.kind == DeviceOperation::Kind::send) {
-        const AxisFactor factor = stage_factor(program, placement);
-        const bool dcn          = factor.axis == machine.dcn_axis();
-        Traffic& sum            = by_name[name_of(factor.axis)];
-        sum.sent += op.transfer * times;
-        sum.busy += own.duration * count * (dcn ? machine.devices_per_host() : 1);
-      }
-    });
-    for (const auto& [name, sum] : by_name)
-      if (sum.busy > most[name].busy)
-        most[name] = sum;
-  }
+  const std::vector<std::vector<Traffic>> by_stage = traffic_of_stages(program, timed, machine, placement);
   std::vector<LinkUse> links;
-  for (const auto& [name, sum] : most)
-    links.push_back({name, sum.sent, to_seconds(static_cast<double>(sum.busy)) / step});
+  for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis) {
+    const LatticeAxis& own = machine.lattice.axes[axis];
+    if (own.kind != AxisKind::ici && own.size == 1)
+      continue;
+    Traffic most;
+    for (const std::vector<Traffic>& by_axis : by_stage)
+      if (by_axis[axis].busy > most.busy)
+        most = by_axis[axis];
+    if (own.kind == AxisKind::dcn)
+      most.busy = busiest_nic(by_stage, program, machine, placement);
+    links.push_back({own.kind == AxisKind::ici ? "ici_" + own.name : own.name, most.sent,
+                     to_seconds(static_cast<double>(most.busy)) / step});
+  }
+  std::sort(links.begin(), links.end(), [](const LinkUse& a, const LinkUse& b) { return a.name < b.name; });
   return links;
 }
 
@@ -377,6 +407,64 @@ std::optional<Seconds> layer_time(const Trace& trace, const ShardedProgram& prog
   return sum / iterations;
 }
 
+// Calls f(block, times) for each block of a program with how often a step runs it: each virtual stage its own layers
+// for each micro-batch.
+template <class F> void each_block(const Program& program, const F& f)
+{
+  const Pipeline& pipeline = program.pipeline;
+  for (std::size_t stage = 0; stage < program.program_of.size(); ++stage) {
+    std::int64_t layers = 0;
+    for (std::size_t piece = stage; piece < pipeline.layers.size(); piece += program.program_of.size())
+      layers += pipeline.layers[piece];
+    for (const Block& block : program.programs[program.program_of[stage]].blocks) {
+      const bool repeats = block.role == BlockRole::layers || block.role == BlockRole::layers_backward;
+      const bool once    = block.role == BlockRole::update;
+      f(block, static_cast<double>((repeats ? layers : 1) * (once ? 1 : pipeline.micro_batches)));
+    }
+  }
+}
+
+// Of the device that executes most, over what its peak allows in the step.
+double device_use(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine, const Trace& trace,
+                  Seconds step)
+{
+  std::map<std::size_t, Flops> executed; // by program: its stages execute the same
+  double most = 0;
+  for (std::size_t c = 0; c < trace.classes.size(); ++c) {
+    const std::size_t stage   = trace.stages[c];
+    const auto [own, missing] = executed.try_emplace(program.stages[stage].program);
+    if (missing)
+      each_operation(program, timed, stage, [&](const DeviceOperation& op, const TimedOperation&, double times) {
+        own->second += op.work.matrix.flops() * times;
+      });
+    const Chip chip = at_speed(machine.chip, machine.overrides.device(trace.classes[c].representative));
+    most            = std::max(most, own->second / chip.matrix_peak / step);
+  }
+  return most;
+}
+
+// The kept ones are those that the program has slots for: what a product sends to the experts, rows that have an
+// expert and a place in its capacity where the tokens had none.
+std::optional<Routing> routing(const Program& program)
+{
+  const ModelShape& m = program.model;
+  if (m.expert_layers == 0)
+    return {};
+  double slots = 0;
+  each_block(program, [&](const Block& block, double times) {
+    for (const Operation& operation : block.operations) {
+      if (operation.kind != OperationKind::einsum || operation.pass != Pass::forward)
+        continue;
+      const Tensor& sent = block.tensor(operation.outputs.at(0).tensor);
+      if (sent.size(Dim::embed) > 1 && has(sent, Dim::capacity) &&
+          !has(block.tensor(operation.inputs.at(0).tensor), Dim::capacity))
+        slots += sent.elements() / static_cast<double>(sent.size(Dim::embed)) * times;
+    }
+  });
+  const double choices = program.tokens_per_step * static_cast<double>(m.top_k * m.expert_layers);
+  return Routing{choices, std::min(slots, choices), choices * m.dropped};
+}
+
 } // namespace
 
 double FlopsPerToken::counted(Counting counting) const
@@ -393,6 +481,14 @@ double FlopsPerToken::counted(Counting counting) const
     return weights;
   case Counting::six_n_causal:
     return weights + attention / 2;
+  case Counting::palm_without_lookup:
+    return model() - lookup;
+  case Counting::six_n_without_lookup:
+    return weights - lookup;
+  case Counting::six_n_causal_without_lookup:
+    return weights - lookup + attention / 2;
+  case Counting::executed:
+    return executed;
   case Counting::two_n:
     return weights / 3;
   case Counting::eight_n:
@@ -408,6 +504,7 @@ FlopsPerToken flops_per_token(const Program& program)
   const ModelShape& m = program.model;
   FlopsPerToken flops_of;
   flops_of.weights   = 6 * m.active_parameters;
+  flops_of.lookup    = 6 * m.lookup_parameters;
   flops_of.attention = 12.0 * static_cast<double>(m.layers * m.heads * m.head_dim * m.sequence);
   const auto layers  = static_cast<double>(m.layers);
   const auto width   = static_cast<double>(m.d_model);
@@ -415,21 +512,16 @@ FlopsPerToken flops_per_token(const Program& program)
     flops_of.narayanan =
         96 * layers * width * width *
         (1 + static_cast<double>(m.sequence) / (6 * width) + static_cast<double>(m.vocab) / (16 * layers * width));
-  // Each virtual stage repeats its own layers for each micro-batch, and the last the logits.
-  const Pipeline& pipeline = program.pipeline;
-  const auto add           = [&](const Block& block, std::int64_t times) {
-    for (const Operation& operation : block.operations)
+  each_block(program, [&](const Block& block, double times) {
+    for (const Operation& operation : block.operations) {
       if (operation.pass == Pass::recompute)
-        flops_of.repeated +=
-            flops(block, operation) * static_cast<double>(times * pipeline.micro_batches) / program.tokens_per_step;
-  };
-  for (std::size_t stage = 0; stage < program.program_of.size(); ++stage)
-    for (const Block& block : program.programs[program.program_of[stage]].blocks)
-      if (block.role != BlockRole::layers_backward)
-        add(block, 1);
-      else
-        for (std::size_t piece = stage; piece < pipeline.layers.size(); piece += program.program_of.size())
-          add(block, pipeline.layers[piece]);
+        flops_of.repeated += flops(block, operation) * times / program.tokens_per_step;
+      const double executed = executed_flops(block, operation);
+      flops_of.executed += executed * times / program.tokens_per_step;
+      if (operation.kind == OperationKind::fused_attention)
+        flops_of.skipped += (flops(block, operation) - executed) * times / program.tokens_per_step;
+    }
+  });
   return flops_of;
 }
 
@@ -440,6 +532,16 @@ double waiting_for_slower_pods(double scale, std::int64_t pods)
     sum += 1 / static_cast<double>(pod);
   return scale * sum;
 }
+
+namespace {
+
+// Of so many FLOPs a token. The one place where it is worked out: another order of the same factors gives other bits.
+double utilisation(const Metrics& metrics, double flops)
+{
+  return metrics.tokens_per_s * flops / (metrics.peak * metrics.chips).value();
+}
+
+} // namespace
 
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace)
@@ -455,10 +557,11 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
   metrics.flops                 = flops_per_token(program);
   metrics.chips                 = static_cast<double>(machine.chips());
   metrics.peak                  = machine.chip.matrix_peak * static_cast<double>(machine.chip.devices);
-  const double peak             = (machine.chip.matrix_peak * static_cast<double>(machine.devices())).value();
-  metrics.mfu                   = metrics.tokens_per_s * metrics.flops.model() / peak;
-  metrics.mfu_without_attention = metrics.tokens_per_s * metrics.flops.weights / peak;
-  metrics.hfu                   = metrics.tokens_per_s * metrics.flops.hardware() / peak;
+  metrics.mfu                   = utilisation(metrics, metrics.flops.model());
+  metrics.mfu_without_attention = utilisation(metrics, metrics.flops.weights);
+  metrics.hfu                   = utilisation(metrics, metrics.flops.executed);
+  metrics.device_use            = device_use(sharded, timed, machine, trace, metrics.step_time);
+  metrics.routing               = routing(program);
 
   metrics.breakdowns = Account(sharded, timed, machine, placement).breakdowns(trace);
   for (std::size_t c = 0; c < metrics.breakdowns.size(); ++c) {
@@ -499,7 +602,7 @@ std::optional<double> predicted(Metric metric, Counting counting, const Metrics&
     return sequences / metrics.chips;
   case Metric::mfu:
   case Metric::hfu:
-    return rate / metrics.peak.value();
+    return utilisation(metrics, flops);
   case Metric::tflops_per_chip:
     return rate;
   case Metric::layer_forward_time:

@@ -3,7 +3,8 @@
 //
 // Utilisation after PaLM's appendix B (arXiv:2204.02311): a token costs 6N + 12 L H Q T model FLOPs (N
 // parameters, T tokens a sequence, L layers of H heads of size Q; attention counted in full); MFU is
-// tokens/s times that over the peak, HFU counts what is recomputed as well.
+// tokens/s times that over the peak. HFU here is of what the step executes; after PaLM it would be MFU with what is
+// recomputed, as published figures of that convention count it.
 
 #include "sim/core/published.hpp"
 #include "sim/engine/simulate.hpp"
@@ -20,6 +21,9 @@ struct FlopsPerToken {
   double weights   = 0; // 6N
   double attention = 0; // 12 L H Q T
   double repeated  = 0; // what remat recomputes, from the program
+  double lookup    = 0; // of the 6N, those of parameters that no product reads
+  double executed  = 0; // from the program
+  double skipped   = 0; // of its fused attention, the masked half that kernels do not compute
   double model() const { return weights + attention; }
   double narayanan = 0; // 96 L h^2 (1 + T/6h + V/16Lh)
   double hardware() const { return weights + attention + repeated; }
@@ -38,10 +42,18 @@ struct LinkUse {
   double busy_fraction; // of the busiest link
 };
 
+// The choices of experts in a step, top_k of a token in each layer that has experts: those that find room if all are
+// chosen alike, and those that are dropped.
+struct Routing {
+  double choices = 0, kept = 0, dropped = 0;
+};
+
 struct Metrics {
   Seconds step_time;
   double tokens_per_step = 0, tokens_per_s = 0;
   double mfu = 0, mfu_without_attention = 0, hfu = 0; // fractions of 1
+  double device_use = 0; // of the device that executes most, padding and copies included: of what its peak allows
+  std::optional<Routing> routing; // of a model with experts
   ModelShape model;
   FlopsPerToken flops;
   std::vector<Breakdown> breakdowns; // of each class of the trace

@@ -17,11 +17,12 @@ namespace podsim {
 
 struct ValidatedFigure {
   PublishedFigure figure;
-  std::string scenario;            // its file
-  std::optional<double> predicted; // in base units, of a ratio the ratio
-  std::string status = "ok";       // else why there is no prediction, in a word, and
-  std::string reason;              // in a line
-  std::string run() const;         // under which it is averaged
+  std::string scenario;               // its file
+  std::optional<double> predicted;    // in base units, of a ratio the ratio
+  std::string status = "ok";          // else why there is no prediction, in a word, and
+  std::string reason;                 // in a line
+  std::vector<std::string> remarks{}; // what must be known beside it
+  std::string run() const;            // under which it is averaged
   double error() const { return *predicted / figure.value - 1; }
 };
 

@@ -213,6 +213,21 @@ std::vector<Operation> recomputation(const Block& forward, const Remat& remat, c
   return repeated;
 }
 
+// What the backward pass reads of the forward pass and does not compute again, besides weights.
+std::vector<TensorId> saved_for(const Block& forward, const Remat& remat, const Block& backward)
+{
+  std::set<TensorId> read;
+  for (const Operation& operation : backward.operations)
+    for (const Operand& input : operation.inputs)
+      if (static_cast<std::size_t>(input.tensor) < forward.tensors.size())
+        read.insert(input.tensor);
+  std::vector<TensorId> saved;
+  for (const TensorId tensor : read)
+    if (forward.tensor(tensor).kind == TensorKind::activation && keeps(forward, remat, tensor))
+      saved.push_back(tensor);
+  return saved;
+}
+
 } // namespace
 
 std::map<TensorId, TensorId> append_gradients(Block& block, std::map<TensorId, TensorId> seeds)
@@ -247,16 +262,16 @@ std::map<TensorId, TensorId> append_gradients(Block& block, std::map<TensorId, T
   return gradients.all();
 }
 
-void mark_saved(Block& forward, const Remat& remat, const Block& backward)
+void mark_saved(Block& forward, const Remat& remat, const Block& backward, TensorId result, TensorId source)
 {
-  std::set<TensorId> read;
-  for (const Operation& operation : backward.operations)
-    for (const Operand& input : operation.inputs)
-      if (static_cast<std::size_t>(input.tensor) < forward.tensors.size())
-        read.insert(input.tensor);
-  for (const TensorId tensor : read)
-    if (forward.tensor(tensor).kind == TensorKind::activation && keeps(forward, remat, tensor))
-      forward.saved.push_back(tensor);
+  forward.saved = saved_for(forward, remat, backward);
+  if (remat.whole_layers == 0)
+    return;
+  const Remat none{.keep = Remat::Keep::all, .kept = {}, .matrix_fraction = {}};
+  for (const TensorId tensor : saved_for(forward, none, backward_block(forward, none, result, source)))
+    if (std::find(forward.saved.begin(), forward.saved.end(), tensor) == forward.saved.end())
+      forward.saved_by_some.push_back(tensor);
+  forward.some = remat.whole_layers;
 }
 
 Block backward_block(const Block& forward, const Remat& remat, TensorId result, TensorId source)

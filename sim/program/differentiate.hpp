@@ -21,6 +21,8 @@ struct Remat {
   // published for full remat); absent, what the gradients need and nothing kept gives is repeated.
   std::optional<double> matrix_fraction;
   bool repeats_logits = false; // the fraction is of the whole model, the logits among it
+  double whole_layers = 0;     // the share of the layers that keep all they have: of memory, the fraction says what
+                               // that saves of the products
 };
 
 // Appends the gradient operations of all operations in `block` in reverse order, given the gradient of
@@ -33,7 +35,7 @@ std::map<TensorId, TensorId> append_gradients(Block& block, std::map<TensorId, T
 Block backward_block(const Block& forward, const Remat& remat, TensorId result, TensorId source);
 
 // Tensors of `forward` that its backward pass reads without recomputing them, besides its weights: written into
-// Block::saved.
-void mark_saved(Block& forward, const Remat& remat, const Block& backward);
+// Block::saved, and what a layer keeps that keeps all of them into Block::saved_by_some.
+void mark_saved(Block& forward, const Remat& remat, const Block& backward, TensorId result, TensorId source);
 
 } // namespace podsim

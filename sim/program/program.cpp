@@ -92,4 +92,10 @@ double flops(const Block& block, const Operation& operation)
   return 2 * multiply_adds * operation.fraction;
 }
 
+double executed_flops(const Block& block, const Operation& operation)
+{
+  const bool half = operation.kind == OperationKind::fused_attention && operation.kernel.skips_masked;
+  return flops(block, operation) * (half ? 0.5 : 1);
+}
+
 } // namespace podsim

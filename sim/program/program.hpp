@@ -35,8 +35,8 @@ struct Operand {
 };
 
 // Attention as one kernel (flash, splash). Its backward pass computes the scores again from the statistic of each row
-// (maximum and sum): five products instead of two. That fifth is inherent in the kernel and no remat: HFU's repeated
-// FLOPs are those of Pass::recompute only, as the sources count them.
+// (maximum and sum): five products instead of two. That fifth is inherent in the kernel and no remat: the repeated
+// FLOPs of PaLM's convention are those of Pass::recompute only, as the sources count them; it is executed all the same.
 struct FusedAttention {
   bool skips_masked          = false; // a causal mask's half of the scores is not computed
   double forward_efficiency  = 0;     // of the chip's matrix peak, of the FLOPs that are computed
@@ -67,8 +67,10 @@ struct Block {
   std::int64_t count = 1;
   std::vector<Tensor> tensors;
   std::vector<Operation> operations;
-  std::vector<TensorId> outputs; // what later blocks or iterations read
-  std::vector<TensorId> saved;   // what is kept from each iteration until the backward pass
+  std::vector<TensorId> outputs;         // what later blocks or iterations read
+  std::vector<TensorId> saved;           // what is kept from each iteration until the backward pass
+  std::vector<TensorId> saved_by_some{}; // and what, besides, so large a share of the iterations keeps
+  double some = 0;
 
   TensorId add(Tensor tensor);
   const Tensor& tensor(TensorId id) const { return tensors[static_cast<std::size_t>(id)]; }
@@ -88,6 +90,9 @@ int products(const Operation& operation);
 // 2 for each multiply-add of the products, unpadded, times the fraction. Attention counts whole, as in the formulas for
 // utilisation, even where a kernel skips what the mask hides.
 double flops(const Block& block, const Operation& operation);
+
+// Those that are executed: a kernel that skips the masked half of attention executes half.
+double executed_flops(const Block& block, const Operation& operation);
 
 // Which kernels do what is not a plain product.
 struct Kernels {
@@ -111,6 +116,10 @@ struct ModelShape {
   double parameters;        // N; a tied embedding counts once
   double active_parameters; // those that a token meets
   std::int64_t layers, heads, head_dim, sequence, d_model, vocab;
+  double lookup_parameters   = 0; // of N, those that no product reads: an untied input embedding, learned positions
+  std::int64_t expert_layers = 0; // how many have experts,
+  std::int64_t top_k         = 0; // how many of them a token chooses,
+  double dropped             = 0; // and which share of the choices finds no room, if all are chosen alike
 };
 
 // The blocks of a pipeline stage, in the order in which one micro-batch meets them, and the update. Tensors are those

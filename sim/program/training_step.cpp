@@ -118,7 +118,7 @@ StageProgram stage_program(ForwardPass model, const StageShape& shape, const Rem
   const TensorId result = model.layer.outputs.at(0);
   Block backward        = backward_block(model.layer, remat, result, model.input);
   backward.role         = BlockRole::layers_backward;
-  mark_saved(model.layer, remat, backward);
+  mark_saved(model.layer, remat, backward, result, model.input);
 
   Block embedding_backward = backward_block(model.embedding, Remat{}, model.embedding.outputs.at(0), -1);
   embedding_backward.role  = BlockRole::embedding_backward;

@@ -51,7 +51,7 @@ public:
     if (pipeline.stages > 1)
       add_transfers(stage);
     if (gradients.last_micro_batch_only && pipeline.micro_batches > 1)
-      device_.resident.gradients = device_.resident.gradients * growth_until_reduced(stage.blocks.back());
+      device_.resident.gradients = device_.resident.gradients * growth_until_reduced(stage);
   }
 
   DeviceProgram take_program() { return std::move(device_); }
@@ -97,24 +97,40 @@ private:
   }
 
   // Until they are reduced, gradients are summands over the mesh axes of the tokens, and whole over those even where
-  // storage splits them: how much larger that makes them.
-  double growth_until_reduced(const Block& update) const
+  // storage splits them: how much larger that makes them. An axis that splits tokens and experts splits the experts
+  // where there are some: each of its devices has the tokens of its own experts, and no summand of the others'
+  // gradient.
+  double growth_until_reduced(const StageProgram& stage) const
   {
     AxisMask summed = 0;
     for (const Dim dim : {Dim::batch, Dim::sequence})
       summed |= rules_.compute[static_cast<std::size_t>(dim)];
     double reduced = 0;
     double sums    = 0;
-    for (const Tensor& tensor : update.tensors) {
+    for (const Tensor& tensor : stage.blocks.back().tensors) {
       if (tensor.kind != TensorKind::weight_gradient)
         continue;
       Layout lies = layout(tensor.shape, rules_.gradients, mesh_);
       reduced += local_elements(tensor.shape, lies, mesh_) * bytes_per_element(tensor.dtype);
+      AxisMask own = summed;
+      if (of_experts(stage, tensor.name))
+        own &= ~layout(tensor.shape, rules_.compute, mesh_).dims[static_cast<std::size_t>(Dim::expert)];
       for (AxisMask& axes : lies.dims)
-        axes &= ~summed;
+        axes &= ~own;
       sums += local_elements(tensor.shape, lies, mesh_) * bytes_per_element(tensor.dtype);
     }
     return reduced > 0 ? sums / reduced : 1;
+  }
+
+  // Whether a gradient is made of tensors that all lie by experts: that of their own weights, and not of the router's.
+  static bool of_experts(const StageProgram& stage, const std::string& gradient)
+  {
+    for (const Block& block : stage.blocks)
+      for (const Operation& operation : block.operations)
+        if (operation.pass == Pass::backward && block.tensor(operation.outputs.at(0).tensor).name == gradient)
+          return std::all_of(operation.inputs.begin(), operation.inputs.end(),
+                             [&](const Operand& input) { return block.tensor(input.tensor).size(Dim::expert) > 1; });
+    return false;
   }
 
   void add_transfers(const StageProgram& stage)

@@ -45,6 +45,8 @@ public:
     device_.count = block_.count;
     for (const TensorId saved : block_.saved)
       device_.saved += local_bytes(block_.tensor(saved), stored(saved));
+    for (const TensorId saved : block_.saved_by_some) // of an iteration on average
+      device_.saved += local_bytes(block_.tensor(saved), stored(saved)) * block_.some;
     if (compilation_.combines)
       combine(device_, of_weights_);
     return std::move(device_);
@@ -72,10 +74,15 @@ private:
     return static_cast<int>(device_.operations.size()) - 1;
   }
 
-  // The update writes weights and state in their places.
+  // The update writes weights and state in their places. A gradient that lies as the device keeps it is summed up and
+  // reduced in the buffer that it keeps: by the product that adds to it, and by what reduces all of them at the end.
   int add_buffer(const Tensor& tensor, const Layout& lies, int first)
   {
     if (pass_ == Pass::update && (tensor.kind == TensorKind::weight || tensor.kind == TensorKind::optimizer_state))
+      return -1;
+    if (tensor.kind == TensorKind::weight_gradient &&
+        (pass_ == Pass::update || compilation_.gradients.accumulation == Accumulation::fused) &&
+        lies.dims == layout(tensor.shape, rules_.gradients, mesh_).dims)
       return -1;
     const Buffer::Kind kind = tensor.kind == TensorKind::weight            ? Buffer::Kind::gathered_weights
                               : tensor.kind == TensorKind::weight_gradient ? Buffer::Kind::gradients

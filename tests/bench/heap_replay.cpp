@@ -70,7 +70,7 @@ private:
       const std::int64_t all = sends(phase, at, direction);
       Events before          = front;
       for (std::int64_t send = 0; send < all; ++send) {
-        const Ticks work = dcn ? phase.steps() * phase.crowded_step() : transmission(phase, at, direction, send);
+        const Ticks work = dcn ? phase.crowded(phase.steps() * phase.step) : transmission(phase, at, direction, send);
         const int link   = shared && !dcn ? static_cast<int>(phase.factor.axis) * 2 + (direction > 0 ? 1 : 0) : -1;
         Events sent;
         for (std::int64_t copy = 0; copy < (dcn ? machine_.devices_per_host() : 1); ++copy)

@@ -1,57 +1,36 @@
-// Mutations of a scenario as JSON. Nearly all changes of single bytes end in the parser; these keep the input JSON and
-// mostly plausible: numbers become edge values, texts others that stand under the same key somewhere in the catalogue,
-// and values deep within a reference ("machine.chip.tile") are laid over it.
-
-#include "sim/core/reader.hpp"
+#include "tests/fuzz/json_mutator.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <random>
 
-extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
-
-namespace podsim {
+namespace podsim::fuzz {
 namespace {
 
 namespace fs = std::filesystem;
-
-using Random = std::minstd_rand;
-
-std::size_t below(std::size_t bound, Random& random)
-{
-  return random() % bound;
-}
-
-template <class T> const T& any_of(const std::vector<T>& all, Random& random)
-{
-  return all[below(all.size(), random)];
-}
 
 // A value in the tree, with the key that it or the list around it stands under.
 struct Node {
   Json* json;
   std::string key;
-  Json* parent;
 };
 
-void collect(Json& json, const std::string& key, Json* parent, std::vector<Node>& nodes)
+void collect(Json& json, const std::string& key, std::vector<Node>& nodes)
 {
-  nodes.push_back({&json, key, parent});
+  nodes.push_back({&json, key});
   if (json.is_object())
     for (const auto& [name, child] : json.items())
-      collect(child, name, &json, nodes);
+      collect(child, name, nodes);
   else if (json.is_array())
     for (Json& child : json)
-      collect(child, key, &json, nodes);
+      collect(child, key, nodes);
 }
 
 std::vector<Node> nodes_of(Json& json)
 {
   std::vector<Node> nodes;
-  collect(json, "", nullptr, nodes);
+  collect(json, "", nodes);
   return nodes;
 }
 
@@ -306,7 +285,7 @@ void lay_over_reference(Json& scenario, Random& random)
   }
   *at = value;
   if (below(3, random) > 0)
-    change_value({at, path.back(), nullptr}, random);
+    change_value({at, path.back()}, random);
 }
 
 // One more device along a mesh axis needs more of the machine: sizes that fit together, as single changes seldom do.
@@ -350,80 +329,83 @@ void grow(Json& scenario, Random& random)
         scenario["workload"]["batch"].get<std::uint64_t>() * static_cast<std::uint64_t>(factor);
 }
 
-void mutate(Json& scenario, Random& random)
-{
-  for (bool more = true; more; more = below(3, random) == 0) {
-    const std::size_t kind = below(16, random);
-    if (kind < 4) {
-      lay_over_reference(scenario, random);
-    } else if (kind == 4) {
-      grow(scenario, random);
-    } else {
-      const std::vector<Node> nodes = nodes_of(scenario);
-      Node chosen                   = any_of(nodes, random);
-      if (is_prose(chosen.key))
-        chosen = any_of(nodes, random);
-      if (kind < 12 && !chosen.json->is_structured())
-        change_value(chosen, random);
-      else
-        change_structure(chosen, random);
-    }
-  }
-}
-
 // What of `text` is JSON; a null where it is none.
-Json parsed(const std::uint8_t* data, std::size_t size)
+Json parsed(const std::string& text)
 {
   try {
-    return parse_json(std::string(reinterpret_cast<const char*>(data), size), "input");
+    return parse_json(text, "input");
   } catch (const InputError&) {
     return nullptr;
   }
 }
 
-std::size_t written(const Json& json, std::uint8_t* data, std::size_t max_size)
+std::string written(const Json& json)
 {
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > max_size)
-    return 0;
-  std::memcpy(data, text.data(), text.size());
-  return text.size();
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 } // namespace
-} // namespace podsim
 
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t max_size,
-                                               unsigned seed)
+void change_anything(Json& json, Random& random)
 {
-  using namespace podsim;
-  Random random(seed);
-  Json json = parsed(data, size);
-  if (!json.is_object() || below(32, random) == 0)
-    return LLVMFuzzerMutate(data, size, max_size);
-  mutate(json, random);
-  const std::size_t length = written(json, data, max_size);
-  return length > 0 ? length : LLVMFuzzerMutate(data, size, max_size);
+  const std::vector<Node> nodes = nodes_of(json);
+  Node chosen                   = any_of(nodes, random);
+  if (is_prose(chosen.key))
+    chosen = any_of(nodes, random);
+  if (below(3, random) > 0 && !chosen.json->is_structured())
+    change_value(chosen, random);
+  else
+    change_structure(chosen, random);
 }
 
-// A part of one scenario in the place of the part under the same key of another, or of any.
-extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* data1, std::size_t size1,
-                                                 const std::uint8_t* data2, std::size_t size2, std::uint8_t* out,
-                                                 std::size_t max_out, unsigned seed)
+void change_scenario(Json& scenario, Random& random)
 {
-  using namespace podsim;
-  Random random(seed);
-  Json scenario = parsed(data1, size1);
-  Json donor    = parsed(data2, size2);
-  if (!scenario.is_object() || !donor.is_object())
-    return 0;
-  const std::vector<Node> nodes = nodes_of(scenario);
-  std::vector<Node> donors      = nodes_of(donor);
+  const std::size_t kind = below(16, random);
+  if (kind < 4)
+    lay_over_reference(scenario, random);
+  else if (kind == 4)
+    grow(scenario, random);
+  else
+    change_anything(scenario, random);
+}
+
+std::optional<std::string> mutated_json(const std::string& input, Random& random, void (*change)(Json&, Random&))
+{
+  Json json = parsed(input);
+  if (!json.is_object())
+    return {};
+  for (bool more = true; more; more = below(3, random) == 0)
+    change(json, random);
+  return written(json);
+}
+
+std::optional<std::string> crossed_json(const std::string& input, const std::string& donor, Random& random)
+{
+  Json json  = parsed(input);
+  Json other = parsed(donor);
+  if (!json.is_object() || !other.is_object())
+    return {};
+  const std::vector<Node> nodes = nodes_of(json);
+  std::vector<Node> donors      = nodes_of(other);
   const Node& chosen            = any_of(nodes, random);
   const auto same =
       std::stable_partition(donors.begin(), donors.end(), [&](const Node& node) { return node.key == chosen.key; });
   if (same != donors.begin())
     donors.erase(same, donors.end());
   *chosen.json = *any_of(donors, random).json;
-  return written(scenario, out, max_out);
+  return written(json);
 }
+
+std::string any_key(Random& random)
+{
+  return any_of(knowledge().keys, random);
+}
+
+Json other_value(const Json& value, const std::string& key, Random& random)
+{
+  Json other = value;
+  change_value({&other, key}, random);
+  return other;
+}
+
+} // namespace podsim::fuzz
