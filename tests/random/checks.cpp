@@ -55,7 +55,7 @@ const std::vector<TwoWays>& two_ways()
 Verdict same_both_ways(const Case& c, const TwoWays& ways)
 {
   const Prepared& prepared   = prepared_from(c.scenario);
-  const std::string differs = difference(measured(prepared, ways.one).metrics, measured(prepared, ways.other).metrics);
+  const std::string differs = difference(measured(prepared, ways.one), measured(prepared, ways.other));
   return differs.empty() ? well : fails(differs);
 }
 
