@@ -19,8 +19,8 @@ struct Case {
 };
 
 struct Verdict {
-  enum class Kind { holds, fails, passed_over } kind = Kind::holds;
-  std::string says; // one line, of a failure; or why it was passed over
+  enum class Kind { holds, fails, passed_over, anomaly } kind = Kind::holds; // anomaly: does not hold, as it may not
+  std::string says; // one line, of a failure or an anomaly; or why it was passed over
 };
 
 struct Check {
@@ -28,7 +28,8 @@ struct Check {
   std::function<Verdict(const Case&)> holds;
   // Makes the other scenario; nothing where the check needs none.
   std::function<nlohmann::json(nlohmann::json& scenario, Dice& dice)> other;
-  double share = 1; // of the draws that it is asked of
+  double share = 1;     // of the draws that it is asked of
+  bool rewords = false; // the other scenario is the same in other words, each of which matters
 };
 
 const std::vector<Check>& checks();

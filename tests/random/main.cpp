@@ -30,7 +30,7 @@ struct Options {
 
 // Counts of one check on one kind of scenario.
 struct Tally {
-  std::size_t asked = 0, failed = 0;
+  std::size_t asked = 0, failed = 0, anomalies = 0;
 };
 
 std::string kind_of(const json& scenario)
@@ -52,10 +52,12 @@ void print_tallies(const std::map<std::string, std::map<std::string, Tally>>& ta
     for (const auto& [kind, tally] : found->second) {
       all.asked += tally.asked;
       all.failed += tally.failed;
+      all.anomalies += tally.anomalies;
       if (tally.failed > 0 || &check == &checks().front())
         parts += fmt::format("      {:<34}{:>6} of {}\n", kind, tally.failed, tally.asked);
     }
-    fmt::print("  {:<36}{:>6} of {} failed\n{}", check.name, all.failed, all.asked, parts);
+    fmt::print("  {:<36}{:>6} of {} failed{}\n{}", check.name, all.failed, all.asked,
+               all.anomalies > 0 ? fmt::format(", and {} anomalies of shared links", all.anomalies) : "", parts);
   }
   std::fflush(stdout);
 }
@@ -100,6 +102,10 @@ private:
     const std::string kind = kind_of(drawn.scenario);
     Tally& tally           = tallies_[drawn.check][kind];
     ++tally.asked;
+    if (verdict.kind == Verdict::Kind::anomaly) {
+      ++tally.anomalies;
+      fmt::print("seed {}: {} ({}): an anomaly: {}\n", seed, drawn.check, kind, verdict.says);
+    }
     if (verdict.kind != Verdict::Kind::fails)
       return;
     ++tally.failed;
@@ -107,14 +113,13 @@ private:
     fmt::print("seed {}: {} ({}): {}\n", seed, drawn.check, kind, verdict.says);
     std::fflush(stdout);
     if (!options_.keep.empty() && tally.failed <= options_.kept_each)
-      keep(drawn, verdict, seed);
+      keep(drawn, verdict.says.starts_with("crash"), seed);
   }
 
-  void keep(const Case& drawn, const Verdict& verdict, std::uint64_t seed) const
+  void keep(const Case& drawn, bool crash, std::uint64_t seed) const
   {
-    const bool crash      = verdict.says.starts_with("crash");
     const auto same_way   = [&](const Case& c) {
-      Verdict own = judged(c, std::chrono::seconds(20));
+      Verdict own = judged(c);
       if (own.says.starts_with("crash") != crash)
         own.kind = Verdict::Kind::holds;
       return own;
@@ -140,7 +145,7 @@ int judge_again(const std::vector<std::string>& files)
     std::ifstream stream(file);
     const Case c          = from_file(json::parse(stream));
     const Verdict verdict = judged(c);
-    const char* words[]   = {"holds", "fails", "passed over"};
+    const char* words[]   = {"holds", "fails", "passed over", "is an anomaly:"};
     fmt::print("{}: {} {} {}\n", file, c.check, words[static_cast<int>(verdict.kind)], verdict.says);
     if (verdict.kind != Verdict::Kind::fails)
       continue;

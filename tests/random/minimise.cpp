@@ -97,11 +97,12 @@ void add_resizings(const json& scenario, std::vector<Change>& changes)
 
 // ---- Settings ----
 
-void add_removals(const json& scenario, std::vector<Change>& changes)
+const std::vector<const char*> what_runs{"/software", "/pipeline", "/workload", "/model"};
+const std::vector<const char*> where{"/faults", "/machine/host", "/machine/dcn", "/machine/ici", "/machine/nvlink", ""};
+
+void add_removals(const json& scenario, const std::vector<const char*>& parts, std::vector<Change>& changes)
 {
-  changes.emplace_back([](json& one) { one.erase("faults"); });
-  for (const char* part : {"/faults", "/software", "/machine/host", "/machine/dcn", "/machine/ici", "/machine/nvlink",
-                           "/pipeline", "/workload", "/model"}) {
+  for (const char* part : parts) {
     const json::json_pointer at(part);
     if (!scenario.contains(at) || !scenario[at].is_object())
       continue;
@@ -180,8 +181,11 @@ Case minimised(const Case& failing, const std::function<Verdict(const Case&)>& j
   for (bool smaller = true; smaller;) {
     smaller = false;
     std::vector<Change> changes;
-    add_resizings(best.scenario, changes);
-    add_removals(best.other.is_null() ? best.scenario : best.other, changes);
+    if (!check_called(failing.check).rewords) {
+      add_resizings(best.scenario, changes);
+      add_removals(best.other.is_null() ? best.scenario : best.other, where, changes);
+    }
+    add_removals(best.scenario, what_runs, changes);
     add_values(best.scenario, changes);
     for (const Change& change : changes) {
       if (std::chrono::steady_clock::now() > until)

@@ -1,6 +1,7 @@
 #include "tests/random/simulated.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <tuple>
@@ -15,7 +16,7 @@ const Catalogue& catalogue()
 
 Document document_of(const nlohmann::json& scenario)
 {
-  return resolve_text(scenario.dump(), "drawn.json", catalogue());
+  return resolve_text(scenario.dump(), PODSIM_SOURCE_DIR "/drawn.json", catalogue()); // from where bases are named
 }
 
 const Prepared& prepared_from(const nlohmann::json& scenario)
@@ -40,7 +41,12 @@ const Measured& measured(const Prepared& prepared, const Way& way)
                          .explicit_devices = way.explicit_devices,
                          .skip_repetitions = way.skips,
                          .progress         = {}}),
-               {}};
+               {},
+               true};
+  each_record(all.trace, [&](const TraceRecord& record) {
+    const double ticks = record.end.value() * ticks_per_second;
+    all.on_grid &= ticks == std::floor(ticks);
+  });
   all.metrics = measure(prepared.program, prepared.sharded, timed, s.machine, s.placement, all.trace);
   return kept.emplace(std::pair(&prepared, way), std::move(all)).first->second;
 }
@@ -55,33 +61,38 @@ std::string unequal(const std::string& what, double a, double b)
   return fmt::format("{} {:.9g} against {:.9g} ({:+.3g} %)", what, a, b, b != 0 ? 100 * (a / b - 1) : 0);
 }
 
-std::string difference(const Metrics& a, const Metrics& b)
+std::string difference(const Measured& one, const Measured& other)
 {
-  if (a.step_time.value() != b.step_time.value())
+  const Metrics& a     = one.metrics;
+  const Metrics& b     = other.metrics;
+  const bool on_grid   = one.on_grid && other.on_grid;
+  const auto different = [&](double x, double y) {
+    return x != y && (on_grid || std::abs(x - y) > 1e-12 * std::max(a.step_time.value(), std::max(std::abs(x), std::abs(y))));
+  };
+  if (different(a.step_time.value(), b.step_time.value()))
     return unequal("step", a.step_time.value(), b.step_time.value());
   if (a.breakdowns.size() != b.breakdowns.size())
     return fmt::format("{} classes against {}", a.breakdowns.size(), b.breakdowns.size());
   for (std::size_t own = 0; own < a.breakdowns.size(); ++own) {
-    const std::map<std::string, Seconds> one(a.breakdowns[own].begin(), a.breakdowns[own].end());
-    const std::map<std::string, Seconds> two(b.breakdowns[own].begin(), b.breakdowns[own].end());
-    for (const auto& [name, time] : one)
-      if (!two.contains(name) || two.at(name).value() != time.value())
-        return unequal(fmt::format("breakdown of class {}, {}", own, name), time.value(),
-                       two.contains(name) ? two.at(name).value() : 0);
-    if (one.size() != two.size())
-      return fmt::format("breakdown of class {}: {} entries against {}", own, one.size(), two.size());
+    std::map<std::string, Seconds> x(a.breakdowns[own].begin(), a.breakdowns[own].end());
+    std::map<std::string, Seconds> y(b.breakdowns[own].begin(), b.breakdowns[own].end());
+    for (const auto& [name, time] : a.breakdowns[own])
+      y.try_emplace(name);
+    for (const auto& [name, time] : y)
+      if (different(x[name].value(), time.value()))
+        return unequal(fmt::format("breakdown of class {}, {}", own, name), x[name].value(), time.value());
   }
   if (a.links.size() != b.links.size())
     return "links in use";
   for (std::size_t i = 0; i < a.links.size(); ++i) {
-    if (a.links[i].busy_fraction != b.links[i].busy_fraction)
+    if (different(a.links[i].busy_fraction, b.links[i].busy_fraction))
       return unequal(a.links[i].name + " busy", a.links[i].busy_fraction, b.links[i].busy_fraction);
     if (a.links[i].sent.value() != b.links[i].sent.value())
       return unequal(a.links[i].name + " sent", a.links[i].sent.value(), b.links[i].sent.value());
   }
-  if (a.bubble != b.bubble)
+  if (different(a.bubble, b.bubble))
     return unequal("bubble", a.bubble, b.bubble);
-  if (a.critical != b.critical)
+  if (on_grid && a.critical != b.critical)
     return fmt::format("the class that waits least: {} against {}", a.critical, b.critical);
   return {};
 }

@@ -26,6 +26,7 @@ struct Way {
 struct Measured {
   Trace trace;
   Metrics metrics;
+  bool on_grid = true; // all times are whole ticks: they are but for where three flows share a link
 };
 
 const Measured& measured(const Prepared& prepared, const Way& way);
@@ -34,8 +35,9 @@ double step_of(const nlohmann::json& scenario, const Way& way);
 // "step 1.1 against 1 (+10 %)".
 std::string unequal(const std::string& what, double a, double b);
 
-// The first figure in which two runs of one scenario differ by a bit; "" where none does.
-std::string difference(const Metrics& a, const Metrics& b);
+// The first figure in which two runs of one scenario differ, by a bit, or off the clock's grid by more than 1e-12; ""
+// where none does.
+std::string difference(const Measured& a, const Measured& b);
 
 // The operations that begin or end at other times in two traces of one program, the earliest first; a line each.
 std::vector<std::string> first_differences(const Prepared& prepared, const Way& one, const Way& other);
