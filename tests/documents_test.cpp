@@ -154,7 +154,7 @@ TEST_CASE("the manual page renders without a warning, whatever the texts hold")
   nasty.version  = "1";
   nasty.summary  = ".dots and \\backslashes 'quoted'";
   nasty.commands = {
-      {"run", "'tis [a] b:c", {".x --y"}, {{"--z", "-z", "FILE", ".it's \\n [x]: 'y'", {}, {}, true, false}}}};
+      {"run", "'tis [a] b:c", {".x --y"}, {{"--z", "-z", "FILE", ".it's \\n [x]: 'y'", {}, true, false}}}};
   sandbox.write("p.1", man_page(nasty));
   CHECK(warnings(sandbox.path("p.1")).empty());
   sandbox.write("p.bash", bash_completion(nasty));

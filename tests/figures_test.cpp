@@ -197,7 +197,7 @@ TEST_CASE("an MFU over 100 % says what makes it so, and what is dropped is in ev
   const Result result = run(prepared(mixtral(8, {{"capacity_factor", 0.05}})), {});
   CHECK(result.metrics->mfu > 1);
   CHECK(result.metrics->hfu < 1);
-  const std::string text = to_text(result, Style(false));
+  const std::string text = to_text(result, Style(false)).text();
   CHECK_THAT(text, Catch::Contains("97.5 % of the choices of experts are dropped"));
   CHECK_THAT(text, Catch::Contains("MFU is over 100 % because PaLM's convention counts"));
   CHECK_THAT(text, Catch::Contains("the choices that experts drop"));
@@ -208,7 +208,7 @@ TEST_CASE("an MFU over 100 % says what makes it so, and what is dropped is in ev
 
   const Result whole = run(prepared(mixtral(8, {{"capacity", "dropless"}})), {});
   CHECK(whole.metrics->mfu < 1);
-  CHECK_THAT(to_text(whole, Style(false)), Catch::Contains("no choice is dropped"));
+  CHECK_THAT(to_text(whole, Style(false)).text(), Catch::Contains("no choice is dropped"));
   CHECK(json::parse(to_json(whole)).at("experts").at("dropped_choices") == 0);
   CHECK(remarks(whole).empty());
 }
@@ -257,7 +257,7 @@ TEST_CASE("efficiencies that hold for another chip are said")
   REQUIRE(remarks(foreign).size() == 1);
   CHECK(remarks(foreign)[0] == "software.attention.forward_efficiency, software.attention.backward_efficiency hold for "
                                "A100 and not for H100 SXM 80 GB, libraries of 2025");
-  CHECK_THAT(to_text(foreign, Style(false)), Catch::Contains("remark") && Catch::Contains("hold for A100"));
+  CHECK_THAT(to_text(foreign, Style(false)).text(), Catch::Contains("remark") && Catch::Contains("hold for A100"));
   const json written = json::parse(to_json(foreign)).at("constants_of_other_chips");
   CHECK(written == json{{{"path", "software.attention.forward_efficiency"}, {"chip", "A100"}},
                         {{"path", "software.attention.backward_efficiency"}, {"chip", "A100"}}});

@@ -70,6 +70,16 @@ Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
 
 // ---- A second opinion ----
 
+bool has_all_to_all(const ShardedProgram& sharded)
+{
+  for (const auto& program : sharded.programs)
+    for (const DeviceBlock& block : program.blocks)
+      for (const DeviceOperation& op : block.operations)
+        if (op.kind == DeviceOperation::Kind::collective && op.collective.kind == CollectiveKind::all_to_all)
+          return true;
+  return false;
+}
+
 // Of machines and software that the evaluator models: TPUs, whose computation no collective slows down, whole hosts
 // whose buses carry more than their NICs, and collectives that go from axis to axis.
 Verdict engine_is_evaluator(const Case& c, Granularity granularity)
@@ -78,6 +88,8 @@ Verdict engine_is_evaluator(const Case& c, Granularity granularity)
   const Scenario& s        = prepared.scenario;
   const Machine& machine   = s.machine;
   if (!s.faults.empty() || c.scenario.at("machine").contains("nvlink") || s.software.multi_axis == MultiAxis::pipelined)
+    return passed_over("beyond what the evaluator models");
+  if (prepared.sharded.blocking_receives || has_all_to_all(prepared.sharded))
     return passed_over("beyond what the evaluator models");
   if (machine.pods() > 1) {
     if (machine.host.pcie_bandwidth * static_cast<double>(machine.devices_per_host()) < machine.host.nic_bandwidth)
@@ -133,12 +145,18 @@ bool links_are_competed_for(const Prepared& prepared)
         }
   if ((waiting & beside) != 0 || asynchronous_ones_compete)
     return true;
+  if (((waiting | beside) >> machine.dcn_axis() & 1U) != 0 && machine.devices_per_host() > 1)
+    return true;
+  for (const AxisPlacement& axis : placement) // parts of one axis
+    for (std::size_t i = 1; i < axis.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        if (axis[i].axis == axis[j].axis && axis[i].length > 1 && axis[j].length > 1)
+          return true;
   if (!prepared.sharded.pipeline)
     return false;
   const std::uint32_t stages = links_of(AxisMask{1} << *prepared.sharded.pipeline, placement);
-  const bool over_nics       = (stages >> machine.dcn_axis() & 1U) != 0;
-  return (stages & (waiting | beside)) != 0 || prepared.scenario.pipeline.chunks > 1 ||
-         (over_nics && machine.devices_per_host() > 1);
+  const bool over_nics       = (stages >> machine.dcn_axis() & 1U) != 0; // which send both ways
+  return (stages & (waiting | beside)) != 0 || prepared.scenario.pipeline.chunks > 1 || over_nics;
 }
 
 Verdict slower_is_not_faster(const Case& c, Granularity granularity)
