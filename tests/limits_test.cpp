@@ -159,7 +159,7 @@ TEST_CASE("no more files: one line, 71, and what was done is kept")
               {"cannot make a pipe: Too many open files", " of 30 scenarios are stored in study.sqlite"});
   CHECK(std::stoi(swept.err.substr(swept.err.find("files; ") + 7)) > 0);
   CHECK(box.call({"sweep", "study.json", "--quiet"}).code == done);
-  check_error(limited(12, "validate palm-540b palm-8b a100/palm-62b a100/mpt-7b-8 h100/mpt-13b-16 "
+  check_error(limited(12, "validate palm-540b palm-8b palm-62b a100/mpt-7b-8 h100/mpt-13b-16 "
                           "h100/mpt-13b-32 h100/mpt-13b-64 h100/mpt-13b-128 h100/mpt-13b-256 --workers 32 --quiet"),
               no_resources, {"Too many open files", "scenarios done"});
 }

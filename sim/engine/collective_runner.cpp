@@ -165,11 +165,11 @@ const std::vector<int>& CollectiveRunner::group_of(int device_class, AxisMask ax
 }
 
 // When all are there: how long the engine must wait until it shows the time at which the last one came.
-std::optional<Ticks> CollectiveRunner::arrive_at(const Barrier& barrier, int device_class, std::size_t members,
-                                                 const std::vector<int>& classes)
+std::optional<double> CollectiveRunner::arrive_at(const Barrier& barrier, int device_class, std::size_t members,
+                                                  const std::vector<int>& classes)
 {
   if (members == 1)
-    return 0;
+    return 0.0;
   Meeting& meeting = arrived_[barrier];
   meeting.latest   = std::max(meeting.latest, clock_(device_class));
   if (++meeting.there < members)
@@ -179,8 +179,8 @@ std::optional<Ticks> CollectiveRunner::arrive_at(const Barrier& barrier, int dev
   return synchronise_(classes, latest);
 }
 
-std::optional<Ticks> CollectiveRunner::arrive_at_group(Barrier::At at, int device_class, AxisMask axes,
-                                                       std::int32_t slot)
+std::optional<double> CollectiveRunner::arrive_at_group(Barrier::At at, int device_class, AxisMask axes,
+                                                        std::int32_t slot)
 {
   const Groups& all               = whole_groups(axes);
   const int group                 = all.group_of[static_cast<std::size_t>(device_class)];
@@ -189,11 +189,10 @@ std::optional<Ticks> CollectiveRunner::arrive_at_group(Barrier::At at, int devic
 }
 
 // Begins what its members are there for, a phase of a part or the whole, after a while.
-void CollectiveRunner::wait(Ticks time, int device_class, std::int32_t slot, int part)
+void CollectiveRunner::wait(double time, int device_class, std::int32_t slot, int part)
 {
   if (time > 0)
-    engine_.compute(processors_[static_cast<std::size_t>(device_class)], time,
-                    {wait_token, device_class, slot, part, 0});
+    engine_.wait(processors_[static_cast<std::size_t>(device_class)], time, {wait_token, device_class, slot, part, 0});
   else if (part == whole)
     begin(device_class, slot);
   else
@@ -334,8 +333,8 @@ void CollectiveRunner::next_phase(int device_class, std::int32_t slot, std::size
   const auto time = arrive_at_group(Barrier::At::end, device_class, on.axes, slot);
   if (!time)
     return;
-  if (const Ticks rest = *time + on.operation->plan.rest; rest > 0)
-    engine_.compute(processors_[static_cast<std::size_t>(device_class)], rest, {event_token, device_class, slot, 0, 0});
+  if (const double rest = *time + static_cast<double>(on.operation->plan.rest); rest > 0)
+    engine_.wait(processors_[static_cast<std::size_t>(device_class)], rest, {event_token, device_class, slot, 0, 0});
   else
     finish(group_of(device_class, on.axes), slot);
 }

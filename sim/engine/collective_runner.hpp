@@ -30,7 +30,7 @@ public:
   // Classes may have clocks that are ahead of the engine's by different times (see time_fold.hpp). `synchronise` gives
   // those that meet one clock, and returns how long the engine has to wait until the last of them is there.
   using Clock       = std::function<double(int device_class)>;
-  using Synchronise = std::function<Ticks(const std::vector<int>& classes, double latest)>;
+  using Synchronise = std::function<double(const std::vector<int>& classes, double latest)>;
   void keep_time(Clock clock, Synchronise synchronise);
 
   // A device class has reached the collective. `operation` must outlive the run.
@@ -87,10 +87,10 @@ private:
     double latest     = 0; // arrival, on the members' clocks
   };
 
-  std::optional<Ticks> arrive_at(const Barrier& barrier, int device_class, std::size_t members,
-                                 const std::vector<int>& classes);
-  std::optional<Ticks> arrive_at_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot);
-  void wait(Ticks time, int device_class, std::int32_t slot, int part);
+  std::optional<double> arrive_at(const Barrier& barrier, int device_class, std::size_t members,
+                                  const std::vector<int>& classes);
+  std::optional<double> arrive_at_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot);
+  void wait(double time, int device_class, std::int32_t slot, int part);
   void begin(int device_class, std::int32_t slot);
   void begin_phase(int device_class, std::int32_t slot, std::size_t part);
   std::optional<std::int32_t> common(const Barrier& barrier, const std::vector<std::int32_t>& slots) const;

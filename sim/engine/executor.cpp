@@ -135,7 +135,7 @@ private:
 
   // Classes meet, the last of them at this time; the others have waited. They take one clock, the least of those that
   // are ahead of the engine's. Returns how long the engine must wait until it shows that time.
-  Ticks synchronise(const std::vector<int>& classes, double latest)
+  double synchronise(const std::vector<int>& classes, double latest)
   {
     double least = stream(classes.front()).skipped;
     for (const int c : classes)
@@ -146,7 +146,7 @@ private:
           throw std::logic_error("classes of devices meet while something else is under way");
         stream(c).skipped = least;
       }
-    return static_cast<Ticks>(latest - least - engine_.now());
+    return latest - least - engine_.now();
   }
 
   Pending& pending(int c, std::int32_t slot)

@@ -134,8 +134,13 @@ Port SimgridEngine::add_port(const std::vector<Link>& out, const std::vector<Lin
 
 void SimgridEngine::compute(Processor on, Ticks work, Token token)
 {
+  wait(on, static_cast<double>(work), token);
+}
+
+void SimgridEngine::wait(Processor on, double ticks, Token token)
+{
   const sg::ExecPtr exec = sg::Exec::init();
-  exec->set_flops_amount(static_cast<double>(work))->set_host(state_->processors[static_cast<std::size_t>(on)]);
+  exec->set_flops_amount(ticks)->set_host(state_->processors[static_cast<std::size_t>(on)]);
   state_->start(exec, token);
 }
 

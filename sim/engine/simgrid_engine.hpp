@@ -45,6 +45,7 @@ public:
 
   // Activities, from inside callbacks.
   void compute(Processor on, Ticks work, Token token);
+  void wait(Processor on, double ticks, Token token); // that may leave the grid, as what is waited for
   void send(Port from, Ticks size, Token token);          // over from's links out
   void send(Port from, Port to, Ticks size, Token token); // and to's links in
 

@@ -27,7 +27,7 @@ Verdict passed_over(std::string why)
 }
 
 // Of times that are sums of shares of links, which are no whole ticks.
-constexpr double rounding = 1e-9;
+constexpr double rounding = 1e-8;
 
 // ---- Ways of simulating one scenario ----
 
