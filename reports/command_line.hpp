@@ -13,9 +13,9 @@ struct OptionText {
   std::string value;  // what stands after it: "FILE", "N"; empty for a flag
   std::string help;
   std::vector<std::string> choices; // of values, where it is a closed set
-  std::vector<std::string> listed;  // what `podsim list` lists, of which a value may be a name in place of a file
-  bool repeatable = false;
-  bool required   = false;
+  bool repeatable                 = false;
+  bool required                   = false;
+  std::vector<std::string> listed = {}; // what `podsim list` lists, of which a value may be a name in place of a file
   bool is_positional() const { return !name.starts_with("-"); }
   bool takes_file() const { return choices.empty() && (is_positional() || value == "FILE"); }
 };

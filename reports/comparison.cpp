@@ -151,7 +151,7 @@ private:
     else
       add("", heading, [](const Column&) -> Shown { return {"", {}}; }).heading = true;
     for (const std::string& name : names)
-      add(what + "_" + name, "  " + breakdown_words(name), [&](const Column& column) -> Shown {
+      add(fmt::format("{}_{}", what, name), "  " + breakdown_words(name), [&](const Column& column) -> Shown {
         const auto value = find(part(column), name);
         if (!value || !(*value > 0))
           return {"-", value};
@@ -167,7 +167,7 @@ private:
 };
 
 // The table in blocks of as many columns as fit.
-std::string table_text(const Comparison& comparison, const std::vector<Row>& rows, const Style& style)
+Page table_text(const Comparison& comparison, const std::vector<Row>& rows, const Style& style)
 {
   constexpr std::size_t line   = 120;
   constexpr std::size_t widest = 5; // columns in a block
@@ -176,11 +176,11 @@ std::string table_text(const Comparison& comparison, const std::vector<Row>& row
     label_width = std::max(label_width, row.label.size());
   std::vector<std::size_t> widths;
   for (std::size_t c = 0; c < comparison.columns.size(); ++c) {
-    widths.push_back(std::max<std::size_t>(comparison.columns[c].label.size(), 10));
+    widths.push_back(std::max<std::size_t>(one_line(comparison.columns[c].label).size(), 10));
     for (const Row& row : rows)
       widths.back() = std::max(widths.back(), row.cells[c].size());
   }
-  std::string text;
+  Page text;
   for (std::size_t first = 0; first < widths.size();) {
     std::size_t last = first;
     for (std::size_t used = 2 + label_width; last < widths.size() && last - first < widest; ++last) {
@@ -189,14 +189,14 @@ std::string table_text(const Comparison& comparison, const std::vector<Row>& row
         break;
     }
     const auto print_line = [&](const std::string& label, const std::function<std::string(std::size_t)>& cell) {
-      std::string one = fmt::format("  {:<{}}", label, label_width);
+      Page one = lay("  {:<{}}", label, label_width);
       for (std::size_t c = first; c < last; ++c)
-        one += fmt::format("  {:>{}}", cell(c), widths[c]);
-      return one.substr(0, one.find_last_not_of(' ') + 1);
+        one += lay("  {:>{}}", cell(c), widths[c]);
+      return one.trimmed();
     };
     text += "\n" + style.bold(print_line("", [&](std::size_t c) { return comparison.columns[c].label; })) + "\n";
     for (const Row& row : rows) {
-      const std::string one = print_line(row.label, [&](std::size_t c) { return row.cells[c]; });
+      const Page one = print_line(row.label, [&](std::size_t c) { return row.cells[c]; });
       text += (row.heading ? style.dim(one) : one) + "\n";
     }
     first = last;
@@ -332,22 +332,22 @@ void column_from_bytes(const std::string& bytes, Column& column)
     column.published.push_back({one[0], one[1], one[2], one[3], one[4], one[5]});
 }
 
-std::string to_text(const Comparison& comparison, const Style& style)
+Page to_text(const Comparison& comparison, const Style& style)
 {
-  std::string text;
+  Page text;
   if (!comparison.name.empty())
-    text += style.bold(comparison.name) + "\n";
+    text += style.bold(lay("{}", comparison.name)) + "\n";
   if (!comparison.question.empty())
-    text += comparison.question + "\n";
+    text += lay("{}\n", comparison.question);
   if (!text.empty())
     text += "\n";
   for (const Column& column : comparison.columns) {
-    text += fmt::format("  {}: {}{}\n", style.bold(column.label), column.scenario,
-                        column.machine.empty() ? "" : "; " + column.machine);
+    text += lay("  {}: {}{}\n", style.bold(lay("{}", column.label)), column.scenario,
+                column.machine.empty() ? "" : "; " + column.machine);
     if (column.status != "ok")
-      text += fmt::format("    cannot run ({}): {}\n", column.status, column.reason);
+      text += lay("    cannot run ({}): {}\n", column.status, column.reason);
     for (const std::string& remark : column.remarks)
-      text += fmt::format("    ! {}\n", remark);
+      text += lay("    ! {}\n", remark);
   }
   const Table table(comparison);
   text += table_text(comparison, table.rows(), style);
@@ -357,7 +357,7 @@ std::string to_text(const Comparison& comparison, const Style& style)
   if (!comparison.ratios.empty())
     text += "\n";
   for (const Ratio& ratio : comparison.ratios)
-    text += "  " + style.bold(answer(ratio)) + "\n";
+    text += "  " + style.bold(lay("{}", answer(ratio))) + "\n";
   return text;
 }
 

@@ -52,7 +52,7 @@ struct Comparison {
   std::vector<Ratio> ratios;
 };
 
-std::string to_text(const Comparison& comparison, const Style& style);
+Page to_text(const Comparison& comparison, const Style& style);
 std::string to_json(const Comparison& comparison);
 std::string to_csv(const Comparison& comparison);
 

@@ -255,26 +255,26 @@ std::string how_to_accept(const Gate& gate)
   return fmt::format("podsim check {} --update", gate.baseline);
 }
 
-std::string to_text(const Gate& gate, const Style& style)
+Page to_text(const Gate& gate, const Style& style)
 {
-  std::string text;
+  Page text;
   if (const std::string note = simgrid_note(gate); !note.empty())
-    text += "  " + note + "\n";
+    text += lay("  {}\n", note);
   for (const GateRow& row : gate.rows) {
     if (row.status == RowStatus::unchanged && row.level() == Level::none)
       continue;
-    text += style.bold(fmt::format("  {}  {}{}", one_line(row.scenario), status_text(row.status),
-                                   row.level() == Level::warning ? ", warning" : "")) +
+    text += style.bold(lay("  {}  {}{}", row.scenario, status_text(row.status),
+                           row.level() == Level::warning ? ", warning" : "")) +
             "\n";
     for (const std::string& line : explanation(row, gate))
-      text += "    " + line + "\n";
+      text += lay("    {}\n", line);
   }
   if (!gate.passed_over.empty())
-    text += "  " + one_line(gate.passed_over) + "\n";
+    text += lay("  {}\n", gate.passed_over);
   const bool failed = std::any_of(gate.rows.begin(), gate.rows.end(),
                                   [](const GateRow& row) { return row.status == RowStatus::failed; });
   const char* done  = !gate.updated ? "" : failed ? "; what ran is accepted" : "; accepted";
-  return text + fmt::format("  {}: {}{}\n", gate.baseline, summary(gate), done);
+  return text + lay("  {}: {}{}\n", gate.baseline, summary(gate), done);
 }
 
 std::string to_json(const Gate& gate)

@@ -55,7 +55,7 @@ std::vector<std::string> explanation(const GateRow& row, const Gate& gate);
 // In the words of a shell: how to accept what moved.
 std::string how_to_accept(const Gate& gate);
 
-std::string to_text(const Gate& gate, const Style& style);
+Page to_text(const Gate& gate, const Style& style);
 std::string to_json(const Gate& gate);
 
 } // namespace podsim

@@ -1,6 +1,7 @@
 #include "reports/github.hpp"
 
-#include "reports/utf8.hpp"
+#include "sim/core/errors.hpp"
+#include "sim/core/utf8.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -20,6 +21,8 @@ std::string command_escaped(const std::string& text, bool property)
     const bool escape = code == U'%' || code == U'\r' || code == U'\n' || (property && (code == U':' || code == U','));
     if (escape)
       out += fmt::format("%{:02X}", static_cast<unsigned>(code));
+    else if (is_control(code))
+      out += one_line(character.bytes);
     else
       out += character.bytes;
   }
@@ -33,7 +36,7 @@ std::string markdown_escaped(const std::string& text)
   std::string out;
   for (const Character& character : characters(text)) {
     const char32_t code = character.code;
-    if (code < 0x20 || code == 0x7f)
+    if (is_control(code))
       out += ' ';
     else if (code < 0x80 &&
              std::string_view("\\`*_{}[]<>()#+!|&~$@:").find(static_cast<char>(code)) != std::string_view::npos)

@@ -1,6 +1,6 @@
 #include "reports/junit.hpp"
 
-#include "reports/utf8.hpp"
+#include "sim/core/utf8.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>

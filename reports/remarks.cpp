@@ -51,7 +51,7 @@ std::vector<std::string> remarks(const Result& result)
   return all;
 }
 
-std::string remarks_text(const std::vector<std::string>& of_rows)
+Page remarks_text(const std::vector<std::string>& of_rows)
 {
   std::vector<std::pair<std::string, std::size_t>> counts; // first met first
   for (const std::string& remark : of_rows) {
@@ -60,9 +60,9 @@ std::string remarks_text(const std::vector<std::string>& of_rows)
       known = counts.insert(known, {remark, 0});
     ++known->second;
   }
-  std::string text;
+  Page text;
   for (const auto& [remark, rows] : counts)
-    text += fmt::format("  ! {} row{}: {}\n", rows, rows == 1 ? "" : "s", remark);
+    text += lay("  ! {} row{}: {}\n", rows, rows == 1 ? "" : "s", remark);
   return text;
 }
 

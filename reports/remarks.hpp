@@ -1,5 +1,6 @@
 #pragma once
 
+#include "reports/page.hpp"
 #include "reports/result.hpp"
 
 #include <string>
@@ -12,6 +13,6 @@ namespace podsim {
 std::vector<std::string> remarks(const Result& result);
 
 // What a table says of its rows' remarks: which of them there are, and how many rows have each.
-std::string remarks_text(const std::vector<std::string>& of_rows);
+Page remarks_text(const std::vector<std::string>& of_rows);
 
 } // namespace podsim

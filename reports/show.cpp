@@ -6,42 +6,41 @@
 
 namespace podsim {
 
-std::string to_text(const Overview& overview, const Style& style)
+Page to_text(const Overview& overview, const Style& style)
 {
-  const Result& r  = overview.description;
-  std::string text = style.bold(r.scenario) + "\n";
-  text += fmt::format("  model     {}\n  machine   {}\n  mesh      {}\n", r.model, r.machine, r.mesh);
+  const Result& r = overview.description;
+  Page text       = style.bold(lay("{}", r.scenario)) + "\n";
+  text += lay("  model     {}\n  machine   {}\n  mesh      {}\n", r.model, r.machine, r.mesh);
   if (overview.model.parameters > 0) {
     text +=
-        fmt::format("  FLOPs     {:.4g}e12 a token in the model, {:.4g}e12 with what is recomputed; {:.4g}e12 are "
-                    "executed\n",
-                    overview.flops.model() / 1e12, overview.flops.hardware() / 1e12, overview.flops.executed / 1e12);
-    text += fmt::format("  parameters {:.0f}\n", overview.model.parameters);
+        lay("  FLOPs     {:.4g}e12 a token in the model, {:.4g}e12 with what is recomputed; {:.4g}e12 are executed\n",
+            overview.flops.model() / 1e12, overview.flops.hardware() / 1e12, overview.flops.executed / 1e12);
+    text += lay("  parameters {:.0f}\n", overview.model.parameters);
     text += memory_text(*r.memory, r.capacity);
   }
   text += remark_lines(r);
   if (r.status != "ok")
-    text += style.bold("  cannot run ") + r.reason + "\n";
-  text += fmt::format("  classes   {} of {}s that cannot be told apart\n", overview.classes.size(), r.device);
+    text += style.bold("  cannot run ") + lay("{}\n", r.reason);
+  text += lay("  classes   {} of {}s that cannot be told apart\n", overview.classes.size(), r.device);
   for (const DeviceClass& own : overview.classes)
     if (overview.classes.size() <= 16)
-      text += fmt::format("            {0} {1}{2} like {1} {3}\n", own.devices, r.device, own.devices == 1 ? "" : "s",
+      text += lay("            {0} {1}{2} like {1} {3}\n", own.devices, r.device, own.devices == 1 ? "" : "s",
                           own.representative);
   for (const BlockRow& block : overview.blocks) {
     if (block.collectives.empty())
       continue;
     text += "\n" +
-            style.bold(fmt::format("  collectives of \"{}\"{}", block.name,
-                                   block.count > 1 ? fmt::format(", {} times", block.count) : "")) +
+            style.bold(
+                lay("  collectives of \"{}\"{}", block.name, block.count > 1 ? lay(", {} times", block.count) : "")) +
             "\n";
     for (const CollectiveRow& row : block.collectives)
-      text += fmt::format("    {:<48}{:<12}{:>10} {:>9}{}\n", row.name, row.axes, format(row.full), format(row.alone),
-                          row.asynchronous ? "  asynchronous" : "");
+      text += lay("    {:<48}{:<12}{:>10} {:>9}{}\n", row.name, row.axes, format(row.full), format(row.alone),
+                  row.asynchronous ? "  asynchronous" : "");
   }
-  text += style.dim(fmt::format("    (size: the whole tensor on one {}; time: alone on its links)\n", r.device));
+  text += style.dim(lay("    (size: the whole tensor on one {}; time: alone on its links)\n", r.device));
   text += "\n" + style.bold("  values, as resolved") + style.dim(" (sources of constants: run --json)") + "\n";
   for (const auto& [path, value] : overview.values)
-    text += fmt::format("    {:<44} {}\n", path, value);
+    text += lay("    {:<44} {}\n", path, value);
   return text;
 }
 

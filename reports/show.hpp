@@ -33,6 +33,6 @@ struct Overview {
   std::vector<std::pair<std::string, std::string>> values; // of the resolved scenario, by their path
 };
 
-std::string to_text(const Overview& overview, const Style& style);
+Page to_text(const Overview& overview, const Style& style);
 
 } // namespace podsim

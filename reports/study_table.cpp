@@ -187,19 +187,18 @@ Lines lines_of(const StudyTable& table, bool pareto)
   return lines;
 }
 
-std::string aligned(const Lines& lines, const Style& style)
+Page aligned(const Lines& lines, const Style& style)
 {
   std::vector<std::size_t> widths(lines.cells.front().size(), 0);
   for (const auto& line : lines.cells)
     for (std::size_t c = 0; c < line.size(); ++c)
-      widths[c] = std::max(widths[c], line[c].size());
-  std::string text;
+      widths[c] = std::max(widths[c], printable(line[c]).size());
+  Page text;
   for (const auto& line : lines.cells) {
-    std::string one;
+    Page one;
     for (std::size_t c = 0; c < line.size(); ++c)
-      one += c < lines.left ? fmt::format("  {:<{}}", printable(line[c]), widths[c])
-                            : fmt::format("  {:>{}}", line[c], widths[c]);
-    one = one.substr(0, one.find_last_not_of(' ') + 1);
+      one += c < lines.left ? lay("  {:<{}}", printable(line[c]), widths[c]) : lay("  {:>{}}", line[c], widths[c]);
+    one = one.trimmed();
     text += (&line == &lines.cells.front() ? style.bold(one) : one) + "\n";
   }
   return text;
@@ -225,7 +224,7 @@ std::string with_status(const std::string& status, const std::string& reason)
   return reason.empty() ? status : reason.starts_with(status + ": ") ? reason : status + ": " + reason;
 }
 
-std::string summary(const StudyTable& table, const StudyView& view, const Style& style)
+Page summary(const StudyTable& table, const StudyView& view, const Style& style)
 {
   std::size_t all = 0;
   for (const auto& [status, count] : table.counts)
@@ -233,20 +232,20 @@ std::string summary(const StudyTable& table, const StudyView& view, const Style&
   std::vector<std::string> parts;
   for (const auto& [status, count] : table.counts)
     parts.push_back(fmt::format("{} {}", count, words_for(status)));
-  std::string text = fmt::format("  {} combination{}: {}\n", all, all == 1 ? "" : "s", fmt::join(parts, ", "));
+  Page text = lay("  {} combination{}: {}\n", all, all == 1 ? "" : "s", joined(parts, ", "));
   text += remarks_text(remarks_of(table));
   for (const auto& [constraint, count] : table.left_out)
     if (count > 0)
-      text += fmt::format("  left out {}: {}\n", count, printable(constraint));
+      text += lay("  left out {}: {}\n", count, printable(constraint));
   if (table.other_shards > 0)
-    text += fmt::format("  {} more in other shards\n", table.other_shards);
+    text += lay("  {} more in other shards\n", table.other_shards);
   constexpr std::size_t most = 8;
   for (std::size_t i = 0; i < std::min(table.reasons.size(), most); ++i) {
     const StudyTable::Reason& one = table.reasons[i];
-    text += style.dim(fmt::format("  {:>5} {}", one.rows, with_status(one.status, one.text))) + "\n";
+    text += style.dim(lay("  {:>5} {}", one.rows, with_status(one.status, one.text))) + "\n";
   }
   if (table.reasons.size() > most)
-    text += fmt::format("        and {} more reasons: --list-failures\n", table.reasons.size() - most);
+    text += lay("        and {} more reasons: --list-failures\n", table.reasons.size() - most);
   const auto again = [](const auto& entry) {
     return entry.first == "crashed" || entry.first == "killed" || entry.first == "timed out" || entry.first == "failed";
   };
@@ -255,7 +254,7 @@ std::string summary(const StudyTable& table, const StudyView& view, const Style&
   if (view.list_failures)
     for (const StudyRow& row : table.rows)
       if (row.status != "ok")
-        text += fmt::format("  {}: {}\n", fmt::join(row.settings, ", "), with_status(row.status, row.reason));
+        text += lay("  {}: {}\n", joined(row.settings, ", "), with_status(row.status, row.reason));
   return text;
 }
 
@@ -299,11 +298,11 @@ void arrange(StudyTable& table, const StudyView& view)
   std::erase_if(table.rows, [&](const StudyRow& row) { return row.status == "ok" && kept++ >= view.top; });
 }
 
-std::string to_text(const StudyTable& table, const StudyView& view, const Style& style)
+Page to_text(const StudyTable& table, const StudyView& view, const Style& style)
 {
-  std::string text = style.bold(one_line(table.name)) + "\n";
+  Page text = style.bold(lay("{}", table.name)) + "\n";
   if (!table.question.empty())
-    text += one_line(table.question) + "\n";
+    text += lay("{}\n", table.question);
   text += "\n";
   const Lines lines = lines_of(table, !view.pareto.empty());
   if (lines.cells.size() > 1)

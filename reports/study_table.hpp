@@ -46,7 +46,7 @@ struct StudyView {
 // table does not have.
 void arrange(StudyTable& table, const StudyView& view);
 
-std::string to_text(const StudyTable& table, const StudyView& view, const Style& style);
+Page to_text(const StudyTable& table, const StudyView& view, const Style& style);
 std::string to_csv(const StudyTable& table, const StudyView& view);
 std::string to_json_lines(const StudyTable& table, const StudyView& view); // an object a line
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include "reports/page.hpp"
 
 namespace podsim {
 
@@ -9,14 +9,11 @@ namespace podsim {
 class Style {
 public:
   explicit Style(bool coloured) : coloured_(coloured) {}
-  std::string bold(const std::string& text) const { return wrapped("1", text); }
-  std::string dim(const std::string& text) const { return wrapped("2", text); }
+  Page bold(const Page& text) const { return wrapped("\033[1m", text); }
+  Page dim(const Page& text) const { return wrapped("\033[2m", text); }
 
 private:
-  std::string wrapped(const char* code, const std::string& text) const
-  {
-    return coloured_ ? "\033[" + std::string(code) + "m" + text + "\033[0m" : text;
-  }
+  Page wrapped(const char* code, const Page& text) const { return coloured_ ? code + text + "\033[0m" : text; }
   bool coloured_;
 };
 

@@ -70,49 +70,50 @@ std::vector<std::string> beside(const Result& result, const Row& row, std::optio
   return all;
 }
 
-std::string figures(const Result& result, const Style& style)
+Page figures(const Result& result, const Style& style)
 {
-  std::string text = style.dim(fmt::format("  {:<22}{:>12}{:>12}   {}\n", "", "predicted", "published", "difference"));
+  Page text = style.dim(lay("  {:<22}{:>12}{:>12}   {}\n", "", "predicted", "published", "difference"));
   for (const Row& row : rows_of(result)) {
     const auto own         = predicted(row.metric, row.counting, *result.metrics);
     const std::string left = own ? shown(row.metric, *own) : "-";
     bool first             = true;
     for (const std::string& line : beside(result, row, own)) {
-      text += style.bold(fmt::format("  {:<22}{:>12}", first ? label(row) : "", first ? left : "")) + line + "\n";
+      text += style.bold(lay("  {:<22}{:>12}", first ? label(row) : "", first ? left : "")) + lay("{}\n", line);
       first = false;
     }
   }
   for (const PublishedFigure& figure : result.published)
     if (!figure.relative_to.empty())
-      text += fmt::format("  {:<22}{:>12}{:>12}   of {}: compared by podsim validate\n",
-                          label({figure.metric, figure.counting, figure.convention}) + " ratio", "",
-                          fmt::format("{:.4g} x", figure.value), figure.relative_to);
+      text += lay("  {:<22}{:>12}{:>12}   of {}: compared by podsim validate\n",
+                  label({figure.metric, figure.counting, figure.convention}) + " ratio", "",
+                  fmt::format("{:.4g} x", figure.value), figure.relative_to);
   return text;
 }
 
-std::string validated(const ErrorBar& bar)
+Page validated(const ErrorBar& bar)
 {
   if (!bar.missing.empty())
-    return fmt::format("  validated unknown: {}\n", bar.missing);
+    return lay("  validated unknown: {}\n", bar.missing);
   if (bar.count == 0)
-    return fmt::format("  validated not: no training step published for {} is among podsim's scenarios\n", bar.family);
-  return fmt::format("  validated {}: {} case{}, mean error {:.1f} %, largest {:.1f} % (podsim validate --family "
-                     "\"{}\")\n",
-                     bar.family, bar.count, bar.count == 1 ? "" : "s", 100 * bar.mean, 100 * bar.largest, bar.family);
+    return lay("  validated not: no training step published for {} is among podsim's scenarios\n", bar.family);
+  return lay("  validated {}: {} case{}, mean error {:.1f} %, largest {:.1f} % (podsim validate --family "
+             "\"{}\")\n",
+             bar.family, bar.count, bar.count == 1 ? "" : "s", 100 * bar.mean, 100 * bar.largest, bar.family);
 }
 
 // A label, its value, and what it consists of, in lines that fit a terminal.
-std::string wrapped(const std::string& label, const std::string& value, const std::vector<std::string>& terms)
+Page wrapped(const char* label, const Page& value, const std::vector<std::string>& terms)
 {
   constexpr std::size_t columns = 110;
-  std::string text              = label + value;
-  std::size_t used              = text.size();
+  const std::size_t indent      = std::string_view(label).size();
+  Page text                     = label + value;
+  std::size_t used              = text.text().size();
   for (const std::string& term : terms) {
     if (used + 1 + term.size() > columns) {
-      text += "\n" + std::string(label.size(), ' ') + term;
-      used = label.size() + term.size();
+      text += lay("\n{:{}}{}", "", indent, term);
+      used = indent + term.size();
     } else {
-      text += " " + term;
+      text += lay(" {}", term);
       used += 1 + term.size();
     }
   }
@@ -127,7 +128,7 @@ Breakdown largest_first(Breakdown parts)
 }
 
 // The step as a sum. Its figures are rounded so that they add up: the largest takes what rounding leaves.
-std::string sum_text(const Breakdown& parts, Seconds step, const Style& style)
+Page sum_text(const Breakdown& parts, Seconds step, const Style& style)
 {
   const double unit      = step >= Seconds(1) ? 1 : step >= Seconds(1e-3) ? 1e-3 : 1e-6;
   const char* name       = unit == 1 ? "s" : unit == 1e-3 ? "ms" : "us";
@@ -142,61 +143,59 @@ std::string sum_text(const Breakdown& parts, Seconds step, const Style& style)
       terms.push_back(fmt::format("{}{:.3f} {} ({:.1f} %)", i == 0 ? "= " : "+ ", shown,
                                   breakdown_words(parts[i].first), 100 * (parts[i].second / step)));
   }
-  return wrapped("  step      ", style.bold(fmt::format("{:.3f} {}", step.value() / unit, name)), terms);
+  return wrapped("  step      ", style.bold(lay("{:.3f} {}", step.value() / unit, name)), terms);
 }
 
-std::string bounds(const Breakdown& parts, Seconds step)
+Page bounds(const Breakdown& parts, Seconds step)
 {
-  std::string text = fmt::format("  bound by  {}, {:.0f} % of the step", breakdown_words(parts[0].first),
-                                 100 * (parts[0].second / step));
+  Page text =
+      lay("  bound by  {}, {:.0f} % of the step", breakdown_words(parts[0].first), 100 * (parts[0].second / step));
   if (parts.size() > 1)
-    text += fmt::format("; the next bound is {}, {:.0f} %", breakdown_words(parts[1].first),
-                        100 * (parts[1].second / step));
+    text += lay("; the next bound is {}, {:.0f} %", breakdown_words(parts[1].first), 100 * (parts[1].second / step));
   return text + "\n";
 }
 
 // What the faults cost, each alone, and all together.
-std::string fault_text(const FaultReport& faults, const Metrics& metrics, const std::string& device, const Style& style)
+Page fault_text(const FaultReport& faults, const Metrics& metrics, const std::string& device, const Style& style)
 {
   const auto row = [&](const std::string& what, Seconds step, double mfu) {
     const double slower = step / faults.healthy_step - 1;
-    return fmt::format("            {:<50}{:>10}{:>9}{}\n", what, format(step), fmt::format("{:+.1f} %", 100 * slower),
-                       mfu > 0 ? fmt::format("{:>9.1f} %{:>+7.1f} points", 100 * mfu, 100 * (mfu - faults.healthy_mfu))
-                               : "");
+    return lay("            {:<50}{:>10}{:>9}{}\n", what, format(step), lay("{:+.1f} %", 100 * slower),
+               mfu > 0 ? lay("{:>9.1f} %{:>+7.1f} points", 100 * mfu, 100 * (mfu - faults.healthy_mfu)) : "");
   };
-  std::string text = style.dim(fmt::format("  faults    {:<50}{:>10}{:>9}{}\n", "", "step", "slower",
-                                           metrics.mfu > 0 ? fmt::format("{:>11}", "MFU") : "")) +
-                     row("none", faults.healthy_step, faults.healthy_mfu);
+  Page text = style.dim(lay("  faults    {:<50}{:>10}{:>9}{}\n", "", "step", "slower",
+                            metrics.mfu > 0 ? lay("{:>11}", "MFU") : "")) +
+              row("none", faults.healthy_step, faults.healthy_mfu);
   for (const FaultCost& one : faults.each)
     text += row(one.name, one.step_time, one.mfu);
   if (faults.each.size() > 1)
     text += row("all of these", metrics.step_time, metrics.mfu);
   if (!faults.bound.empty())
-    text += fmt::format("            a bound: {}; between {:.3f} and {:.3f} s\n", faults.bound, faults.at_least.value(),
+    text += lay("            a bound: {}; between {:.3f} and {:.3f} s\n", faults.bound, faults.at_least.value(),
                         metrics.step_time.value());
-  return text + fmt::format("            waits least: {} {}{} like {}\n", faults.slowest.devices, device,
+  return text + lay("            waits least: {} {}{} like {}\n", faults.slowest.devices, device,
                             faults.slowest.devices == 1 ? "" : "s", faults.slowest.one);
 }
 
-std::string simulated(const SimulationInfo& info, const std::string& device)
+Page simulated(const SimulationInfo& info, const std::string& device)
 {
-  const std::string of =
-      info.chips == info.devices ? "" : fmt::format(" of {} chip{}", info.chips, info.chips == 1 ? "" : "s");
-  const std::string classes =
-      info.folded ? fmt::format("as {} class{}", info.classes, info.classes == 1 ? "" : "es") : "one by one";
+  const Page of =
+      info.chips == info.devices ? Page() : lay(" of {} chip{}", info.chips, info.chips == 1 ? "" : "s");
+  const Page classes =
+      info.folded ? lay("as {} class{}", info.classes, info.classes == 1 ? "" : "es") : Page("one by one");
   const char* how  = !info.chunked                            ? "as one event each"
                      : info.granularity == Granularity::chunk ? "chunk by chunk"
                                                               : "chunk by chunk where they may meet";
-  std::string text = fmt::format("  simulated {} {}{}{} {}, {} events, collectives {}", info.devices, device,
+  Page text = lay("  simulated {} {}{}{} {}, {} events, collectives {}", info.devices, device,
                                  info.devices == 1 ? "" : "s", of, classes, info.activities, how);
   const auto part  = [&](std::int64_t count, const char* what) {
-    return count > 0 ? fmt::format(", {} {} as repetitions", count, what) : "";
+    return count > 0 ? lay(", {} {} as repetitions", count, what) : Page();
   };
   text += part(info.repeated_layers, "layers") + part(info.repeated_micro_batches, "micro-batches");
   if (info.fold_stopped)
     text += ", in full";
   if (info.wall)
-    text += fmt::format(", in {}", format(*info.wall));
+    text += lay(", in {}", format(*info.wall));
   return text + "\n";
 }
 
@@ -213,15 +212,15 @@ std::vector<std::string> words_of(const std::string& text)
 
 } // namespace
 
-std::string remark_lines(const Result& result)
+Page remark_lines(const Result& result)
 {
-  std::string text;
+  Page text;
   if (const auto& experts = result.experts; experts && experts->dropped == 0)
-    text += fmt::format("  experts   {} of {} a token; no choice is dropped if all experts are chosen alike\n",
-                        experts->top_k, experts->count);
+    text += lay("  experts   {} of {} a token; no choice is dropped if all experts are chosen alike\n", experts->top_k,
+                experts->count);
   for (const std::string& remark : remarks(result)) {
     const std::vector<std::string> words = words_of(remark);
-    text += wrapped("  remark    ", words.front(), {words.begin() + 1, words.end()});
+    text += wrapped("  remark    ", lay("{}", words.front()), {words.begin() + 1, words.end()});
   }
   return text;
 }
@@ -255,26 +254,26 @@ std::string shown(Metric metric, double value)
   return fmt::format("{:.3g} {}", number, unit);
 }
 
-std::string memory_text(const Memory& memory, Bytes capacity)
+Page memory_text(const Memory& memory, Bytes capacity)
 {
   std::vector<std::string> terms;
   for (const MemoryRow& row : memory_rows(memory))
     if (row.size > Bytes(0))
       terms.push_back(fmt::format("{} {} {}", terms.empty() ? "=" : "+", format(row.size), row.label));
-  return wrapped("  memory    ", fmt::format("{} of {} a chip", format(memory.total()), format(capacity)), terms);
+  return wrapped("  memory    ", lay("{} of {} a chip", format(memory.total()), format(capacity)), terms);
 }
 
-std::string to_text(const Result& result, const Style& style)
+Page to_text(const Result& result, const Style& style)
 {
-  std::string text = style.bold(result.scenario) + "\n";
-  text += fmt::format("  model     {}\n  machine   {}\n  mesh      {}\n", result.model, result.machine, result.mesh);
+  Page text = style.bold(lay("{}", result.scenario)) + "\n";
+  text += lay("  model     {}\n  machine   {}\n  mesh      {}\n", result.model, result.machine, result.mesh);
   if (result.metrics) {
     const Breakdown parts = largest_first(result.metrics->breakdowns[result.metrics->critical]);
     text += "\n" + figures(result, style) + "\n" + sum_text(parts, result.metrics->step_time, style);
     text += bounds(parts, result.metrics->step_time);
     if (result.metrics->bisection)
-      text += fmt::format("  bisection {:.0f} % of its bandwidth used while all-to-alls run\n",
-                          100 * *result.metrics->bisection);
+      text +=
+          lay("  bisection {:.0f} % of its bandwidth used while all-to-alls run\n", 100 * *result.metrics->bisection);
     if (result.faults)
       text += fault_text(*result.faults, *result.metrics, result.device, style);
   }

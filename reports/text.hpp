@@ -8,7 +8,7 @@
 namespace podsim {
 
 // The result for a person at a terminal.
-std::string to_text(const Result& result, const Style& style);
+Page to_text(const Result& result, const Style& style);
 
 // A figure in base units with the unit that people read: "17.11 s", "245.1 k", "47.5 %".
 std::string shown(Metric metric, double value);
@@ -17,9 +17,9 @@ std::string shown(Metric metric, double value);
 std::string breakdown_words(std::string name);
 
 // What must be known beside the figures, and what experts drop; empty where there is nothing.
-std::string remark_lines(const Result& result);
+Page remark_lines(const Result& result);
 
 // The memory table of a result, whether or not it fits.
-std::string memory_text(const Memory& memory, Bytes capacity);
+Page memory_text(const Memory& memory, Bytes capacity);
 
 } // namespace podsim

@@ -46,20 +46,20 @@ struct Widths {
   std::size_t id = 4, compared = 8;
 };
 
-std::string row(const ValidatedFigure& figure, const Widths& widths, const Style& style)
+Page row(const ValidatedFigure& figure, const Widths& widths, const Style& style)
 {
   const PublishedFigure& of = figure.figure;
-  const std::string text =
-      fmt::format("  {:<{}}  {:<{}}{:>11}{:>11}{:>11}  {}", of.id, widths.id, compared(of), widths.compared,
-                  number(in_unit(of, of.value)), figure.predicted ? number(in_unit(of, *figure.predicted)) : "-",
-                  figure.predicted ? percent(figure.error(), true) : "-",
-                  (figure.status != "ok" ? figure.status
-                   : of.calibration      ? "calibration"
-                                         : "") +
-                      std::string(figure.remarks.empty() ? ""
-                                  : of.calibration       ? " !"
-                                                         : "!"));
-  const std::string line = text.substr(0, text.find_last_not_of(' ') + 1);
+  const Page line =
+      lay("  {:<{}}  {:<{}}{:>11}{:>11}{:>11}  {}{}", of.id, widths.id, compared(of), widths.compared,
+          number(in_unit(of, of.value)), figure.predicted ? number(in_unit(of, *figure.predicted)) : std::string("-"),
+          figure.predicted ? percent(figure.error(), true) : "-",
+          figure.status != "ok" ? figure.status
+          : of.calibration      ? "calibration"
+                                : "",
+          figure.remarks.empty() ? ""
+          : of.calibration       ? " !"
+                                 : "!")
+          .trimmed();
   return (figure.status != "ok" ? style.bold(line) : of.calibration ? style.dim(line) : line) + "\n";
 }
 
@@ -110,7 +110,7 @@ Ordered to_json(const ValidatedFigure& figure)
 
 } // namespace
 
-std::string to_text(const Validation& validation, const Style& style)
+Page to_text(const Validation& validation, const Style& style)
 {
   Widths widths;
   std::size_t family_width = 18;
@@ -118,15 +118,15 @@ std::string to_text(const Validation& validation, const Style& style)
     widths.id       = std::max(widths.id, figure.figure.id.size());
     widths.compared = std::max(widths.compared, compared(figure.figure).size());
   }
-  std::string text;
+  Page text;
   if (!validation.figures.empty())
-    text += style.dim(fmt::format("  {:<{}}  {:<{}}{:>11}{:>11}{:>11}", "case", widths.id, "compared", widths.compared,
-                                  "published", "predicted", "error")) +
+    text += style.dim(lay("  {:<{}}  {:<{}}{:>11}{:>11}{:>11}", "case", widths.id, "compared", widths.compared,
+                          "published", "predicted", "error")) +
             "\n";
   std::string family;
   for (const ValidatedFigure& figure : validation.figures) {
     if (figure.figure.family != family)
-      text += style.bold(figure.figure.family) + "\n";
+      text += style.bold(lay("{}", figure.figure.family)) + "\n";
     family       = figure.figure.family;
     family_width = std::max(family_width, family.size() + 2);
     text += row(figure, widths, style);
@@ -137,12 +137,12 @@ std::string to_text(const Validation& validation, const Style& style)
   text += remarks_text(remarked);
   if (!validation.families.empty()) {
     text += "\n" +
-            style.dim(fmt::format("  {:<{}}{:>7}{:>10}{:>10}    {:>7}{:>10}{:>10}", "absolute errors", family_width,
-                                  "cases", "mean", "largest", "fitted", "mean", "largest")) +
+            style.dim(lay("  {:<{}}{:>7}{:>10}{:>10}    {:>7}{:>10}{:>10}", "absolute errors", family_width, "cases",
+                          "mean", "largest", "fitted", "mean", "largest")) +
             "\n";
     for (const FamilyErrors& errors : validation.families)
-      text += fmt::format("  {:<{}}{}    {}\n", errors.tests.family, family_width, summary(errors.tests),
-                          summary(errors.calibration));
+      text += lay("  {:<{}}{}    {}\n", errors.tests.family, family_width, summary(errors.tests),
+                  summary(errors.calibration));
     text +=
         style.dim("  (figures of one run are one case; fitted: cases of the calibration, in no mean of the tests)") +
         "\n";
@@ -150,7 +150,7 @@ std::string to_text(const Validation& validation, const Style& style)
   if (!validation.failures.empty()) {
     text += "\n" + style.bold("  could not run") + "\n";
     for (const ScenarioFailure& failure : validation.failures)
-      text += fmt::format("  {} ({}): {}\n", failure.scenario, failure.status, failure.reason);
+      text += lay("  {} ({}): {}\n", failure.scenario, failure.status, failure.reason);
   }
   return text;
 }

@@ -22,7 +22,7 @@ struct Validation {
   std::vector<ScenarioFailure> failures;
 };
 
-std::string to_text(const Validation& validation, const Style& style);
+Page to_text(const Validation& validation, const Style& style);
 std::string to_json(const Validation& validation);
 std::string to_csv(const Validation& validation);
 

@@ -1,5 +1,7 @@
 #include "scenarios/catalogue.hpp"
 
+#include "sim/core/input.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
@@ -52,22 +54,6 @@ std::string without(std::string name, std::string_view prefix, std::string_view 
 }
 
 } // namespace
-
-std::vector<std::string> json_files_below(const std::string& folder)
-{
-  std::vector<std::string> all;
-  std::error_code error;
-  fs::recursive_directory_iterator entry(folder, error);
-  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
-    if (entry->path().extension() == ".json")
-      all.push_back(entry->path().string());
-  if (error && is_out_of_resources(error.value()))
-    throw OutOfResources(fmt::format("{}: cannot be read: {}", folder, error.message()));
-  if (error && error != std::errc::no_such_file_or_directory)
-    throw InputError(fmt::format("{}: cannot be read: {}", folder, error.message()));
-  std::sort(all.begin(), all.end());
-  return all;
-}
 
 struct Catalogue::Kept {
   std::map<Shelf, std::vector<std::string>> names;
@@ -124,7 +110,7 @@ std::string Catalogue::short_name(Shelf shelf, const std::string& name)
 
 std::string Catalogue::find(Shelf shelf, const std::string& name, const std::string& beside) const
 {
-  const std::string here = beside.empty() ? name : (fs::path(beside).parent_path() / name).lexically_normal().string();
+  const std::string here = beside.empty() ? name : (fs::path(folder_of(beside)) / name).lexically_normal().string();
   std::error_code error;
   if (name.empty() || name == "-" || fs::is_regular_file(here, error))
     return here;

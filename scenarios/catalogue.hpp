@@ -14,10 +14,6 @@ namespace podsim {
 
 enum class Shelf { models, chips, machines, shardings, remats, software, scenarios, studies };
 
-// The JSON files below a folder, sorted. Throws InputError for a folder that cannot be read, OutOfResources where that
-// is for want of files.
-std::vector<std::string> json_files_below(const std::string& folder);
-
 class Catalogue {
 public:
   // `root` holds models/, topologies/ and scenarios/.

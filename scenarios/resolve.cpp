@@ -1,5 +1,7 @@
 #include "scenarios/resolve.hpp"
 
+#include "sim/core/input.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
@@ -140,7 +142,7 @@ private:
     if (!json.is_object())
       throw InputError(fmt::format("{}: expected an object, found {}", file, json.type_name()));
     json.erase("$schema"); // for editors
-    folders_[file]  = fs::path(file).parent_path();
+    folders_[file]  = folder_of(file);
     const auto base = json.find("base");
     if (base == json.end()) {
       document_.origins.set("", file);

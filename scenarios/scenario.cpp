@@ -1,5 +1,7 @@
 #include "scenarios/scenario.hpp"
 
+#include "sim/core/input.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <filesystem>
@@ -244,7 +246,7 @@ std::string beside_origin(const Reader& name)
 {
   const std::string& origin = name.origin();
   const auto folder         = origin.starts_with("--set ") ? std::filesystem::path() // named on the command line
-                                                           : std::filesystem::path(origin).parent_path();
+                                                           : std::filesystem::path(folder_of(origin));
   return (folder / name.text()).lexically_normal().string();
 }
 

@@ -1,15 +1,18 @@
 #include "scenarios/scenario_files.hpp"
 
+#include "sim/core/input.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 namespace podsim {
 namespace {
 
-template <class Names> bool has_any(const Json& json, const Names& names)
+bool has_any(const Json& json, std::initializer_list<const char*> names)
 {
-  return std::any_of(std::begin(names), std::end(names), [&](const char* name) { return json.contains(name); });
+  return std::any_of(names.begin(), names.end(), [&](const char* name) { return json.contains(name); });
 }
 
 bool has_only(const Json& json, const std::vector<std::string>& names)
@@ -35,9 +38,9 @@ bool names_part(const std::string& name, const Catalogue& catalogue)
 bool is_scenario(const Json& json, const std::string& file, const Catalogue& catalogue, int depth)
 {
   constexpr int deepest = 16;
-  if (!json.is_object() || has_any(json, std::vector{"axes", "compare", "scenarios", "folders"}))
+  if (!json.is_object() || has_any(json, {"axes", "compare", "scenarios", "folders"}))
     return false;
-  if (has_any(json, std::vector{"machine", "mesh", "workload", "micro_benchmark"}) ||
+  if (has_any(json, {"machine", "mesh", "workload", "micro_benchmark"}) ||
       (json.contains("model") && json.contains("schema_version")))
     return true;
   const auto base = json.find("base");

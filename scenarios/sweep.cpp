@@ -2,6 +2,7 @@
 
 #include "scenarios/constraint.hpp"
 #include "scenarios/resolve.hpp"
+#include "sim/core/input.hpp"
 
 #include <algorithm>
 #include <cmath>

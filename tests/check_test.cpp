@@ -2,7 +2,7 @@
 
 #include "reports/github.hpp"
 #include "reports/junit.hpp"
-#include "reports/utf8.hpp"
+#include "sim/core/utf8.hpp"
 #include "tests/sandbox.hpp"
 
 #include <fmt/format.h>

@@ -210,7 +210,7 @@ TEST_CASE("a slow link can shorten a step, where two collectives share another l
     const Setting s = setting("4x4x1", 1, changes);
     // A small gather over y; a large one over x that follows it and is needed last; one as large that all wait for at once
     // and that 9.9 ms of computation follow.
-    DeviceOperation small = operation({CollectiveKind::all_gather, 1, Bytes(64e3)}, true);
+    DeviceOperation small = operation({CollectiveKind::all_gather, 1, Bytes(128e3)}, true);
     DeviceOperation late  = operation(gather_x, true);
     late.needs            = {0};
     DeviceOperation after{.name = "product", .kind = DeviceOperation::Kind::compute};
@@ -222,7 +222,7 @@ TEST_CASE("a slow link can shorten a step, where two collectives share another l
   };
   // The two large ones, 2.4 ms each by themselves, share the links of x: both take 4.8 ms.
   CHECK(step({}) == Approx(2 * 2.4e-3 + 9.62e-3).epsilon(.01));
-  // With a link of y at a thousandth the small gather takes 2.4 ms; until then the urgent one has the links of x.
+  // With a link of y at a thousandth the small gather takes 3.2 ms; until then the urgent one has the links of x.
   CHECK(step({R"(faults={"links": [{"at": {"x": 0, "y": 0}, "axis": "y", "bandwidth": 0.001}]})"}) ==
         Approx(2.4e-3 + 9.62e-3).epsilon(.01));
 }

@@ -287,9 +287,9 @@ Baseline read_baseline(const std::string& file, const Catalogue& catalogue)
   if (const auto improvements = top.find("improvements"))
     baseline.improvements = improvements->choice<Improvements>(
         {{"error", Improvements::error}, {"warning", Improvements::warning}, {"accept", Improvements::accept}});
-  if (auto constants = top.find("catalogue"))
-    for (const std::string& name : constants->keys())
-      baseline.kept.catalogue[name] = read_texts(constants->at(name));
+  if (auto files = top.find("catalogue"))
+    for (const std::string& name : files->keys())
+      baseline.kept.catalogue[name] = read_texts(files->at(name));
   const auto program = top.find("program");
   if (program)
     for (const std::string& path : Reader(*program).keys())

@@ -4,16 +4,16 @@
 #include "sim/app/baseline.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/core/input.hpp"
 #include "sim/engine/simgrid_engine.hpp"
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -77,6 +77,17 @@ public:
                                                             printable(options.filter), options.baseline));
   }
 
+  // That what its scenarios are made of is read; wrong ones are told of later.
+  void note_inputs() const
+  {
+    for (const Case& one : cases_)
+      try {
+        resolve(one.entry.file, one.entry.changes, catalogue_);
+      } catch (const InputError&) {
+        note_input(one.entry.file);
+      }
+  }
+
   // Runs what has results to compare with, and for --update what is new.
   bool simulate()
   {
@@ -110,8 +121,8 @@ public:
     return gate;
   }
 
-  // Writes what was measured, unless the file says it already.
-  void update()
+  // What the baseline is to be, with what was measured.
+  std::string updated() const
   {
     KeptValues values;
     std::vector<BaselineEntry> entries;
@@ -141,9 +152,7 @@ public:
     updated.simgrid_version = simgrid_version();
     updated.entries         = std::move(entries);
     updated.kept            = std::move(values);
-    const std::string text  = baseline_text(updated);
-    if (text != file_text(options_.baseline) && !write_file(options_.baseline, text))
-      throw InputError(fmt::format("{}: cannot be written: {}", options_.baseline, std::strerror(errno)));
+    return baseline_text(updated);
   }
 
 private:
@@ -160,7 +169,7 @@ private:
     GateRow row;
     row.scenario = catalogue_.within(entry.file);
     if (row.scenario == entry.file)
-      row.scenario = (fs::path(options_.baseline).parent_path() / entry.scenario).lexically_normal().generic_string();
+      row.scenario = (fs::path(folder_of(options_.baseline)) / entry.scenario).lexically_normal().generic_string();
     if (!entry.changes.empty())
       row.scenario += fmt::format(" {}", fmt::join(entry.changes, " "));
     row.file = for_github(entry.file);
@@ -169,8 +178,7 @@ private:
 
   void look_for(Case& one) const
   {
-    std::error_code error;
-    if (fs::exists(one.entry.file, error)) {
+    if (input_exists(one.entry.file)) {
       if (!one.entry.results) {
         one.row.status = RowStatus::added;
         one.row.reason = "the baseline has no results of it";
@@ -317,7 +325,7 @@ private:
 };
 
 // A gate does not fail for the sake of its summary.
-void tell_github(const Gate& gate, bool stdout_taken)
+void tell_github(const Gate& gate, bool stdout_taken, Outputs& outputs)
 {
   if (environment("GITHUB_ACTIONS").empty())
     return;
@@ -325,7 +333,7 @@ void tell_github(const Gate& gate, bool stdout_taken)
   if (stdout_taken)
     std::fputs(lines.c_str(), stderr);
   else
-    print(lines);
+    outputs.commands(lines);
   const std::string file = environment("GITHUB_STEP_SUMMARY");
   if (file.empty())
     return;
@@ -374,8 +382,7 @@ void complain_of(const Gate& gate, int code)
 
 void require_file(const CheckOptions& options)
 {
-  std::error_code error;
-  if (!fs::exists(options.baseline, error))
+  if (!input_exists(options.baseline))
     throw InputError(fmt::format("{}: there is no such file; a baseline begins as {{\"schema_version\": 1, "
                                  "\"folders\": [\"FOLDER OF SCENARIOS\"]}}, which --update fills in",
                                  options.baseline));
@@ -387,25 +394,33 @@ int check(const CheckOptions& options)
     throw InputError("--junit - and --json -: only one of them can have standard output");
   require_file(options);
   const Catalogue catalogue = Catalogue::beside_program();
+  std::error_code error;
+  if (options.update && (is_standard_input(options.baseline) || !fs::is_regular_file(options.baseline, error)))
+    throw InputError(fmt::format("{}: --update: expected a file that it can be written to", options.baseline));
   Checker checker(options, catalogue);
+  if (!options.junit.empty() || !options.json.empty())
+    checker.note_inputs();
+  check_outputs({{"--junit", options.junit}, {"--json", options.json}});
   if (!checker.simulate()) {
     complain("interrupted");
     return exit_interrupted;
   }
   Gate gate = checker.result();
+  Outputs outputs;
   if (options.update) {
-    checker.update();
-    gate.updated = true;
+    const std::string text = checker.updated();
+    gate.updated           = text == read_input(options.baseline) || outputs.write({"", options.baseline}, text);
   }
   const bool stdout_taken = options.junit == "-" || options.json == "-";
   if (!options.quiet && !stdout_taken)
-    print(to_text(gate, Style(stdout_has_colour())));
+    outputs.print(to_text(gate, Style(stdout_has_colour())));
   if (!options.update)
-    tell_github(gate, stdout_taken);
+    tell_github(gate, stdout_taken, outputs);
   if (!options.junit.empty())
-    write_result("--junit", options.junit, to_junit(gate));
+    outputs.write({"--junit", options.junit}, to_junit(gate));
   if (!options.json.empty())
-    write_result("--json", options.json, to_json(gate));
+    outputs.write({"--json", options.json}, to_json(gate));
+  outputs.finish();
   const int code = exit_code(gate);
   complain_of(gate, code);
   return code;

@@ -1,9 +1,11 @@
 #include "reports/comparison.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/core/input.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -39,8 +41,7 @@ struct Study {
 
 bool is_study(const std::string& file)
 {
-  std::error_code error;
-  if (!fs::is_regular_file(file, error))
+  if (!input_exists(file))
     return false; // reading it as a scenario says what is wrong
   const Json json = parse_json_file(file);
   if (json.is_object() && json.contains("axes"))
@@ -240,6 +241,7 @@ int compare(const CompareOptions& options)
   std::vector<Prospect> prospects;
   for (const Entry& entry : study.entries)
     prospects.push_back(prospect(entry, options, catalogue));
+  check_outputs({{"--csv", options.csv}, {"--json", options.json}});
   if (!simulate(prospects, options)) {
     complain("interrupted");
     return exit_interrupted;
@@ -248,12 +250,14 @@ int compare(const CompareOptions& options)
   for (const Prospect& one : prospects)
     comparison.columns.push_back(one.column);
   answer(comparison);
+  Outputs outputs;
   if (!options.quiet && options.csv != "-" && options.json != "-")
-    print(to_text(comparison, Style(stdout_has_colour())));
+    outputs.print(to_text(comparison, Style(stdout_has_colour())));
   if (!options.csv.empty())
-    write_result("--csv", options.csv, to_csv(comparison));
+    outputs.write({"--csv", options.csv}, to_csv(comparison));
   if (!options.json.empty())
-    write_result("--json", options.json, to_json(comparison));
+    outputs.write({"--json", options.json}, to_json(comparison));
+  outputs.finish();
   const auto& columns = comparison.columns;
   auto told = std::find_if(columns.begin(), columns.end(), [](const Column& column) { return is_bug(column.status); });
   const int code = told != columns.end() ? exit_internal_error : exit_cannot_run;

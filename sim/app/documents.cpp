@@ -3,6 +3,7 @@
 #include "reports/command_line.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/terminal.hpp"
 
 #include <sstream>
@@ -63,7 +64,7 @@ void write_documents(const CLI::App& app, const std::string& folder)
 {
   const CommandLineText text = described(app);
   const auto write           = [&](const char* name, const std::string& document) {
-    write_result("documents", folder + "/" + name, document);
+    write_file("documents", folder + "/" + name, document);
   };
   write("podsim.bash", bash_completion(text));
   write("_podsim", zsh_completion(text));

@@ -1,5 +1,6 @@
 #include "sim/app/fleet.hpp"
 
+#include "sim/app/signals.hpp"
 #include "sim/core/errors.hpp"
 #include "sim/engine/executor.hpp"
 #include "sim/engine/simgrid_engine.hpp"
@@ -31,56 +32,6 @@ constexpr char message_follows = 'm';
 constexpr char nothing_left    = 'r'; // OutOfResources, with its message
 constexpr char once_more       = 'o';
 
-volatile std::sig_atomic_t interrupted = 0;
-
-sigset_t held_signals()
-{
-  sigset_t held;
-  sigemptyset(&held);
-  sigaddset(&held, SIGINT);
-  sigaddset(&held, SIGTERM);
-  return held;
-}
-
-// Notes a SIGINT or SIGTERM instead of ending the process. Both are blocked except while it waits in ppoll(), so that
-// none is missed between a look at the note and the waiting.
-class HeldSignals {
-public:
-  HeldSignals()
-  {
-    interrupted         = 0;
-    const sigset_t held = held_signals();
-    sigprocmask(SIG_BLOCK, &held, &mask_);
-    struct sigaction action = {};
-    action.sa_handler       = [](int) { interrupted = 1; };
-    sigaction(SIGINT, &action, &old_interrupt_);
-    sigaction(SIGTERM, &action, &old_terminate_);
-  }
-  ~HeldSignals()
-  {
-    take_pending();
-    sigaction(SIGINT, &old_interrupt_, nullptr);
-    sigaction(SIGTERM, &old_terminate_, nullptr);
-    sigprocmask(SIG_SETMASK, &mask_, nullptr);
-  }
-  HeldSignals(const HeldSignals&)            = delete;
-  HeldSignals& operator=(const HeldSignals&) = delete;
-  const sigset_t& while_waiting() const { return mask_; }
-
-  // A ppoll() that finds a file ready returns without looking at signals.
-  static void take_pending()
-  {
-    const sigset_t held = held_signals();
-    const timespec now{};
-    while (sigtimedwait(&held, nullptr, &now) > 0)
-      interrupted = 1;
-  }
-
-private:
-  sigset_t mask_{};
-  struct sigaction old_interrupt_ = {}, old_terminate_ = {};
-};
-
 struct Worker {
   std::size_t index;
   pid_t process;
@@ -102,10 +53,11 @@ void write_all(int file, const std::string& bytes)
 
 [[noreturn]] void work(const Job& job, std::size_t index, bool in_process, int pipe, pid_t parent, const sigset_t& mask)
 {
-  // A Ctrl-C, or a SIGTERM from a scheduler, reaches the whole process group: it is the parent that decides what
-  // becomes of this job. If the parent is killed, nobody else would end it.
+  // A Ctrl-C, a SIGTERM from a scheduler or a SIGHUP from a terminal reaches the whole process group: it is the parent
+  // that decides what becomes of this job. If the parent is killed, nobody else would end it.
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent)
@@ -145,7 +97,7 @@ public:
     const auto most  = static_cast<std::size_t>(options_.workers > 0 ? options_.workers : usable_cores());
     std::size_t next = 0;
     while (next < count || !workers_.empty()) {
-      HeldSignals::take_pending();
+      const bool interrupted = signals_.interrupted();
       if (interrupted && options_.on_interrupt == OnInterrupt::kill)
         for (const Worker& worker : workers_)
           kill(worker.process, SIGKILL);
@@ -157,14 +109,13 @@ public:
     }
     if (!lacking_.empty())
       throw OutOfResources(lacking_);
-    HeldSignals::take_pending();
     for (; next < count; ++next)
       deliver(next, {});
-    return !interrupted;
+    return !signals_.interrupted();
   }
 
 private:
-  bool stopped() const { return interrupted || !lacking_.empty(); }
+  bool stopped() const { return signals_.interrupted() || !lacking_.empty(); }
 
   bool start(std::size_t index, bool in_process = true)
   {
@@ -268,7 +219,7 @@ private:
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (signal == SIGKILL && Clock::now() >= worker.end)
       return {JobStatus::timed_out, "", fmt::format("it took longer than {:g} s", seconds()), 0};
-    if (signal == SIGKILL && interrupted) // ours
+    if (signal == SIGKILL && signals_.interrupted()) // ours
       return {};
     return {signal == SIGKILL ? JobStatus::killed : JobStatus::crashed, "", "", signal};
   }

@@ -1,6 +1,7 @@
 #include "scenarios/catalogue.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/reader.hpp"
 
@@ -35,9 +36,9 @@ int list(const std::string& what)
         width = std::max(width, rows.back().first.size());
       }
   std::sort(rows.begin(), rows.end());
-  std::string text;
+  Page text;
   for (const auto& [entry, label] : rows)
-    text += fmt::format("{:<{}}  {}\n", entry, width, label);
+    text += lay("{:<{}}  {}\n", entry, width, label);
   print(text);
   return exit_done;
 }

@@ -1,6 +1,7 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/documents.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/errors.hpp"
 #include "sim/engine/simulate.hpp"
@@ -107,7 +108,7 @@ int dispatch(const std::vector<std::string>& given)
     return app.exit(asked);
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app.get_subcommands();
-    print(chosen.empty() ? short_help() : chosen.front()->help("podsim"));
+    print((chosen.empty() ? short_help() : chosen.front()->help("podsim")).c_str());
     return exit_done;
   } catch (const CLI::ParseError& wrong) {
     const auto chosen       = app.get_subcommands();
@@ -120,7 +121,7 @@ int dispatch(const std::vector<std::string>& given)
   for (const auto& [sub, action] : actions)
     if (sub->parsed())
       return action();
-  print(short_help());
+  print(short_help().c_str());
   return exit_done;
 }
 
@@ -130,6 +131,7 @@ int dispatch(const std::vector<std::string>& given)
 int main(int argc, char** argv)
 {
   using namespace podsim;
+  prepare_process();
   try {
     return dispatch({argv + 1, argv + std::max(argc, 1)});
   } catch (const InputError& error) {

@@ -1,8 +1,12 @@
 #include "scenarios/sweep.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
+#include "sim/app/signals.hpp"
 #include "sim/app/store.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/core/input.hpp"
+#include "sim/engine/simulate.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -41,6 +45,56 @@ void check_alike(const std::string& file, const StoredStudy& study, const std::s
                                  first.shards));
 }
 
+// A database that appears under its name when it is whole. One that is there already takes the shards in, in one step.
+class Target {
+public:
+  explicit Target(const std::string& file)
+      : file_(followed(file)), fresh_(!input_exists(file_)), name_(fresh_ ? name_beside(file_) : file_),
+        store_(std::make_unique<Store>(Store::to_write(name_)))
+  {
+  }
+  ~Target()
+  {
+    store_.reset();
+    std::error_code error;
+    if (fresh_)
+      fs::remove(name_, error);
+  }
+  Target(const Target&)            = delete;
+  Target& operator=(const Target&) = delete;
+
+  Store& store() { return *store_; }
+  void keep()
+  {
+    store_.reset();
+    std::error_code error;
+    if (fresh_)
+      fs::rename(name_, file_, error);
+    if (error)
+      throw InputError(fmt::format("{}: cannot be written: {}", file_, error.message()));
+    fresh_ = false;
+  }
+
+private:
+  std::string file_;
+  bool fresh_;
+  std::string name_;
+  std::unique_ptr<Store> store_;
+};
+
+void join(const std::vector<Store>& shards, const StoredStudy& study,
+          const std::vector<StoredCombination>& combinations, Store& target)
+{
+  target.together([&] {
+    target.begin(study, combinations);
+    for (const Store& shard : shards) {
+      target.take(shard, study.version);
+      if (DeferredSignals::any_pending())
+        throw Interrupted{};
+    }
+  });
+}
+
 int merge(const MergeOptions& options)
 {
   std::vector<Store> shards;
@@ -60,12 +114,11 @@ int merge(const MergeOptions& options)
   auto combinations = shards.front().combinations();
   for (StoredCombination& one : combinations)
     one.mine = true;
-  Store target = Store::to_write(options.target);
-  target.begin(study, combinations);
-  for (const Store& shard : shards)
-    target.take(shard, study.version);
-
-  const auto results = target.results(study.version);
+  const DeferredSignals until_kept;
+  Target target(options.target);
+  join(shards, study, combinations, target.store());
+  const auto results = target.store().results(study.version);
+  target.keep();
   const auto missing = std::count_if(combinations.begin(), combinations.end(),
                                      [&](const StoredCombination& one) { return !results.contains(one.hash); });
   std::vector<int> absent;
@@ -74,8 +127,8 @@ int merge(const MergeOptions& options)
       absent.push_back(shard);
   if (missing == 0) {
     if (!options.quiet)
-      print(fmt::format("merged {} combinations of \"{}\" into {}\n", combinations.size(), printable(study.name),
-                        options.target));
+      print(lay("merged {} combinations of \"{}\" into {}\n", combinations.size(), printable(study.name),
+                options.target));
     return exit_done;
   }
   complain(fmt::format("{}: {} of {} combinations have not run{}; podsim sweep STUDY --db {} runs them", options.target,

@@ -1,4 +1,5 @@
 #include "sim/app/commands.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/study_output.hpp"
 
 #include <memory>
@@ -16,6 +17,7 @@ int results(ResultsOptions options)
   const Store store = Store::to_read(options.file);
   const Sweep sweep = read_sweep_text(store.study().text, options.file);
   check(options.output, sweep);
+  check_outputs({{"--csv", options.output.csv}, {"--json", options.output.json}}, options.file);
   return write_study(study_table(store, sweep), options.output);
 }
 

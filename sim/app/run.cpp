@@ -3,6 +3,7 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/limits.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/app/validated.hpp"
@@ -106,17 +107,18 @@ void announce_explicit(const Prepared& prepared, const SimulationOptions& option
       simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, options.granularity)));
 }
 
-// The text report first: if the JSON file cannot be written, the result has at least been shown.
 int write_reports(Result result, const RunOptions& options)
 {
   const bool json_only = options.json == "-";
+  Outputs outputs;
   if (!options.quiet && !json_only)
-    print(to_text(result, Style(stdout_has_colour())));
+    outputs.print(to_text(result, Style(stdout_has_colour())));
   if (!options.json.empty()) {
     if (!options.timing)
       result.simulation.wall.reset();
-    write_result("--json", options.json, to_json(result));
+    outputs.write({"--json", options.json}, to_json(result));
   }
+  outputs.finish();
   if (result.simulation.fold_stopped && !options.quiet)
     complain("warning: the fold in time could not go on, so that all was simulated in full: the result is right, but "
              "this is a mistake of podsim's; please report it with the scenario");
@@ -133,6 +135,7 @@ Result simulated(const RunOptions& options, const SimulationOptions& simulation)
   const Catalogue catalogue       = Catalogue::beside_program();
   Document document               = resolve(options.scenario, options.changes, catalogue);
   const ScenarioIdentity identity = identify(document);
+  check_outputs({{"--json", options.json}});
   Result result;
   try {
     const Prepared prepared = prepare(read_scenario(std::move(document)));

@@ -1,5 +1,6 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/overview.hpp"
 #include "sim/app/terminal.hpp"
 

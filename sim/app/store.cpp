@@ -1,10 +1,13 @@
 #include "sim/app/store.hpp"
 
 #include "scenarios/resolve.hpp"
+#include "sim/app/signals.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/reader.hpp"
 #include "sim/engine/simgrid_engine.hpp"
+#include "sim/engine/simulate.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -14,6 +17,7 @@
 #include <nlohmann/json.hpp>
 #include <sqlite3.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 
@@ -53,7 +57,9 @@ std::string reason_of(sqlite3* database, int code)
 
 [[noreturn]] void fail(const std::string& file, sqlite3* database, int code, bool writes)
 {
-  const int kind = code & 0xff; // without the details of an extended code
+  const int kind = code & 0xff;                    // without the details of an extended code
+  if (kind == SQLITE_ERROR && database && !writes) // no such column
+    throw InputError(fmt::format("{}: is not as podsim sweep writes it: {}", file, sqlite3_errmsg(database)));
   if (kind == SQLITE_NOTADB)
     throw InputError(fmt::format("{}: is not an SQLite file", file));
   if (kind == SQLITE_BUSY)
@@ -103,14 +109,49 @@ public:
     check(sqlite3_reset(statement_));
     bound_ = 0;
   }
+  // SQLite holds a value of any kind in any column.
   std::string text(int column) const
   {
+    if (sqlite3_column_type(statement_, column) != SQLITE_TEXT)
+      unexpected(column, "a text");
     const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
     return {bytes ? bytes : "", static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
   }
-  std::int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
+  std::int64_t number(int column, std::int64_t least, std::int64_t most) const
+  {
+    const std::int64_t number = sqlite3_column_int64(statement_, column);
+    if (sqlite3_column_type(statement_, column) != SQLITE_INTEGER || number < least || number > most)
+      unexpected(column, fmt::format("a number from {} to {}", least, most).c_str());
+    return number;
+  }
+  // The text of a JSON object of texts or of numbers, or of a list of counts.
+  std::string object_of(int column, const char* what, bool (Json::*is_one)() const noexcept) const
+  {
+    const std::string found = text(column);
+    const Json json         = parsed(column);
+    if (!json.is_object() || !std::all_of(json.begin(), json.end(), [&](const Json& one) { return (one.*is_one)(); }))
+      unexpected(column, what);
+    return found;
+  }
+  std::vector<std::size_t> counts(int column) const
+  {
+    const Json json = parsed(column);
+    if (!json.is_array() ||
+        !std::all_of(json.begin(), json.end(), [](const Json& one) { return one.is_number_unsigned(); }))
+      unexpected(column, "a list of counts");
+    return json.get<std::vector<std::size_t>>();
+  }
 
 private:
+  Json parsed(int column) const
+  {
+    return parse_json(text(column), fmt::format("{}: {}", store_.file_, sqlite3_column_name(statement_, column)));
+  }
+  [[noreturn]] void unexpected(int column, const char* expected) const
+  {
+    throw InputError(fmt::format("{}: is not as podsim sweep writes it: {}: expected {}", store_.file_,
+                                 sqlite3_column_name(statement_, column), expected));
+  }
   void check(int code) const
   {
     if (code != SQLITE_OK)
@@ -140,10 +181,20 @@ void Store::Close::operator()(sqlite3* database) const
 
 namespace {
 
+// Opening a pipe would wait for somebody who may never come. What is not there yet will be plain.
+void check_plain(const std::string& file)
+{
+  struct stat status = {};
+  if (stat(file.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    throw InputError(fmt::format("{}: is {}, not an SQLite file", file,
+                                 S_ISDIR(status.st_mode) ? "a folder" : "a pipe or a device"));
+}
+
 // An open file that is locked. It stays open in jobs that are forked later, so the lock goes when they are gone as
 // well: they die with their parent.
 int lock_file(const std::string& file)
 {
+  check_plain(file);
   const int opened = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (opened < 0 && is_out_of_resources(errno))
     throw OutOfResources(fmt::format("{}: cannot be written: {}", file, std::strerror(errno)));
@@ -163,6 +214,10 @@ int lock_file(const std::string& file)
     if (!said)
       complain(fmt::format("{}: another podsim is writing to it; waiting up to {} s", file, patience.count()));
     said = true;
+    if (DeferredSignals::any_pending()) {
+      close(opened);
+      throw Interrupted{};
+    }
     std::this_thread::sleep_for(100ms);
   }
   return opened;
@@ -176,6 +231,7 @@ Store::Store(std::string file, bool writes) : file_(std::move(file))
     lock_.reset(new Lock{lock_file(file_)});
   else if (std::error_code error; !std::filesystem::exists(file_, error))
     throw InputError(fmt::format("{}: there is no such file", file_));
+  check_plain(file_);
   sqlite3* opened = nullptr;
   // Readers as well: what a killed sweep left half written is rolled back first. Where the file may not be written
   // SQLite reads it as it is.
@@ -185,9 +241,13 @@ Store::Store(std::string file, bool writes) : file_(std::move(file))
     fail(file_, opened, code, writes);
   sqlite3_extended_result_codes(opened, 1);
   sqlite3_busy_timeout(opened, static_cast<int>(std::chrono::milliseconds(patience).count()));
+  // The file may be anybody's: nothing in it is to run.
+  sqlite3_db_config(opened, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(opened, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+  sqlite3_db_config(opened, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   const auto pragma = [&](const char* name) {
     Statement statement(*this, fmt::format("PRAGMA {}", name).c_str());
-    return statement.row() ? statement.number(0) : 0;
+    return statement.row() ? statement.number(0, INT32_MIN, UINT32_MAX) : 0;
   };
   const bool empty = pragma("schema_version") == 0;
   if (empty && writes) {
@@ -203,10 +263,21 @@ Store::Store(std::string file, bool writes) : file_(std::move(file))
   } else if (const auto version = pragma("user_version"); version != schema_version) {
     throw InputError(fmt::format("{}: is of schema version {}; this podsim knows {}", file_, version, schema_version));
   }
+  check_tables();
   if (writes)
     // A rollback journal also works on network file systems, where job arrays put their shards; it is kept between
     // transactions, which spares its folder two changes for each result.
     run("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL");
+}
+
+// A view in place of a table could reckon for ever.
+void Store::check_tables() const
+{
+  for (const char* table : {"study", "combinations", "results"}) {
+    Statement statement(*this, "SELECT type FROM sqlite_master WHERE name = ?");
+    if (!statement.bind(std::string(table)).row() || statement.text(0) != "table")
+      throw InputError(fmt::format("{}: is not as podsim sweep writes it: there is no table \"{}\"", file_, table));
+  }
 }
 
 std::string results_version()
@@ -241,10 +312,23 @@ void Store::run(const char* statement) const
   }
 }
 
-void Store::begin(const StoredStudy& study, const std::vector<StoredCombination>& combinations)
+void Store::together(const std::function<void()>& work)
 {
+  if (sqlite3_get_autocommit(database_.get()) == 0) // within another one
+    return work();
   run("BEGIN IMMEDIATE");
   try {
+    work();
+  } catch (...) {
+    sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+  run("COMMIT");
+}
+
+void Store::begin(const StoredStudy& study, const std::vector<StoredCombination>& combinations)
+{
+  together([&] {
     Statement(*this, "DELETE FROM study", true).execute();
     Statement(*this, "DELETE FROM combinations", true).execute();
     Statement(*this, "INSERT INTO study VALUES (1, ?, ?, ?, ?, ?, ?, ?)", true)
@@ -263,11 +347,7 @@ void Store::begin(const StoredStudy& study, const std::vector<StoredCombination>
           .bind(one.settings)
           .bind(one.mine ? 1 : 0)
           .execute();
-  } catch (...) {
-    sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
-    throw;
-  }
-  run("COMMIT");
+  });
 }
 
 void Store::add(const std::string& hash, const std::string& version, const StoredResult& result)
@@ -288,22 +368,6 @@ void Store::forget(const std::string& version, const std::vector<std::string>& s
     statement.bind(version).bind(status).execute();
 }
 
-namespace {
-
-// With care, as somebody may have changed the file by hand.
-std::vector<std::size_t> read_counts(const std::string& text, const std::string& file)
-{
-  Document document;
-  *document.json = parse_json(text, file);
-  document.origins.set("", file + ": left_out");
-  std::vector<std::size_t> counts;
-  for (const Reader& one : Reader(document).elements())
-    counts.push_back(static_cast<std::size_t>(one.count(0)));
-  return counts;
-}
-
-} // namespace
-
 std::optional<std::string> Store::study_name() const
 {
   Statement statement(*this, "SELECT name FROM study");
@@ -312,16 +376,18 @@ std::optional<std::string> Store::study_name() const
 
 StoredStudy Store::study() const
 {
-  Statement statement(*this, "SELECT name, text, digest, podsim_version, shard, shards, left_out FROM study");
+  constexpr int most_shards = 1'000'000;
+  Statement statement(*this, "SELECT name, text, digest, podsim_version, shards, shard, left_out FROM study");
   if (!statement.row())
     throw InputError(fmt::format("{}: holds no study yet", file_));
+  const auto shards = static_cast<int>(statement.number(4, 1, most_shards));
   return {.name     = statement.text(0),
           .text     = statement.text(1),
           .digest   = statement.text(2),
           .version  = statement.text(3),
-          .shard    = static_cast<int>(statement.number(4)),
-          .shards   = static_cast<int>(statement.number(5)),
-          .left_out = read_counts(statement.text(6), file_)};
+          .shard    = static_cast<int>(statement.number(5, 1, shards)),
+          .shards   = shards,
+          .left_out = statement.counts(6)};
 }
 
 std::vector<StoredCombination> Store::combinations() const
@@ -329,8 +395,8 @@ std::vector<StoredCombination> Store::combinations() const
   Statement statement(*this, "SELECT number, hash, settings, mine FROM combinations ORDER BY number");
   std::vector<StoredCombination> all;
   while (statement.row())
-    all.push_back({static_cast<std::size_t>(statement.number(0)), statement.text(1), statement.text(2),
-                   statement.number(3) != 0});
+    all.push_back({static_cast<std::size_t>(statement.number(0, 0, INT64_MAX)), statement.text(1),
+                   statement.object_of(2, "an object of texts", &Json::is_string), statement.number(3, 0, 1) != 0});
   return all;
 }
 
@@ -340,23 +406,19 @@ std::map<std::string, StoredResult> Store::results(const std::string& version) c
   statement.bind(version);
   std::map<std::string, StoredResult> all;
   while (statement.row())
-    all[statement.text(0)] = {statement.text(1), statement.text(2), statement.text(3)};
+    all[statement.text(0)] = {statement.text(1), statement.text(2),
+                              statement.object_of(3, "an object of numbers", &Json::is_number)};
   return all;
 }
 
 void Store::take(const Store& other, const std::string& version)
 {
   const auto known = results(version);
-  run("BEGIN IMMEDIATE");
-  try {
+  together([&] {
     for (const auto& [hash, result] : other.results(version))
       if (!known.contains(hash))
         add(hash, version, result);
-  } catch (...) {
-    sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
-    throw;
-  }
-  run("COMMIT");
+  });
 }
 
 } // namespace podsim

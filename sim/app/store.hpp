@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,6 +57,9 @@ public:
   static Store to_write(const std::string& file); // made if it is not there; waits some seconds for another writer
   static Store to_read(const std::string& file);
 
+  // All that `work` stores, or, where it throws, nothing.
+  void together(const std::function<void()>& work);
+
   // The study that the file is about from now on; results of others stay.
   void begin(const StoredStudy& study, const std::vector<StoredCombination>& combinations);
   void add(const std::string& hash, const std::string& version, const StoredResult& result);
@@ -73,6 +77,7 @@ public:
 
 private:
   Store(std::string file, bool writes);
+  void check_tables() const;
   void run(const char* statement) const;
 
   struct Close {

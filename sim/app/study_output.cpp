@@ -3,6 +3,7 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/fleet.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/terminal.hpp"
 
 #include <algorithm>
@@ -91,6 +92,9 @@ StudyTable study_table(const Store& store, const Sweep& sweep)
       ++table.other_shards;
       continue;
     }
+    if (stored.number >= sweep.size())
+      throw InputError(fmt::format("{}: is not as podsim sweep writes it: combination {} of {}", store.file(),
+                                   stored.number, sweep.size()));
     const Combination one = combination(sweep, stored.number);
     StudyRow row{.number = stored.number, .settings = one.labels, .status = "not run", .reason = "", .figures = {}};
     if (const auto found = results.find(stored.hash); found != results.end()) {
@@ -110,12 +114,14 @@ int write_study(StudyTable table, const StudyOutput& output)
 {
   const std::size_t all = table.rows.size();
   arrange(table, output.view);
+  Outputs outputs;
   if (!output.quiet && output.csv != "-" && output.json != "-")
-    print(to_text(table, output.view, Style(stdout_has_colour())));
+    outputs.print(to_text(table, output.view, Style(stdout_has_colour())));
   if (!output.csv.empty())
-    write_result("--csv", output.csv, to_csv(table, output.view));
+    outputs.write({"--csv", output.csv}, to_csv(table, output.view));
   if (!output.json.empty())
-    write_result("--json", output.json, to_json_lines(table, output.view));
+    outputs.write({"--json", output.json}, to_json_lines(table, output.view));
+  outputs.finish();
   const auto bug = std::find_if(table.reasons.begin(), table.reasons.end(),
                                 [](const StudyTable::Reason& reason) { return is_bug(reason.status); });
   if (bug != table.reasons.end()) {

@@ -4,10 +4,13 @@
 #include "scenarios/scenario.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
+#include "sim/app/signals.hpp"
 #include "sim/app/study_output.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/core/input.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -17,6 +20,7 @@
 #include <fmt/ranges.h>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 namespace podsim {
@@ -225,20 +229,17 @@ std::string default_file(const SweepOptions& options)
 {
   const Shard shard      = read_shard(options.shard);
   const std::string stem = fs::path(options.study).stem().string();
+  if (folder_of(options.study) != fs::path(options.study).parent_path() || is_standard_input(options.study))
+    throw InputError(fmt::format("--db: a study from {} has no name for a file of its results; give one",
+                                 is_standard_input(options.study) ? "standard input" : "a pipe"));
   return shard.count > 1 ? fmt::format("{}.{}-of-{}.sqlite", stem, shard.number, shard.count) : stem + ".sqlite";
 }
 
-int sweep(SweepOptions options)
+// Simulates what is not stored yet; nothing where that was interrupted.
+std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, const SweepOptions& options,
+                                   const Catalogue& catalogue)
 {
-  const Catalogue catalogue = Catalogue::beside_program();
-  options.study             = catalogue.find(Shelf::studies, options.study);
-  if (options.file.empty())
-    options.file = default_file(options);
-  const Sweep sweep = read_sweep(options.study);
-  check(options.output, sweep);
-  const Expansion all = expand(sweep, options, catalogue);
-  check_readable(sweep, all, options, catalogue);
-
+  const DeferredSignals until_closed;
   Store store = Store::to_write(options.file);
   if (const auto before = store.study_name(); before && *before != all.study.name && !options.output.quiet)
     complain(fmt::format("{}: was about \"{}\" so far; its results stay, podsim results shows this study from now on",
@@ -285,9 +286,25 @@ int sweep(SweepOptions options)
   }
   if (!whole && ended < jobs.size()) {
     complain("interrupted: " + so_far());
-    return exit_interrupted;
+    return {};
   }
-  return write_study(study_table(store, sweep), options.output);
+  return study_table(store, sweep);
+}
+
+int sweep(SweepOptions options)
+{
+  const Catalogue catalogue = Catalogue::beside_program();
+  options.study             = catalogue.find(Shelf::studies, options.study);
+  if (options.file.empty())
+    options.file = default_file(options);
+  const Sweep sweep = read_sweep(options.study);
+  check(options.output, sweep);
+  const Expansion all = expand(sweep, options, catalogue);
+  check_readable(sweep, all, options, catalogue);
+  check_outputs({{"--csv", options.output.csv}, {"--json", options.output.json}}, options.file);
+  check_outputs({{"--db", options.file}});
+  auto table = complete(sweep, all, options, catalogue);
+  return table ? write_study(std::move(*table), options.output) : exit_interrupted;
 }
 
 } // namespace

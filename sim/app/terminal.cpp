@@ -2,11 +2,12 @@
 
 #include "sim/core/errors.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <filesystem>
+#include <fcntl.h>
 #include <fstream>
 #include <iterator>
 #include <sys/ioctl.h>
@@ -32,21 +33,31 @@ std::size_t stderr_columns()
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-bool write_stdout(const std::string& text)
+std::string without_commands(std::string text)
 {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (const char* actions = std::getenv("GITHUB_ACTIONS"); !actions || !*actions)
+    return text;
+  for (std::size_t at = 0; (at = text.find("##[", at)) != std::string::npos;)
+    text.replace(at, 1, "\\x23");
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const auto is_sign    = [](char c) { return c > ' '; }; // not a blank of any alphabet
+    const auto word       = static_cast<std::size_t>(std::find_if(text.begin() + static_cast<std::ptrdiff_t>(at),
+                                                                  text.begin() + static_cast<std::ptrdiff_t>(end), is_sign) -
+                                               text.begin());
+    at                    = end + 1;
+    if (text.compare(word, 2, "::") == 0) {
+      text.replace(word, 1, "\\x3a");
+      at += 3;
+    }
+  }
+  return text;
 }
 
 void complain(const std::string& text)
 {
-  const std::string line = "podsim: " + one_line(text) + "\n";
+  const std::string line = without_commands("podsim: " + one_line(text) + "\n");
   std::fputs(line.c_str(), stderr);
-}
-
-void print(const std::string& text)
-{
-  if (!write_stdout(text))
-    throw InputError(std::string("standard output: cannot be written: ") + std::strerror(errno));
 }
 
 std::string file_text(const std::string& file)
@@ -55,37 +66,32 @@ std::string file_text(const std::string& file)
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-bool write_file(const std::string& file, const std::string& text)
+namespace {
+
+bool broken_pipe_ends = false;
+
+} // namespace
+
+void prepare_process()
 {
-  std::error_code error;
-  const auto type     = std::filesystem::status(file, error).type();
-  const bool replaces = type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
-  const auto followed = std::filesystem::weakly_canonical(file, error); // what a link stands for
-  const std::string place  = error ? file : followed.string();
-  const std::string target = replaces ? place + ".new" : file; // a device or a pipe is written to as it is
-  std::FILE* stream        = std::fopen(target.c_str(), "wb");
-  if (!stream)
-    return false;
-  const bool written = std::fwrite(text.data(), 1, text.size(), stream) == text.size();
-  const bool closed  = std::fclose(stream) == 0;
-  if (!replaces)
-    return written && closed;
-  if (type == std::filesystem::file_type::regular)
-    std::filesystem::permissions(target, std::filesystem::status(place, error).permissions(), error);
-  if (written && closed && std::rename(target.c_str(), place.c_str()) == 0)
-    return true;
-  const int reason = errno;
-  std::remove(target.c_str());
-  errno = reason;
-  return false;
+  // What was closed stays of no use: reading gives nothing, and writing fails as it would on a closed descriptor.
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
+      static_cast<void>(open("/dev/null", O_RDONLY)); // takes the lowest free number, which is this one
+  broken_pipe_ends = std::signal(SIGPIPE, SIG_IGN) != SIG_IGN;
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
-void write_result(const std::string& option, const std::string& file, const std::string& text)
+bool ends_on_broken_pipe()
 {
-  if (file == "-")
-    print(text);
-  else if (!write_file(file, text))
-    throw InputError(option + " " + file + ": cannot be written: " + std::strerror(errno));
+  return broken_pipe_ends;
+}
+
+void end_on_broken_pipe()
+{
+  std::signal(SIGPIPE, SIG_DFL);
+  std::raise(SIGPIPE);
+  std::_Exit(128 + SIGPIPE); // where it is blocked
 }
 
 } // namespace podsim

@@ -3,9 +3,11 @@
 #include "scenarios/scenario_files.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
+#include "sim/app/output.hpp"
 #include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/core/input.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -295,6 +297,7 @@ int validate(const ValidateOptions& options)
   for (const auto& [file, named] : files_of(options, catalogue))
     validator.add(file, named);
   validator.check_found();
+  check_outputs({{"--csv", options.csv}, {"--json", options.json}});
   std::string lacking;
   bool whole = false;
   try {
@@ -303,18 +306,21 @@ int validate(const ValidateOptions& options)
     lacking = lack.what();
   }
   const Validation result = validator.result();
+  Outputs outputs;
   if (!options.quiet && options.csv != "-" && options.json != "-")
-    print(to_text(result, Style(stdout_has_colour())));
+    outputs.print(to_text(result, Style(stdout_has_colour())));
   if (!whole) {
+    outputs.finish();
     const bool files = !options.csv.empty() || !options.json.empty();
     complain(fmt::format("{}: {} scenarios done{}", lacking.empty() ? "interrupted" : lacking, validator.done(),
                          files ? ", no file written" : ""));
     return lacking.empty() ? exit_interrupted : exit_no_resources;
   }
   if (!options.csv.empty())
-    write_result("--csv", options.csv, to_csv(result));
+    outputs.write({"--csv", options.csv}, to_csv(result));
   if (!options.json.empty())
-    write_result("--json", options.json, to_json(result));
+    outputs.write({"--json", options.json}, to_json(result));
+  outputs.finish();
   if (result.failures.empty())
     return exit_done;
   const auto bug   = std::find_if(result.failures.begin(), result.failures.end(),

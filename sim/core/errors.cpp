@@ -1,5 +1,7 @@
 #include "sim/core/errors.hpp"
 
+#include "sim/core/utf8.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
@@ -60,11 +62,15 @@ std::string did_you_mean(std::string_view misspelt, const std::vector<std::strin
 std::string one_line(std::string_view text)
 {
   std::string out;
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  for (const Character& character : characters(text)) {
+    if (!character.valid)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
+    else if (is_control(character.code))
+      out += character.code < 0x80 ? fmt::format("\\x{:02x}", static_cast<unsigned>(character.code))
+                                   : fmt::format("\\u{:04x}", static_cast<unsigned>(character.code));
     else
-      out += c;
+      out += character.bytes;
+    text.remove_prefix(character.valid ? character.bytes.size() : 1);
   }
   return out;
 }

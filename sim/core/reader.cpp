@@ -1,13 +1,11 @@
 #include "sim/core/reader.hpp"
 
+#include "sim/core/input.hpp"
+
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <filesystem>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -312,25 +310,7 @@ Json parse_json(const std::string& text, const std::string& origin)
 
 Json parse_json_file(const std::string& file)
 {
-  constexpr std::uintmax_t largest = 16U << 20U;
-
-  std::error_code error;
-  if (std::filesystem::is_directory(file, error))
-    throw InputError(fmt::format("{}: is a folder, not a JSON file", file));
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream && is_out_of_resources(errno))
-    throw OutOfResources(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
-  if (!stream)
-    throw InputError(fmt::format("{}: cannot be read: {}", file, std::strerror(errno)));
-  std::string text;
-  for (std::string block(1U << 16U, '\0');
-       stream.read(block.data(), static_cast<std::streamsize>(block.size())) || stream.gcount() > 0;) {
-    text.append(block, 0, static_cast<std::size_t>(stream.gcount()));
-    if (text.size() > largest)
-      throw InputError(fmt::format("{}: larger than 16 MiB, which no scenario is", file));
-  }
-  return parse_json(text, file);
+  return parse_json(read_input(file), file);
 }
 
 } // namespace podsim

@@ -179,12 +179,18 @@ Plan overlapped_plan(const PlanPart& phases)
     once.open_step += all;
     once.sent += traffic(phase).sent;
   }
-  // The part that takes longest shows one latency by itself.
-  const auto slowest =
-      std::max_element(result.parts.begin(), result.parts.end(), [](const PlanPart& a, const PlanPart& b) {
-        return busy(a.front()) + latencies(a.front()) < busy(b.front()) + latencies(b.front());
-      });
-  result.rest = std::max<Ticks>(result.rest - latencies(slowest->front()), 0);
+  // The part that takes longest, with what shares its links, shows one latency by itself.
+  Ticks longest = 0, shown = 0;
+  for (const PlanPart& part : result.parts) {
+    Ticks all = latencies(part.front());
+    for (const PlanPart& other : result.parts)
+      all += other.front().factor.axis == part.front().factor.axis ? busy(other.front()) : 0;
+    if (all > longest) {
+      longest = all;
+      shown   = latencies(part.front());
+    }
+  }
+  result.rest = std::max<Ticks>(result.rest - shown, 0);
   return result;
 }
 

@@ -30,7 +30,8 @@ void History::note(const Token& token, std::int32_t place, double started, doubl
 std::optional<Boundary> History::add(Boundary boundary)
 {
   boundary.events  = events_;
-  boundary.on_grid = boundary.on_grid && on_grid_;
+  boundary.on_grid = on_grid_;
+  boundary.whole   = boundary.whole && whole(boundary.time);
   events_          = 0;
   on_grid_         = true;
   since_           = boundary.time;
@@ -51,8 +52,10 @@ void History::clear()
 
 bool History::recurs(std::size_t now, std::size_t then) const
 {
+  if (!boundaries_[then].whole)
+    return false;
   for (std::size_t i = then + 1; i <= now; ++i)
-    if (!boundaries_[i].on_grid)
+    if (!boundaries_[i].on_grid || !boundaries_[i].whole)
       return false;
   if (boundaries_[now].state != boundaries_[then].state)
     return false;

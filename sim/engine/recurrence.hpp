@@ -25,7 +25,8 @@ struct Boundary {
   std::vector<std::int32_t> rows; // where each class stands
   double time          = 0;       // in ticks, with what was skipped before
   double oldest        = 0;       // when the oldest activity under way began
-  bool on_grid         = true;    // all times are whole ticks
+  bool on_grid         = true;    // all that happened since the boundary before did so at whole ticks
+  bool whole           = true;    // its own time and all ages in its state are whole ticks
   std::size_t records  = 0;       // of the trace
   std::uint64_t events = 0;       // hash of what happened since the boundary before
 };

@@ -147,7 +147,7 @@ Boundary TimeFold::boundary(const Part& part, double time)
     first[static_cast<std::size_t>(c)] = streams_.slots_of(s).begin(now.rows.back());
   }
   const auto age = [&](double since) {
-    now.on_grid = now.on_grid && time - since == std::floor(time - since);
+    now.whole = now.whole && time - since == std::floor(time - since);
     return static_cast<std::int64_t>(time - since);
   };
   const auto age_of = [&](Seconds since) { return age(since.value() * ticks_per_second); };

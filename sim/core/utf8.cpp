@@ -1,4 +1,4 @@
-#include "reports/utf8.hpp"
+#include "sim/core/utf8.hpp"
 
 namespace podsim {
 namespace {
@@ -36,10 +36,17 @@ std::vector<Character> characters(std::string_view text)
   std::vector<Character> all;
   while (!text.empty()) {
     const Character one = first(text);
-    all.push_back(one.bytes.empty() ? Character{0xfffd, replacement} : one);
+    all.push_back(one.bytes.empty() ? Character{0xfffd, replacement, false} : one);
     text.remove_prefix(one.bytes.empty() ? 1 : one.bytes.size());
   }
   return all;
+}
+
+bool is_control(char32_t code)
+{
+  const auto within = [&](char32_t first_code, char32_t last_code) { return code >= first_code && code <= last_code; };
+  return code < 0x20 || within(0x7f, 0x9f) || code == 0x61c || within(0x200e, 0x200f) || within(0x2028, 0x202e) ||
+         within(0x2066, 0x2069);
 }
 
 std::string cut(std::string_view text, std::size_t most)

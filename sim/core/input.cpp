@@ -1,0 +1,197 @@
+#include "sim/core/input.hpp"
+
+#include "sim/core/errors.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <map>
+#include <poll.h>
+#include <unistd.h>
+#include <utility>
+
+namespace podsim {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t largest = 16U << 20U;
+constexpr auto patience       = 2s; // until somebody opens a pipe to write to it
+
+using Identity = std::pair<dev_t, ino_t>;
+
+// Of this process. A pipe gives its text only once, but a scenario may be asked for twice.
+struct Read {
+  std::map<Identity, std::string> files; // names
+  std::map<Identity, std::string> pipes; // texts
+};
+
+Read& all_read()
+{
+  static Read read;
+  return read;
+}
+
+Identity identity(const struct stat& file)
+{
+  return {file.st_dev, file.st_ino};
+}
+
+class Descriptor {
+public:
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  ~Descriptor()
+  {
+    if (descriptor_ >= 0)
+      close(descriptor_);
+  }
+  Descriptor(const Descriptor&)            = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return descriptor_; }
+
+private:
+  int descriptor_;
+};
+
+[[noreturn]] void cannot_be_read(const std::string& file, int reason)
+{
+  const std::string what = fmt::format("{}: cannot be read: {}", file, std::strerror(reason));
+  if (is_out_of_resources(reason))
+    throw OutOfResources(what);
+  throw InputError(what);
+}
+
+[[noreturn]] void too_large(const std::string& file)
+{
+  throw InputError(fmt::format("{}: larger than 16 MiB, which no scenario is", file));
+}
+
+// By what it is, before it is opened: opening some devices does something.
+void check_kind(const std::string& file, const struct stat& status)
+{
+  const char* kind = S_ISDIR(status.st_mode)    ? "a folder"
+                     : S_ISSOCK(status.st_mode) ? "a socket"
+                     : S_ISBLK(status.st_mode)  ? "a device"
+                                                : nullptr;
+  if (kind)
+    throw InputError(fmt::format("{}: is {}, not a JSON file", file, kind));
+  if (S_ISREG(status.st_mode) && status.st_size > static_cast<off_t>(largest))
+    too_large(file);
+}
+
+// True when there is something to read or the last writer has gone.
+bool wait_to_read(int descriptor, std::chrono::milliseconds limit)
+{
+  pollfd one{descriptor, POLLIN, 0};
+  return poll(&one, 1, static_cast<int>(limit.count())) != 0;
+}
+
+std::string read_all(const std::string& file, int descriptor, bool may_lack_writer)
+{
+  std::string text;
+  std::string block(1U << 16U, '\0');
+  bool waited = false;
+  for (;;) {
+    const ssize_t got = read(descriptor, block.data(), block.size());
+    if (got > 0) {
+      may_lack_writer = false;
+      text.append(block, 0, static_cast<std::size_t>(got));
+      if (text.size() > largest)
+        too_large(file);
+    } else if (got == 0 && !may_lack_writer) {
+      return text;
+    } else if (got == 0 && waited) {
+      throw InputError(fmt::format("{}: is a pipe that nobody writes to", file));
+    } else if (got == 0) {
+      waited          = true;
+      may_lack_writer = !wait_to_read(descriptor, patience);
+    } else if (errno == EAGAIN) { // there is a writer, who takes its time
+      may_lack_writer = false;
+      wait_to_read(descriptor, -1ms);
+    } else if (errno != EINTR) {
+      cannot_be_read(file, errno);
+    }
+  }
+}
+
+} // namespace
+
+bool is_standard_input(const std::string& file)
+{
+  return file == "-";
+}
+
+bool input_exists(const std::string& file)
+{
+  std::error_code error;
+  return is_standard_input(file) || std::filesystem::exists(file, error);
+}
+
+std::string read_input(const std::string& file)
+{
+  const bool standard = is_standard_input(file);
+  struct stat status  = {};
+  if ((standard ? fstat(STDIN_FILENO, &status) : stat(file.c_str(), &status)) != 0)
+    cannot_be_read(file, errno);
+  check_kind(file, status);
+  if (const auto known = all_read().pipes.find(identity(status)); known != all_read().pipes.end())
+    return known->second;
+  // Not to wait for a writer who never comes; a file is read as ever.
+  const Descriptor opened(standard ? -1 : open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!standard && (opened.get() < 0 || fstat(opened.get(), &status) != 0))
+    cannot_be_read(file, errno);
+  check_kind(file, status); // it may have become another one
+  const bool pipe  = S_ISFIFO(status.st_mode);
+  std::string text = read_all(file, standard ? STDIN_FILENO : opened.get(), pipe && !standard);
+  if (S_ISREG(status.st_mode))
+    all_read().files.emplace(identity(status), file);
+  if (pipe || standard)
+    all_read().pipes[identity(status)] = text;
+  return text;
+}
+
+std::vector<std::string> json_files_below(const std::string& folder)
+{
+  std::vector<std::string> files;
+  try {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+      struct stat status = {};
+      if (entry.path().extension() != ".json" || (stat(entry.path().c_str(), &status) == 0 && S_ISDIR(status.st_mode)))
+        continue;
+      if (status.st_mode != 0 && !S_ISREG(status.st_mode)) // 0: a link to nothing
+        throw InputError(fmt::format("{}: is a {}, not a JSON file", entry.path().string(),
+                                     S_ISFIFO(status.st_mode) ? "pipe" : "device or socket"));
+      files.push_back(entry.path().string());
+    }
+  } catch (const std::filesystem::filesystem_error& wrong) {
+    if (wrong.code() != std::errc::no_such_file_or_directory)
+      cannot_be_read(folder, wrong.code().value());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::string folder_of(const std::string& file)
+{
+  const std::string folder = std::filesystem::path(file).parent_path().string();
+  return folder == "/dev" || folder == "/dev/fd" || folder == "/proc/self/fd" ? "" : folder;
+}
+
+void note_input(const std::string& file)
+{
+  struct stat status = {};
+  if (stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode))
+    all_read().files.emplace(identity(status), file);
+}
+
+std::optional<std::string> noted_input(const struct stat& file)
+{
+  const auto found = all_read().files.find(identity(file));
+  return found == all_read().files.end() ? std::nullopt : std::optional(found->second);
+}
+
+} // namespace podsim
