@@ -133,12 +133,11 @@ bool links_are_competed_for(const Prepared& prepared)
         }
   if ((waiting & beside) != 0 || asynchronous_ones_compete)
     return true;
-  if (!prepared.sharded.pipeline)
-    return false;
-  const std::uint32_t stages = links_of(AxisMask{1} << *prepared.sharded.pipeline, placement);
-  const bool over_nics       = (stages >> machine.dcn_axis() & 1U) != 0;
+  const std::uint32_t stages =
+      prepared.sharded.pipeline ? links_of(AxisMask{1} << *prepared.sharded.pipeline, placement) : 0;
+  const std::uint32_t all = waiting | beside | stages;
   return (stages & (waiting | beside)) != 0 || prepared.scenario.pipeline.chunks > 1 ||
-         (over_nics && machine.devices_per_host() > 1);
+         ((all >> machine.dcn_axis() & 1U) != 0 && machine.devices_per_host() > 1);
 }
 
 Verdict slower_is_not_faster(const Case& c, Granularity granularity)
