@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <map>
 #include <stdexcept>
 
 namespace podsim::test {
@@ -123,12 +124,16 @@ bool links_are_competed_for(const Prepared& prepared)
   std::uint32_t waiting          = 0;
   std::uint32_t beside           = 0;
   bool asynchronous_ones_compete = false;
+  std::map<AxisMask, std::uint32_t> queues;
   for (const auto& program : prepared.sharded.programs)
     for (const DeviceBlock& block : program.blocks)
       for (const DeviceOperation& op : block.operations)
         if (op.kind == DeviceOperation::Kind::collective) {
           const std::uint32_t links = links_of(op.collective.axes, placement);
-          asynchronous_ones_compete |= op.asynchronous && (beside & links) != 0;
+          if (op.asynchronous)
+            queues[op.collective.axes] = links;
+          for (const auto& [axes, others] : queues)
+            asynchronous_ones_compete |= op.asynchronous && axes != op.collective.axes && (others & links) != 0;
           (op.asynchronous ? beside : waiting) |= links;
         }
   if ((waiting & beside) != 0 || asynchronous_ones_compete)

@@ -277,7 +277,7 @@ namespace {
 std::string show_differs(const Prepared& prepared, const Document& document, const std::string& shown)
 {
   const Overview all = overview(prepared);
-  std::istringstream memory(memory_text(*all.description.memory, all.description.capacity));
+  std::istringstream memory(memory_text(*all.description.memory, all.description.capacity).text());
   for (std::string line; std::getline(memory, line);)
     if (shown.find(line) == std::string::npos)
       return fmt::format("show lacks \"{}\"", line);
