@@ -71,14 +71,15 @@ Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
 
 // ---- A second opinion ----
 
-// Of machines and software that the evaluator models: TPUs, whose computation no collective slows down, whole hosts
-// whose buses carry more than their NICs, and collectives that go from axis to axis.
+// Of what the evaluator models: TPUs, whose computation no collective slows down, whole hosts whose buses carry more
+// than their NICs, rings that go from axis to axis and no all-to-alls, receives that wait for nobody.
 Verdict engine_is_evaluator(const Case& c, Granularity granularity)
 {
   const Prepared& prepared = prepared_from(c.scenario);
   const Scenario& s        = prepared.scenario;
   const Machine& machine   = s.machine;
-  if (!s.faults.empty() || c.scenario.at("machine").contains("nvlink") || s.software.multi_axis == MultiAxis::pipelined)
+  if (!s.faults.empty() || c.scenario.at("machine").contains("nvlink") || s.model.experts.count > 0 ||
+      s.software.multi_axis == MultiAxis::pipelined || s.software.compilation.transfers.blocking_receives)
     return passed_over("beyond what the evaluator models");
   if (machine.pods() > 1) {
     if (machine.host.pcie_bandwidth * static_cast<double>(machine.devices_per_host()) < machine.host.nic_bandwidth)
