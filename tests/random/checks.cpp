@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <map>
 #include <stdexcept>
 
 namespace podsim::test {
@@ -70,26 +71,15 @@ Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
 
 // ---- A second opinion ----
 
-bool has_all_to_all(const ShardedProgram& sharded)
-{
-  for (const auto& program : sharded.programs)
-    for (const DeviceBlock& block : program.blocks)
-      for (const DeviceOperation& op : block.operations)
-        if (op.kind == DeviceOperation::Kind::collective && op.collective.kind == CollectiveKind::all_to_all)
-          return true;
-  return false;
-}
-
-// Of machines and software that the evaluator models: TPUs, whose computation no collective slows down, whole hosts
-// whose buses carry more than their NICs, and collectives that go from axis to axis.
+// Of what the evaluator models: TPUs, whose computation no collective slows down, whole hosts whose buses carry more
+// than their NICs, rings that go from axis to axis and no all-to-alls, receives that wait for nobody.
 Verdict engine_is_evaluator(const Case& c, Granularity granularity)
 {
   const Prepared& prepared = prepared_from(c.scenario);
   const Scenario& s        = prepared.scenario;
   const Machine& machine   = s.machine;
-  if (!s.faults.empty() || c.scenario.at("machine").contains("nvlink") || s.software.multi_axis == MultiAxis::pipelined)
-    return passed_over("beyond what the evaluator models");
-  if (prepared.sharded.blocking_receives || has_all_to_all(prepared.sharded))
+  if (!s.faults.empty() || c.scenario.at("machine").contains("nvlink") || s.model.experts.count > 0 ||
+      s.software.multi_axis == MultiAxis::pipelined || s.software.compilation.transfers.blocking_receives)
     return passed_over("beyond what the evaluator models");
   if (machine.pods() > 1) {
     if (machine.host.pcie_bandwidth * static_cast<double>(machine.devices_per_host()) < machine.host.nic_bandwidth)
@@ -135,28 +125,31 @@ bool links_are_competed_for(const Prepared& prepared)
   std::uint32_t waiting          = 0;
   std::uint32_t beside           = 0;
   bool asynchronous_ones_compete = false;
+  std::map<AxisMask, std::uint32_t> queues;
   for (const auto& program : prepared.sharded.programs)
     for (const DeviceBlock& block : program.blocks)
       for (const DeviceOperation& op : block.operations)
         if (op.kind == DeviceOperation::Kind::collective) {
           const std::uint32_t links = links_of(op.collective.axes, placement);
-          asynchronous_ones_compete |= op.asynchronous && (beside & links) != 0;
+          if (op.asynchronous)
+            queues[op.collective.axes] = links;
+          for (const auto& [axes, others] : queues)
+            asynchronous_ones_compete |= op.asynchronous && axes != op.collective.axes && (others & links) != 0;
           (op.asynchronous ? beside : waiting) |= links;
         }
   if ((waiting & beside) != 0 || asynchronous_ones_compete)
-    return true;
-  if (((waiting | beside) >> machine.dcn_axis() & 1U) != 0 && machine.devices_per_host() > 1)
     return true;
   for (const AxisPlacement& axis : placement) // parts of one axis
     for (std::size_t i = 1; i < axis.size(); ++i)
       for (std::size_t j = 0; j < i; ++j)
         if (axis[i].axis == axis[j].axis && axis[i].length > 1 && axis[j].length > 1)
           return true;
-  if (!prepared.sharded.pipeline)
-    return false;
-  const std::uint32_t stages = links_of(AxisMask{1} << *prepared.sharded.pipeline, placement);
-  const bool over_nics       = (stages >> machine.dcn_axis() & 1U) != 0; // which send both ways
-  return (stages & (waiting | beside)) != 0 || prepared.scenario.pipeline.chunks > 1 || over_nics;
+  const std::uint32_t stages =
+      prepared.sharded.pipeline ? links_of(AxisMask{1} << *prepared.sharded.pipeline, placement) : 0;
+  const auto over_nics = [&](std::uint32_t links) { return (links >> machine.dcn_axis() & 1U) != 0; };
+  return (stages & (waiting | beside)) != 0 || prepared.scenario.pipeline.chunks > 1 ||
+         over_nics(stages) || // over which a stage sends both ways
+         (over_nics(waiting | beside) && machine.devices_per_host() > 1);
 }
 
 Verdict slower_is_not_faster(const Case& c, Granularity granularity)

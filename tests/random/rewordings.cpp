@@ -241,6 +241,7 @@ json parted(json& scenario, Dice& dice)
   scenario["model"]["layers"]                   = 4;
   scenario["machine"]["nodes"]                  = near * far * stages;
   scenario["machine"]["dcn"]["latency"]         = "1 ps";
+  scenario["machine"]["nvlink"]["latency"]      = "1 ps";
   scenario["software"]["reduce_after_backward"] = json::array();
   scenario["workload"]["micro_batch"]           = 1;
   scenario["workload"]["batch"]                 = replicas * 4;
