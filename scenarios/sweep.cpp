@@ -387,7 +387,9 @@ Combination combination(const Sweep& sweep, std::size_t number)
 Document resolve(const Combination& combination, const std::string& study, const Catalogue& catalogue)
 {
   try {
-    return resolve(combination.scenario, combination.changes, catalogue);
+    Document document = resolve(combination.scenario, combination.changes, catalogue);
+    document.tell_mistakes();
+    return document;
   } catch (const InputError& wrong) {
     throw InputError(fmt::format("{}: {}", study, wrong.what()));
   }

@@ -63,6 +63,15 @@ std::string short_help()
   return text + "\nMore: podsim COMMAND --help\n";
 }
 
+void complain_of_all(const InputError& error)
+{
+  constexpr std::size_t most = 20;
+  for (std::size_t i = 0; i < std::min(most, error.lines().size()); ++i)
+    complain(error.lines()[i]);
+  if (error.lines().size() > most)
+    complain(fmt::format("and {} more mistakes", error.lines().size() - most));
+}
+
 int dispatch(int argc, char** argv)
 {
   CLI::App app(short_help(), "podsim");
@@ -114,7 +123,7 @@ int main(int argc, char** argv)
   try {
     return dispatch(argc, argv);
   } catch (const InputError& error) {
-    complain(error.what());
+    complain_of_all(error);
     return exit_bad_input;
   } catch (const CannotRun& error) {
     complain(error.what());

@@ -2,10 +2,45 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <numeric>
+#include <utility>
 
 namespace podsim {
 namespace {
+
+std::string first_of(const std::vector<std::string>& lines)
+{
+  const std::size_t more = lines.size() - 1;
+  return more == 0 ? lines.front()
+                   : fmt::format("{} (and {} more mistake{})", lines.front(), more, more == 1 ? "" : "s");
+}
+
+// The names of which the misspelt one is the beginning, where there are few.
+std::vector<std::string> begun_by(std::string_view misspelt, const std::vector<std::string>& names)
+{
+  constexpr std::size_t least = 3;
+  constexpr std::size_t most  = 4;
+  std::vector<std::string> all;
+  for (const std::string& name : names)
+    if (misspelt.size() >= least && name.starts_with(misspelt))
+      all.push_back(name);
+  if (all.size() > most)
+    all.clear();
+  return all;
+}
+
+} // namespace
+
+InputError::InputError(const std::string& line)
+    : std::runtime_error(line), lines_(std::make_shared<const std::vector<std::string>>(1, line))
+{
+}
+
+InputError::InputError(std::vector<std::string> lines)
+    : std::runtime_error(first_of(lines)), lines_(std::make_shared<const std::vector<std::string>>(std::move(lines)))
+{
+}
 
 // Levenshtein's distance, one row of the table at a time.
 std::size_t edit_distance(std::string_view a, std::string_view b)
@@ -24,13 +59,13 @@ std::size_t edit_distance(std::string_view a, std::string_view b)
   return row.back();
 }
 
-} // namespace
-
 std::string did_you_mean(std::string_view misspelt, const std::vector<std::string>& names)
 {
   constexpr std::size_t longest = 64; // names are short; a long text is no misspelling of one
   if (misspelt.size() > longest)
     return "";
+  if (const std::vector<std::string> begun = begun_by(misspelt, names); !begun.empty())
+    return fmt::format("; did you mean \"{}\"?", fmt::join(begun, "\" or \""));
   const std::string* best = nullptr;
   std::size_t distance    = std::max<std::size_t>(misspelt.size() / 2, 1) + 1;
   for (const std::string& name : names)
