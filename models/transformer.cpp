@@ -380,15 +380,17 @@ Experts read_experts(Reader experts, std::int64_t layers)
 {
   Experts read;
   read.count = experts.at("count").count(2, 1'000'000);
-  read.top_k = experts.at("top_k").count(1, read.count);
-  read.every = experts.at("every").count(1, layers);
+  read.top_k = experts.at("top_k").count(1, 1'000'000);
+  read.every = experts.at("every").count(1, 10'000);
   read_capacity(experts, read);
   if (const auto group = experts.find("group"))
     read.group = group->count(1, 100'000'000);
   read.gated_mlp = experts.at("mlp").choice<bool>({{"plain", false}, {"gated", true}});
-  if (layers % read.every != 0)
-    experts.at("every").fail("must divide layers, which is " + std::to_string(layers));
   experts.finish();
+  if (experts.sound() && read.top_k > read.count)
+    experts.at("top_k").complain("is more than count, which is " + std::to_string(read.count));
+  if (experts.sound() && layers % read.every != 0)
+    experts.at("every").complain("must divide layers, which is " + std::to_string(layers));
   return read;
 }
 
@@ -417,7 +419,7 @@ TransformerConfig read_transformer(Reader model)
   c.d_model        = model.at("d_model").count(1, 1'000'000);
   c.d_ff           = model.at("d_ff").count(1, 10'000'000);
   c.heads          = model.at("heads").count(1, 100'000);
-  c.kv_heads       = model.at("key_value_heads").count(1, c.heads);
+  c.kv_heads       = model.at("key_value_heads").count(1, 100'000);
   c.head_dim       = model.at("head_dim").count(1, 100'000);
   c.vocab          = model.at("vocabulary").count(1, 10'000'000);
   c.gated_mlp      = model.at("mlp").choice<bool>({{"plain", false}, {"gated", true}});
@@ -430,10 +432,10 @@ TransformerConfig read_transformer(Reader model)
   if (const auto experts = model.find("experts"))
     c.experts = read_experts(*experts, c.layers);
   if (c.experts.count > 0 && c.biases)
-    model.at("biases").fail("experts have none here");
-  if (c.heads % c.kv_heads != 0)
-    model.at("key_value_heads").fail("must divide heads, which is " + std::to_string(c.heads));
+    model.at("biases").complain("experts have none here");
   model.finish();
+  if (model.sound() && c.heads % c.kv_heads != 0)
+    model.at("key_value_heads").complain("must divide heads, which is " + std::to_string(c.heads));
   return c;
 }
 

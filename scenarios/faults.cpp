@@ -84,10 +84,11 @@ private:
     const auto list = faults.find(kind);
     if (!list)
       return;
-    for (Reader fault : list->elements()) {
-      faults_.push_back(read(fault));
-      fault.finish();
-    }
+    for (Reader fault : list->elements())
+      fault.attempt([&] {
+        faults_.push_back(read(fault));
+        fault.finish();
+      });
   }
 
   static std::string name(Reader& fault, const std::string& usual)

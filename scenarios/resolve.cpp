@@ -1,6 +1,7 @@
 #include "scenarios/resolve.hpp"
 
 #include "sim/core/input.hpp"
+#include "sim/core/number_hint.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -101,15 +103,29 @@ private:
   Document complete(const std::vector<std::string>& changes)
   {
     for (const std::string& change : changes) {
-      apply(change);
+      gather([&] { apply(change); });
       if (!same_run(change))
         document_.json->erase("published");
     }
     for (const Slot& slot : slots())
       if (Json* value = find(slot.path))
-        expand(slot, *value);
+        gather([&] { expand(slot, *value); }, slot.path);
+      else
+        document_.choices[slot.path] = catalogue_.names(slot.shelf);
     std::sort(document_.files.begin(), document_.files.end());
     return std::move(document_);
+  }
+
+  // Keeps what a part complains of for the reading to tell with its own; `path`: of what then cannot be read.
+  template <class Part> void gather(const Part& part, const std::string& path = {})
+  {
+    try {
+      part();
+    } catch (const InputError& wrong) {
+      document_.note({Mistake::Kind::misread, path, wrong.what(), {}, {}});
+      if (!path.empty())
+        document_.unreadable.insert(path);
+    }
   }
 
   [[noreturn]] void fail(const std::string& path, const std::string& complaint) const
@@ -168,10 +184,23 @@ private:
     for (const auto& [key, value] : over.items()) {
       const std::string place = child_path(path, key);
       if (value.is_null()) {
-        if (!under.contains(key))
+        if (!under.contains(key) && under.contains("base")) { // of what that stands for
+          under[key] = nullptr;
+          note_origins(value, place, origins);
+          continue;
+        }
+        if (!under.contains(key) && !removed_.contains(place))
           throw InputError(fmt::format("{}: {}: null removes a key, but there is no such key to remove{}",
                                        origins.of(place), place, did_you_mean(key, keys_of(under))));
         under.erase(key);
+      } else if (partial_.contains(place) && origins.of(place).starts_with("--set ") && under.contains(key) &&
+                 under[key].is_string()) {
+        const std::string giver = document_.origins.of(place);
+        Json laid               = value;
+        laid["base"]            = under[key];
+        under[key]              = std::move(laid);
+        note_origins(value, place, origins);
+        document_.origins.set(child_path(place, "base"), giver);
       } else if (value.is_object() && under.contains(key) && under[key].is_object()) {
         lay_over(under[key], value, place, origins);
       } else {
@@ -235,6 +264,8 @@ private:
     folders_[origin]         = fs::path(file).parent_path();
     document_.files.push_back(origin);
     document_.origins.set(slot.path, origin);
+    if (depth == 0)
+      document_.named_by[slot.path] = own.of(place);
     if (depth == deepest)
       fail(place, "its bases lead back to it");
     if (value.contains("base"))
@@ -259,7 +290,8 @@ private:
     return catalogue_.file(slot.shelf, name);
   }
 
-  // --set PATH=VALUE. A path that leads into a reference expands it first.
+  // --set PATH=VALUE: anything that a file could write there. What the path leads through is made where it is not, and
+  // a name that it leads into becomes the base of what is set: so the base may be set before or after.
   void apply(const std::string& change)
   {
     const auto equals = change.find('=');
@@ -267,37 +299,68 @@ private:
       throw InputError(
           fmt::format("--set: expected PATH=VALUE, like workload.batch=1024, found \"{}\"", printable(change)));
     const std::string path = change.substr(0, equals);
-    const std::string text = change.substr(equals + 1);
-    Json value             = text;
-    if (Json::accept(text))
-      value = parse_json(text, "--set " + path);
-
+    const std::string own  = "--set " + printable(change);
+    Json value             = set_value(change.substr(equals + 1), path);
+    if (path == "base")
+      throw InputError(fmt::format("{}: a scenario's base is written in its file; run the other scenario, or set "
+                                   "machine.base, model.base, ...",
+                                   own));
     const std::vector<std::string> keys = split(path);
-    Json* at                            = document_.json.get();
+    if (std::any_of(keys.begin(), keys.end(), [](const std::string& key) { return key.empty(); }))
+      throw InputError(fmt::format("--set: \"{}\" is no path of a value, like workload.batch", printable(path)));
+    Json* at    = document_.json.get();
+    bool on_top = false; // of something that is still to be read
     std::string place;
     for (std::size_t i = 0; i + 1 < keys.size(); ++i) {
       place = child_path(place, keys[i]);
-      if (!at->contains(keys[i]))
-        throw InputError(fmt::format("--set {}: there is no \"{}\"{}", printable(path), printable(place),
-                                     did_you_mean(keys[i], keys_of(*at))));
-      at = &(*at)[keys[i]];
-      for (const Slot& slot : slots())
-        if (slot.path == place)
-          expand(slot, *at);
-      if (!at->is_object())
-        throw InputError(fmt::format("--set {}: \"{}\" is not an object", printable(path), printable(place)));
+      at    = &step_into(*at, keys[i], place, own, on_top);
     }
-    if (value.is_null() && at->erase(keys.back()) == 0)
+    if (value.is_null() && at->erase(keys.back()) > 0)
+      removed_.insert(path);
+    else if (value.is_null() && !on_top)
       throw InputError(fmt::format("--set {}: null removes a key, but there is no such key to remove{}",
                                    printable(path), did_you_mean(keys.back(), keys_of(*at))));
-    if (!value.is_null())
+    if (!value.is_null() || on_top)
       (*at)[keys.back()] = std::move(value);
-    document_.origins.set(path, "--set " + printable(change));
+    std::erase_if(partial_, [&](const std::string& other) { return other == path || other.starts_with(path + "."); });
+    document_.origins.set(path, own);
+  }
+
+  static Json set_value(const std::string& text, const std::string& path)
+  {
+    if (Json::accept(text))
+      return parse_json(text, "--set " + path);
+    const auto number = as_number(text); // ".8"
+    return number ? Json(*number) : Json(text);
+  }
+
+  // The object or element on the way to what is set.
+  Json& step_into(Json& holder, const std::string& key, const std::string& place, const std::string& own, bool& on_top)
+  {
+    const bool slot   = std::any_of(slots().begin(), slots().end(), [&](const Slot& one) { return one.path == place; });
+    const bool absent = !holder.contains(key);
+    Json& value       = holder[key];
+    if (absent) {
+      value = Json::object();
+      document_.origins.set(place, own);
+      if (slot && on_top)
+        partial_.insert(place);
+    } else if (slot && value.is_string()) {
+      const std::string origin = document_.origins.of(place);
+      value                    = Json{{"base", value}};
+      document_.origins.set(place, origin);
+    } else if (!value.is_object()) {
+      throw InputError(fmt::format("{}: \"{}\" is not an object", own, printable(place)));
+    }
+    on_top = on_top || (slot && (value.contains("base") || partial_.contains(place)));
+    return value;
   }
 
   const Catalogue& catalogue_;
   Document document_;
   std::map<std::string, fs::path> folders_; // in which the file lies that an origin names
+  std::set<std::string> partial_;           // references made by --set, to be laid over what is there in the end
+  std::set<std::string> removed_;           // what --set has removed of a reference that is not yet read
 };
 
 void drop_notes(Json& json)

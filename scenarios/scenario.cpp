@@ -6,6 +6,8 @@
 #include <bit>
 #include <filesystem>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
@@ -30,11 +32,11 @@ Remat read_remat(Reader& remat)
   if (const auto logits = remat.find("repeats_logits"))
     read.repeats_logits = logits->flag();
   if (read.repeats_logits && !read.matrix_fraction)
-    remat.fail("\"repeats_logits\" needs \"matrix_fraction\"");
+    remat.complain("\"repeats_logits\" needs \"matrix_fraction\"");
   if (remat.find("whole_layers"))
     read.whole_layers = remat.constant("whole_layers").fraction();
   if (read.whole_layers > 0 && !read.matrix_fraction)
-    remat.fail("\"whole_layers\" needs \"matrix_fraction\", which says what they save of the products");
+    remat.complain("\"whole_layers\" needs \"matrix_fraction\", which says what they save of the products");
   return read;
 }
 
@@ -48,73 +50,33 @@ Workload read_workload(Reader workload)
   read.remat      = read_remat(remat);
   remat.finish();
   read.optimizer = workload.at("optimizer").choice(optimizers());
-  workload.find("micro_batch"); // read once the mesh is known
+  if (const auto micro = workload.find("micro_batch"))
+    read.micro_batch = micro->count(1, 100'000'000);
   if (const auto dropout = workload.find("dropout"))
     read.dropout = dropout->flag();
   workload.finish();
   return read;
 }
 
-// Micro-batches and pipeline stages.
-void read_pipeline(Reader& top, Scenario& scenario)
+Pipeline read_schedule(Reader own)
 {
-  Pipeline& pipeline   = scenario.pipeline;
-  const AxisMask split = scenario.sharding.compute[static_cast<std::size_t>(Dim::batch)];
-  Reader workload      = top.at("workload");
-  if (const auto micro = workload.find("micro_batch")) {
-    const std::int64_t together = micro->count(1, 100'000'000) * scenario.mesh.size(split);
-    if (scenario.workload.batch % together != 0)
-      micro->fail(fmt::format("{} sequences on each of {} replicas do not divide a batch of {}",
-                              together / scenario.mesh.size(split), scenario.mesh.size(split),
-                              scenario.workload.batch));
-    pipeline.micro_batches = scenario.workload.batch / together;
+  Pipeline pipeline;
+  pipeline.schedule = own.at("schedule").choice(pipeline_schedules());
+  if (pipeline.schedule == PipelineSchedule::interleaved)
+    pipeline.chunks = own.at("chunks").count(2, 1000);
+  if (const auto list = own.find("layers")) {
+    for (const Reader& count : list->elements())
+      pipeline.layers.push_back(count.count(0, 10'000)); // none: the embedding or the loss by itself
+    if (pipeline.layers.empty())
+      list->misread("a list with the number of layers of each piece");
   }
-  const AxisMask axis               = scenario.mesh.find(pipeline_axis_name);
-  pipeline.stages                   = axis != 0 ? scenario.mesh.size(axis) : 1;
-  std::vector<std::int64_t>& layers = pipeline.layers;
-  std::optional<Reader> own         = top.find("pipeline");
-  if (own) {
-    if (axis == 0)
-      own->fail(fmt::format("the mesh has no axis \"{}\" for its stages", pipeline_axis_name));
-    pipeline.schedule = own->at("schedule").choice(pipeline_schedules());
-    if (pipeline.schedule == PipelineSchedule::interleaved)
-      pipeline.chunks = own->at("chunks").count(2, 1000);
-    if (pipeline.chunks > 1 && pipeline.stages == 1)
-      own->fail("an interleaved schedule needs more than one stage");
-    if (const auto list = own->find("layers"))
-      for (const Reader& count : list->elements())
-        layers.push_back(count.count(1, 10'000));
-    own->finish();
-  } else if (pipeline.stages > 1) {
-    top.fail("a mesh with the axis \"pipeline\" needs a \"pipeline\", like {\"schedule\": \"1f1b\"}");
-  }
-  const std::int64_t pieces = pipeline.stages * pipeline.chunks;
-  // A schedule is a list of all that its stages run, and each pass of a micro-batch through a layer may be simulated.
-  if (constexpr std::int64_t most = 2'000'000; pipeline.micro_batches * scenario.model.layers > most)
-    workload.at("micro_batch")
-        .fail(
-            fmt::format("{} micro-batches through {} layers are more than {} passes; a larger micro-batch needs fewer",
-                        pipeline.micro_batches, scenario.model.layers, most));
-  if (layers.empty()) {
-    if (scenario.model.layers % pieces != 0)
-      (own ? *own : top)
-          .fail(fmt::format("{} layers do not divide into {} equal pieces (stages x chunks); give "
-                            "\"layers\", a list of how many each piece has",
-                            scenario.model.layers, pieces));
-    layers.assign(static_cast<std::size_t>(pieces), scenario.model.layers / pieces);
-  }
-  if (static_cast<std::int64_t>(layers.size()) != pieces ||
-      std::accumulate(layers.begin(), layers.end(), std::int64_t{0}) != scenario.model.layers)
-    own->fail(fmt::format("\"layers\" must be {} numbers that add up to {}", pieces, scenario.model.layers));
-  if (const std::int64_t every = scenario.model.experts.count > 0 ? scenario.model.experts.every : 1;
-      std::any_of(layers.begin(), layers.end(), [&](std::int64_t count) { return count % every != 0; }))
-    (own ? *own : top)
-        .fail(fmt::format("each piece must have a multiple of {} layers, with experts in the last", every));
-  if (pipeline.schedule == PipelineSchedule::interleaved && pipeline.micro_batches % pipeline.stages != 0)
-    own->fail(fmt::format("an interleaved schedule needs micro-batches in multiples of its {} stages; there are {}",
-                          pipeline.stages, pipeline.micro_batches));
-  if (axis == 0)
-    return;
+  own.finish();
+  return pipeline;
+}
+
+// Stages follow each other along one axis of the machine, whose other rings do not go through them.
+void check_stage_places(const Reader& own, const Scenario& scenario, AxisMask axis)
+{
   const AxisPlacement& placement = scenario.placement[static_cast<std::size_t>(std::countr_zero(axis))];
   std::int64_t longer            = 0;
   for (const AxisFactor& factor : placement) {
@@ -122,17 +84,104 @@ void read_pipeline(Reader& top, Scenario& scenario)
     longer += factor.length > 1 ? 1 : 0;
     if (!torus || factor.length == 1)
       continue;
-    if (factor.stride > 1 || (pipeline.chunks > 1 && !factor.closed))
-      own->fail("stages on a torus axis must be neighbours, and on a ring where the schedule is interleaved");
+    if (factor.stride > 1 || (scenario.pipeline.chunks > 1 && !factor.closed))
+      own.fail("stages on a torus axis must be neighbours, and on a ring where the schedule is interleaved");
     for (const AxisPlacement& other : scenario.placement)
       for (const AxisFactor& ring : other)
         if (ring.axis == factor.axis && ring.length > 1 && ring.stride > 1)
-          own->fail(fmt::format("rings of another mesh axis over every {}th chip of {} would go through chips of other "
-                                "stages",
-                                ring.stride, scenario.machine.lattice.axes[factor.axis].name));
+          own.fail(fmt::format("rings of another mesh axis over every {}th chip of {} would go through chips of other "
+                               "stages",
+                               ring.stride, scenario.machine.lattice.axes[factor.axis].name));
   }
   if (longer > 1)
-    own->fail("stages must lie along one axis of the machine");
+    own.fail("stages must lie along one axis of the machine");
+}
+
+// How many layers each piece of the model has.
+void fill_pieces(const Reader& own, Scenario& scenario)
+{
+  std::vector<std::int64_t>& layers = scenario.pipeline.layers;
+  const std::int64_t pieces         = scenario.pipeline.stages * scenario.pipeline.chunks;
+  if (layers.empty()) {
+    if (scenario.model.layers % pieces != 0)
+      own.fail(fmt::format("{} layers do not divide into {} equal pieces (stages x chunks); give "
+                           "\"layers\", a list of how many each piece has",
+                           scenario.model.layers, pieces));
+    layers.assign(static_cast<std::size_t>(pieces), scenario.model.layers / pieces);
+  }
+  if (static_cast<std::int64_t>(layers.size()) != pieces ||
+      std::accumulate(layers.begin(), layers.end(), std::int64_t{0}) != scenario.model.layers)
+    own.fail(fmt::format("\"layers\" must be {} numbers that add up to {}", pieces, scenario.model.layers));
+  if (const std::int64_t every = scenario.model.experts.count > 0 ? scenario.model.experts.every : 1;
+      std::any_of(layers.begin(), layers.end(), [&](std::int64_t count) { return count % every != 0; }))
+    own.fail(fmt::format("each piece must have a multiple of {} layers, with experts in the last", every));
+}
+
+// Micro-batches and pipeline stages, of what is sound by itself. `own`: the scenario's "pipeline".
+void check_pipeline(Reader& top, const std::optional<Reader>& own, Scenario& scenario)
+{
+  Pipeline& pipeline   = scenario.pipeline;
+  const AxisMask split = scenario.sharding.compute[static_cast<std::size_t>(Dim::batch)];
+  const AxisMask axis  = scenario.mesh.find(pipeline_axis_name);
+  Reader workload      = top.at("workload");
+  if (scenario.workload.micro_batch > 0) {
+    const std::int64_t replicas = scenario.mesh.size(split);
+    const std::int64_t together = scenario.workload.micro_batch * replicas;
+    if (scenario.workload.batch % together != 0)
+      workload.at("micro_batch")
+          .fail(fmt::format("{} sequences on each of {} replicas do not divide a batch of {}",
+                            scenario.workload.micro_batch, replicas, scenario.workload.batch));
+    pipeline.micro_batches = scenario.workload.batch / together;
+  }
+  pipeline.stages = axis != 0 ? scenario.mesh.size(axis) : 1;
+  if (own && axis == 0)
+    own->fail(fmt::format("the mesh has no axis \"{}\" for its stages", pipeline_axis_name));
+  if (own && pipeline.chunks > 1 && pipeline.stages == 1)
+    own->fail("an interleaved schedule needs more than one stage");
+  if (!own && pipeline.stages > 1)
+    top.fail("a mesh with the axis \"pipeline\" needs a \"pipeline\", like {\"schedule\": \"1f1b\"}");
+  // A schedule is a list of all that its stages run, and each pass of a micro-batch through a layer may be simulated.
+  if (constexpr std::int64_t most = 2'000'000; pipeline.micro_batches * scenario.model.layers > most)
+    workload.at("micro_batch")
+        .fail(
+            fmt::format("{} micro-batches through {} layers are more than {} passes; a larger micro-batch needs fewer",
+                        pipeline.micro_batches, scenario.model.layers, most));
+  fill_pieces(own ? *own : top, scenario);
+  if (pipeline.schedule == PipelineSchedule::interleaved && pipeline.micro_batches % pipeline.stages != 0)
+    own->fail(fmt::format("an interleaved schedule needs micro-batches in multiples of its {} stages; there are {}",
+                          pipeline.stages, pipeline.micro_batches));
+  if (own)
+    check_stage_places(*own, scenario, axis);
+}
+
+// Devices along a mesh axis that splits nothing all do the same: a slip, unless the scenario says that it is meant.
+void check_used_axes(Reader& top, const Scenario& scenario)
+{
+  AxisMask meant = 0;
+  if (const auto replicated = top.find("replicated"))
+    for (const Reader& axis : replicated->elements()) {
+      const std::string name = axis.text();
+      const AxisMask found   = scenario.mesh.find(name);
+      std::vector<std::string> known;
+      for (const MeshAxis& one : scenario.mesh.axes)
+        known.push_back(one.name);
+      if (found == 0)
+        axis.misread("the name of a mesh axis", did_you_mean(name, known));
+      else if (name == pipeline_axis_name || (scenario.sharding.used() & found) != 0)
+        axis.complain(fmt::format("the axis \"{}\" is not replicated: {}", name,
+                                  name == pipeline_axis_name ? "it has the stages" : "a rule of the sharding uses it"));
+      meant |= found;
+    }
+  for (const MeshAxis& axis : scenario.mesh.axes) {
+    const AxisMask own = scenario.mesh.find(axis.name);
+    if (axis.size == 1 || axis.name == pipeline_axis_name || ((scenario.sharding.used() | meant) & own) != 0)
+      continue;
+    top.at("mesh").at(axis.name).complain(fmt::format(
+        "no rule of this sharding uses the axis; its rules know {} (if its devices shall all do the same: "
+        "\"replicated\": [\"{}\"])",
+        scenario.sharding.known.empty() ? "none" : fmt::format("{}", fmt::join(scenario.sharding.known, ", ")),
+        printable(axis.name)));
+  }
 }
 
 // {"matrix_product": [rows, depth, columns]}, in bf16; {"copy": "33.5 MB"}, read and written; or {"collective":
@@ -183,16 +232,29 @@ MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, MultiAxi
   return read;
 }
 
-// What a mesh axis splits must have a part for each of its devices, and a whole number of sequences and heads.
-void check_divisions(Reader& top, Scenario& scenario)
+// What a mesh axis splits must have a part for each of its devices, and a whole number of sequences and heads. Weights,
+// their gradients and the optimizer's state may lie in unequal parts: they are split as a whole, padded.
+void check_divisions(Reader& top, const Scenario& scenario)
 {
-  const auto check = [&](Dim dim, std::int64_t size, const char* part, const char* key, const char* what) {
-    for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations, scenario.sharding.weights,
-                                 scenario.sharding.gradients, scenario.sharding.optimizer}) {
-      const AxisMask split = table[static_cast<std::size_t>(dim)];
-      if (size % scenario.mesh.size(split) != 0)
-        top.at(part).at(key).fail(fmt::format("{} {} cannot be divided over the {} devices of the mesh axis {}", size,
-                                              what, scenario.mesh.size(split), scenario.mesh.names(split)));
+  const auto check = [&](Dim dim, std::int64_t size, const char* part, const char* key, const std::string& what) {
+    for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations}) {
+      const AxisMask split     = table[static_cast<std::size_t>(dim)];
+      const std::string axes   = scenario.mesh.names(split);
+      const std::int64_t parts = scenario.mesh.size(split);
+      if (size % parts == 0)
+        continue;
+      const std::string complaint =
+          fmt::format("{} {} cannot be divided over the {} devices of the mesh axis {}", size, what, parts, axes);
+      Reader mesh        = top.at("mesh");
+      const Reader value = top.at(part).at(key);
+      const bool single  = (split & (split - 1)) == 0;
+      if (value.of_the_user())
+        value.complain(complaint);
+      else if (single)
+        mesh.at(axes).at("size").complain(fmt::format("{}: the {}.{} of {}", complaint, part, key, value.origin()));
+      else
+        mesh.complain(fmt::format("{}: the {}.{} of {}", complaint, part, key, value.origin()));
+      return;
     }
   };
   check(Dim::batch, scenario.workload.batch / scenario.pipeline.micro_batches, "workload", "batch",
@@ -202,11 +264,7 @@ void check_divisions(Reader& top, Scenario& scenario)
   if (scenario.model.experts.count > 0)
     check(Dim::expert, scenario.model.experts.count, "model", "experts", "experts");
   check(Dim::mlp, scenario.model.d_ff, "model", "d_ff", "channels of the MLP");
-  // ZeRO cuts the flat state, padded, into equal parts: the last of what it splits over may be padding.
-  ShardingRules& rules = scenario.sharding;
-  const DimAxes flat   = std::exchange(rules.optimizer, rules.gradients);
   check(Dim::embed, scenario.model.d_model, "model", "d_model", "channels");
-  rules.optimizer = flat;
 }
 
 // Groups of tokens for the experts are whole within the tokens of a step and at least one for each device.
@@ -219,7 +277,7 @@ void check_groups(Reader& top, const Scenario& scenario)
   for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations}) {
     const std::int64_t parts = scenario.mesh.size(table[static_cast<std::size_t>(Dim::batch)]);
     if (tokens % (group * parts) != 0)
-      top.at("model").at("experts").at("group").fail(
+      top.at("model").at("experts").at("group").complain_to_user(
           fmt::format("{} tokens a step cannot be divided into groups of {} on {} devices", tokens, group, parts));
   }
 }
@@ -237,7 +295,8 @@ void check_kept(Reader& top, const Scenario& scenario)
       known.push_back(tensor.name);
   for (const Reader& kept : top.at("workload").at("remat").at("keep").elements())
     if (std::find(known.begin(), known.end(), kept.text()) == known.end())
-      kept.expected("the name of a tensor in a layer", did_you_mean(kept.text(), known));
+      kept.complain_to_user(fmt::format("expected the name of a tensor in a layer, found \"{}\"{}",
+                                        printable(kept.text()), did_you_mean(kept.text(), known)));
 }
 
 // A file's path from the folder of the file that names it. Whether it is there is asked by those who need it: a
@@ -257,24 +316,30 @@ PublishedFigure read_published(Reader figure, const std::string& chip)
   std::vector<std::pair<std::string, Metric>> names;
   for (const MetricInfo& row : metric_table())
     names.emplace_back(row.name, row.metric);
-  read.metric             = figure.at("metric").choice(names);
-  const MetricInfo& known = info(read.metric);
+  const Reader metric     = figure.at("metric");
+  read.metric             = metric.choice(names);
+  const MetricInfo& known = info(read.metric); // of what it should be, where that is wrong
   if (const auto other = figure.find("relative_to")) {
     read.relative_to   = other->text();
     read.relative_file = beside_origin(*other);
     std::error_code error;
     if (std::filesystem::equivalent(read.relative_file, figure.at("value").origin(), error))
-      other->fail("is this scenario itself");
+      other->complain("is this scenario itself");
   }
   const Reader unit = figure.at("unit");
   read.unit         = unit.text();
-  read.base_units   = read.relative_to.empty() ? unit.choice(known.units) : unit.choice<double>({{"x", 1}});
-  read.value        = figure.at("value").number() * read.base_units;
+  if (!metric.sound())
+    unit.text();
+  else
+    read.base_units = read.relative_to.empty() ? unit.choice(known.units) : unit.choice<double>({{"x", 1}});
+  const Reader value = figure.at("value");
+  read.value         = value.number() * read.base_units;
   if (!(read.value > 0 && read.value < 1e30))
-    figure.at("value").expected("a positive number below 1e30");
+    value.misread("a positive number below 1e30");
   const Reader convention = figure.at("convention");
-  read.counting           = convention.choice(known.conventions);
-  read.convention         = convention.text();
+  if (metric.sound())
+    read.counting = convention.choice(known.conventions);
+  read.convention = convention.text();
   read.statistic          = figure.at("statistic")
                        .choice<std::string>({{"best", "best"},
                                              {"median", "median"},
@@ -296,60 +361,95 @@ PublishedFigure read_published(Reader figure, const std::string& chip)
   return read;
 }
 
+// Each part by itself, and what they are together where all are sound.
 void read_training(Reader& top, Scenario& scenario)
 {
-  scenario.model         = read_transformer(top.at("model"));
-  scenario.workload      = read_workload(top.at("workload"));
+  const bool known_mesh = top.at("mesh").sound();
+  top.attempt([&] { scenario.model = read_transformer(top.at("model")); });
+  top.attempt([&] { scenario.workload = read_workload(top.at("workload")); });
+  top.attempt([&] { scenario.sharding = read_sharding(top.at("sharding"), scenario.mesh); });
+  top.attempt([&] { scenario.software = read_software(top.at("software"), scenario.mesh, scenario.sharding); });
+  const std::optional<Reader> pipeline = top.find("pipeline");
+  if (pipeline)
+    top.attempt([&] { scenario.pipeline = read_schedule(*pipeline); });
+  if (known_mesh && top.at("sharding").sound())
+    check_used_axes(top, scenario);
+  else
+    top.find("replicated");
   scenario.model.dropout = scenario.workload.dropout;
-  scenario.sharding      = read_sharding(top.at("sharding"), scenario.mesh);
-  scenario.software      = read_software(top.at("software"), scenario.mesh, scenario.sharding);
-  read_pipeline(top, scenario);
-  check_divisions(top, scenario);
-  check_groups(top, scenario);
-  check_kept(top, scenario);
+}
+
+void check_training(Reader& top, Scenario& scenario)
+{
+  const std::optional<Reader> pipeline = top.find("pipeline");
+  if (!top.attempt([&] { check_pipeline(top, pipeline, scenario); }))
+    return;
+  top.attempt([&] { check_divisions(top, scenario); });
+  top.attempt([&] { check_groups(top, scenario); });
+  top.attempt([&] { check_kept(top, scenario); });
   if (scenario.model.positions == Positions::learned && scenario.workload.sequence > scenario.model.max_positions)
     top.at("workload")
         .at("sequence")
-        .fail(fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));
+        .complain(fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));
+}
+
+void read_all_faults(const Reader& faults, Scenario& scenario)
+{
+  const AxisMask found  = scenario.micro_benchmark ? 0 : scenario.mesh.find(pipeline_axis_name);
+  const AxisMask stages = scenario.mesh.size(found) > 1 ? found : 0;
+  scenario.faults       = read_faults(faults, scenario.machine, scenario.placement,
+                                stages != 0 ? std::optional<std::size_t>(std::countr_zero(stages)) : std::nullopt);
+  for (const Fault& fault : scenario.faults)
+    scenario.machine.overrides.add(fault.effect);
 }
 
 } // namespace
 
-ScenarioIdentity identify(Document& document)
+ScenarioIdentity identify(const Document& document)
 {
-  Reader top(document);
-  top.at("schema_version").count(1, 1);
-  return {top.at("name").text(), content_hash(document)};
+  const Json& json = *document.json;
+  const auto name  = json.is_object() ? json.find("name") : json.end();
+  return {name != json.end() && name->is_string() ? name->get<std::string>() : "", content_hash(document)};
 }
 
 Scenario read_scenario(Document&& document)
 {
-  const ScenarioIdentity identity = identify(document);
+  document.keeps_mistakes = true;
   Reader top(document);
-  top.find("schema_version");
-  top.find("name");
   Scenario scenario;
-  scenario.name      = identity.name;
-  scenario.hash      = identity.hash;
-  scenario.machine   = read_machine(top.at("machine"));
-  PlacedMesh placed  = read_mesh(top.at("mesh"), scenario.machine);
+  top.at("schema_version").count(1, 1);
+  scenario.name = top.at("name").text();
+  scenario.hash = content_hash(document);
+  const bool machine =
+      top.attempt([&] { scenario.machine = read_machine(top.at("machine")); }) && top.at("machine").sound();
+  PlacedMesh placed  = read_mesh(top.at("mesh"), machine ? &scenario.machine : nullptr);
   scenario.mesh      = std::move(placed.mesh);
   scenario.placement = std::move(placed.placement);
   if (const auto benchmark = top.find("micro_benchmark"))
-    scenario.micro_benchmark = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.multi_axis);
+    top.attempt([&] {
+      scenario.micro_benchmark = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.multi_axis);
+    });
   else
     read_training(top, scenario);
-  if (const auto faults = top.find("faults")) {
-    const AxisMask stages = scenario.pipeline.stages > 1 ? scenario.mesh.find(pipeline_axis_name) : 0;
-    scenario.faults       = read_faults(*faults, scenario.machine, scenario.placement,
-                                  stages != 0 ? std::optional<std::size_t>(std::countr_zero(stages)) : std::nullopt);
-    for (const Fault& fault : scenario.faults)
-      scenario.machine.overrides.add(fault.effect);
-  }
   if (const auto published = top.find("published"))
     for (const Reader& figure : published->elements())
-      scenario.published.push_back(read_published(figure, scenario.machine.chip.name));
+      top.attempt([&] { scenario.published.push_back(read_published(figure, scenario.machine.chip.name)); });
+  std::optional<CannotRun> refused = placed.refused;
+  if (const auto faults = top.find("faults"); faults && machine && top.at("mesh").sound() && !refused)
+    top.attempt([&] {
+      try {
+        read_all_faults(*faults, scenario);
+      } catch (const CannotRun& reason) {
+        refused = reason;
+      }
+    });
   top.finish();
+  document.tell_mistakes();
+  if (refused)
+    throw *refused;
+  if (!scenario.micro_benchmark)
+    check_training(top, scenario);
+  document.tell_mistakes();
   scenario.constants = std::move(document.constants);
   scenario.files     = std::move(document.files);
   return scenario;

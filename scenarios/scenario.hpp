@@ -20,6 +20,7 @@ namespace podsim {
 struct Workload {
   std::int64_t batch    = 0; // sequences a step, over all pods
   std::int64_t sequence = 0;
+  std::int64_t micro_batch = 0; // sequences of a micro-batch on each replica; 0: all of them
   std::string remat_name;
   Remat remat;
   Optimizer optimizer;
@@ -51,14 +52,14 @@ struct Scenario {
   std::vector<std::string> files;
 };
 
-// Throws InputError for what is wrong and CannotRun for a sound mesh that does not fit the slice.
+// Throws InputError for what is wrong, all of it at once, and CannotRun for a sound mesh that does not fit the slice.
 // The document is taken only when nothing is wrong with it.
 Scenario read_scenario(Document&& document);
 
-// Reads only what a report on a scenario that cannot run must say: its name and hash.
+// Only what a report on a scenario that cannot run must say: its name ("" where that is wrong) and hash.
 struct ScenarioIdentity {
   std::string name, hash;
 };
-ScenarioIdentity identify(Document& document);
+ScenarioIdentity identify(const Document& document);
 
 } // namespace podsim

@@ -42,7 +42,7 @@ void read_accumulation(Reader& software, Software& read)
     const Reader given = software.constant(field);
     read_bytes         = given.number();
     if (!(read_bytes >= 0 && read_bytes <= 1000))
-      given.expected("a number of bytes from 0 to 1000");
+      given.misread("a number of bytes from 0 to 1000");
   };
   bytes("weight_gather_copies", read.compilation.copies.after_weight_gather);
   bytes("gradient_reduction_copies", read.compilation.copies.before_gradient_reduction);
@@ -89,7 +89,7 @@ Kernels read_kernels(Reader& software)
     const Reader overhead         = software.constant("element_wise_overhead");
     kernels.element_wise_overhead = overhead.number();
     if (!(kernels.element_wise_overhead >= 1 && kernels.element_wise_overhead <= 10))
-      overhead.expected("a factor from 1 to 10");
+      overhead.misread("a factor from 1 to 10");
   }
   return kernels;
 }
@@ -125,14 +125,17 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
   Reader late                     = software.constant("reduce_after_backward");
   for (const Reader& axis : late.elements()) {
     std::vector<std::string> known = usual_axis_names();
+    known.insert(known.end(), sharding.known.begin(), sharding.known.end());
     for (const MeshAxis& one : mesh.axes)
       known.push_back(one.name);
-    if (std::find(known.begin(), known.end(), axis.text()) == known.end())
-      axis.expected("the name of a mesh axis", did_you_mean(axis.text(), known));
-    const AxisMask found = mesh.find(axis.text());
-    for (const AxisMask split : sharding.gradients)
-      if ((split & found) != 0)
-        axis.fail(fmt::format("gradients are scattered over \"{}\" as its weights are: that cannot wait", axis.text()));
+    const std::string name = axis.text();
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      axis.misread("the name of a mesh axis", did_you_mean(name, known));
+    const AxisMask found = mesh.find(name);
+    if (std::any_of(sharding.gradients.begin(), sharding.gradients.end(),
+                    [&](const AxisMask split) { return (split & found) != 0; }))
+      axis.complain_to_user(
+          fmt::format("gradients are scattered over \"{}\" as its weights are: that cannot wait", name));
     deferred |= mesh.size(found) > 1 ? found : 0;
   }
   read_accumulation(software, read);

@@ -391,7 +391,10 @@ Combination combination(const Sweep& sweep, std::size_t number)
 Document resolve(const Combination& combination, const std::string& study, const Catalogue& catalogue)
 {
   try {
-    return resolve(catalogue.find(Shelf::scenarios, combination.scenario, study), combination.changes, catalogue);
+    Document document =
+        resolve(catalogue.find(Shelf::scenarios, combination.scenario, study), combination.changes, catalogue);
+    document.tell_mistakes();
+    return document;
   } catch (const InputError& wrong) {
     throw InputError(fmt::format("{}: {}", study, wrong.what()));
   }

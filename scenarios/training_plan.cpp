@@ -1,11 +1,33 @@
 #include "scenarios/training_plan.hpp"
 
+#include "sim/core/number_hint.hpp"
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <fmt/format.h>
+#include <utility>
 
 namespace podsim {
 namespace {
+
+// "4.20 $", "$4.20" and "4.20 usd" as they must be written: "4.20 USD".
+std::string price_hint(const std::string& text)
+{
+  std::string number;
+  std::string currency;
+  for (const char c : text)
+    if (std::isdigit(static_cast<unsigned char>(c)) != 0 || c == '.')
+      number += c;
+    else if (c != ' ')
+      currency += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (const auto& [sign, name] : {std::pair("$", "USD"), {"US$", "USD"}, {"\u20ac", "EUR"}, {"\u00a3", "GBP"}})
+    if (currency == sign)
+      currency = name;
+  const bool letters = currency.size() == 3 && std::all_of(currency.begin(), currency.end(),
+                                                           [](unsigned char c) { return std::isupper(c) != 0; });
+  return letters && as_number(number) ? fmt::format("; did you mean \"{} {}\"?", number, currency) : "";
+}
 
 // "3.22 USD"
 void read_price(const Reader& price, TrainingPlan& plan)
@@ -20,7 +42,7 @@ void read_price(const Reader& price, TrainingPlan& plan)
   const bool letters = currency.size() == 3 && std::all_of(currency.begin(), currency.end(),
                                                            [](unsigned char c) { return std::isupper(c) != 0; });
   if (ec != std::errc() || !(number >= 0) || number > 1e6 || !letters)
-    price.expected("a price with its currency, like \"3.22 USD\"");
+    price.expected("a price with its currency, like \"3.22 USD\"", price_hint(text));
   plan.price    = number;
   plan.currency = currency;
 }

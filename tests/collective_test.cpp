@@ -25,8 +25,15 @@ Setting setting(const std::string& slice, int pods = 1, std::vector<std::string>
     mesh.emplace_back("pod", "dcn");
   const nlohmann::json none    = nlohmann::json::object();
   const nlohmann::json unsplit = {{"name", "unsplit"}, {"weights", none}, {"activations", none}, {"compute", none}};
-  Prepared prepared =
-      test::prepare({.slice = slice, .pods = pods, .sharding = unsplit, .mesh = mesh, .changes = std::move(changes)});
+  std::vector<std::string> axes;
+  for (const auto& [name, on] : mesh)
+    axes.push_back(name);
+  Prepared prepared   = test::prepare({.slice      = slice,
+                                       .pods       = pods,
+                                       .sharding   = unsplit,
+                                       .mesh       = mesh,
+                                       .changes    = std::move(changes),
+                                       .replicated = axes});
   Placement placement = prepared.scenario.placement;
   return {std::move(prepared), std::move(placement)};
 }
@@ -260,8 +267,10 @@ TEST_CASE("an all-to-all over two parts of one axis puts both on its links")
   const json far     = {{"axis", "x"}, {"length", 2}, {"stride", 2}};
   const json unsplit = {
       {"name", "unsplit"}, {"weights", json::object()}, {"activations", json::object()}, {"compute", json::object()}};
-  Prepared prepared = test::prepare(
-      {.slice = "4x2x2", .sharding = unsplit, .mesh = {{"data", {"y", "z"}}, {"near", near}, {"far", far}}});
+  Prepared prepared = test::prepare({.slice      = "4x2x2",
+                                     .sharding   = unsplit,
+                                     .mesh       = {{"data", {"y", "z"}}, {"near", near}, {"far", far}},
+                                     .replicated = {"data", "near", "far"}});
   const Placement placement = prepared.scenario.placement;
   const Setting s{std::move(prepared), placement};
   // Half of 32 MB goes to the other of the pair, over one link: 16 MB, 1.6 ms. Half goes two links on round the ring of

@@ -456,13 +456,13 @@ TEST_CASE("bad input: keys unknown, misspelt and missing, at every level")
       {{{{"modle", 1}}, {"s.json: unknown key \"modle\"", "did you mean \"model\"?"}},
        {{{"zzzzzzzz", 1}}, {"s.json: unknown key \"zzzzzzzz\""}},
        {{{"a\nb", 1}}, {"a\\x0ab"}},
-       {{{"model", nullptr}, {"modle", "palm-8b"}}, {"\"model\" is missing", "is \"modle\" a misspelling of it?"}},
+       {{{"model", nullptr}, {"modle", "palm-8b"}}, {"s.json: unknown key \"modle\"", "did you mean \"model\"?"}},
        {{{"mesh", nullptr}}, {"s.json: the key \"mesh\" is missing"}},
        {{{"name", nullptr}}, {"s.json: the key \"name\" is missing"}},
        {{{"schema_version", nullptr}}, {"the key \"schema_version\" is missing"}},
        {{{"workload", {{"bach", 1}}}}, {"s.json: workload: unknown key \"bach\"", "did you mean \"batch\"?"}},
        {{{"workload", {{"batch", nullptr}, {"bach", 1}}}},
-        {"s.json: workload: the key \"batch\"", "is \"bach\" a misspelling"}},
+        {"s.json: workload: unknown key \"bach\"", "did you mean \"batch\"?"}},
        {{{"workload", {{"remat", nullptr}}}}, {"s.json: workload: the key \"remat\" is missing"}},
        {{{"machine", {{"slise", "4x4x4"}}}}, {"s.json: machine: unknown key \"slise\"", "did you mean \"slice\"?"}},
        {{{"machine", {{"slice", nullptr}}}}, {"machine: the key \"slice\" is missing"}},
@@ -474,7 +474,7 @@ TEST_CASE("bad input: keys unknown, misspelt and missing, at every level")
   figure["metrik"] = figure["metric"];
   figure.erase("metric");
   check_wrong(
-      {{{{"published", {figure}}}, {"s.json: published[0]: the key \"metric\"", "is \"metrik\" a misspelling of it?"}}},
+      {{{{"published", {figure}}}, {"s.json: published[0]: unknown key \"metrik\"", "did you mean \"metric\"?"}}},
       palm());
 
   // Each key of a scenario written out in full, misspelt. Some are free to be named otherwise.
@@ -512,7 +512,7 @@ TEST_CASE("bad input: values of the wrong type")
        {{{"mesh", {{"data", 256}}}}, {"s.json: mesh.data: expected an object, found 256"}},
        {{{"mesh", {{"data", {{"on", 1}}}}}}, {"s.json: mesh.data.on: expected an object, found 1"}},
        {{{"mesh", {{"data", {{"on", {"y", 7}}}}}}}, {"s.json: mesh.data.on[1]: expected an object, found 7"}},
-       {{{"machine", {{"slice", 3072}}}}, {"s.json: machine.slice: expected a text, found 3072"}},
+       {{{"machine", {{"slice", 3072}}}}, {"s.json: machine.slice: expected a slice shape of 3 sizes", "found 3072"}},
        {{{"machine", {{"base", 4}}}}, {"s.json: machine.base: expected the name of a machine, found 4"}},
        {{{"sharding", {{"base", "fsdp"}, {"weights", 3}}}}, {"s.json: sharding.weights: expected an object, found 3"}},
        {{{"software", {{"base", "xla-tpu-2021"}, {"asynchronous", "all"}}}},
@@ -567,7 +567,7 @@ TEST_CASE("bad input: quantities")
     return sandbox.call({"show", "s.json"});
   };
   const std::string place = "s.json: machine.ici.link_bandwidth: ";
-  check_error(rate(45), bad_input, {place + "expected a number with its unit, like \"45 GB/s\", found 45"});
+  check_error(rate(45), bad_input, {place + "expected a number with its unit, like \"45 GB/s\" or \"45 Gb/s\", found 45"});
   check_error(rate("45"), bad_input, {place + "found \"45\"", "without a unit", "\"45 GB/s\""});
   check_error(rate(""), bad_input, {place + "found \"\"", "\"45 GB/s\""});
   check_error(rate("fast"), bad_input, {place + "found \"fast\"", "not a number with a unit"});
@@ -584,8 +584,9 @@ TEST_CASE("bad input: quantities")
   check_error(rate(true), bad_input, {place + "expected a quantity, like \"45 GB/s\", found true"});
   check_error(rate(json{{"value", "45"}, {"source", "measured"}}), bad_input,
               {"s.json: machine.ici.link_bandwidth.value: found \"45\""});
-  check_error(rate(json{{"valeu", "45 GB/s"}}), bad_input,
-              {"s.json: machine.ici.link_bandwidth: unknown key \"valeu\""});
+  check_errors(rate(json{{"valeu", "45 GB/s"}}),
+               {"s.json: machine.ici.link_bandwidth: unknown key \"valeu\"; did you mean \"value\"?",
+                "s.json: machine.ici.link_bandwidth: the key \"source\" is missing"});
   CHECK(rate("45 GB/s").code == done);
 
   check_wrong(
@@ -726,7 +727,7 @@ TEST_CASE("bad input: what does not divide")
        {{{"workload", {{"batch", 2047}}}},
         {"s.json: workload.batch: 2047 sequences cannot be divided over the 512 devices", "data+pod"}},
        {model("key_value_heads", 5), {"s.json: model.key_value_heads: must divide heads, which is 48"}},
-       {model("key_value_heads", 96), {"s.json: model.key_value_heads: expected a whole number from 1 to 48"}},
+       {model("key_value_heads", 96), {"s.json: model.key_value_heads: must divide heads, which is 48"}},
        {{{"sharding", {{"base", "gspmd-2d"}, {"compute", {{"sequence", "model"}}}}},
          {"workload", {{"sequence", 2047}}}},
         {"s.json: workload.sequence: 2047 tokens of a sequence cannot be divided"}},
@@ -743,11 +744,11 @@ TEST_CASE("bad input: what does not divide")
        {{{"model", {{"base", "palm-540b"}, {"positions", {{"learned", 512}}}}}},
         {"s.json: workload.sequence: the model has learned positions for 512 tokens only"}}},
       palm());
-  // A value of the catalogue is named by the file in which it stands.
+  // A value of the catalogue is not to blame: the user's mesh is.
   check_wrong({{{{"mesh", {{"model", {{"size", 16}, {"on", "x"}}}}},
                  {"machine", {{"slice", "16x16x16"}}},
                  {"model", "palm-62b"}},
-                {"models/palm-62b.json: model.heads: 32 heads"}}},
+                {"s.json: mesh", "32 heads", "the model.heads of models/palm-62b.json"}}},
               [] {
                 json scenario        = palm();
                 scenario["model"]    = "palm-62b";
@@ -883,7 +884,12 @@ TEST_CASE("bad input: files that are no scenario")
   check_error(show("[]"), bad_input, {"s.json: expected an object, found array"});
   check_error(show("3"), bad_input, {"s.json: expected an object, found number"});
   check_error(show("null"), bad_input, {"s.json: expected an object, found null"});
-  check_error(show("{}"), bad_input, {"s.json: the key \"schema_version\" is missing"});
+  check_errors(show("{}"), {"the key \"schema_version\" is missing: 1", "the key \"name\" is missing: a text",
+                            "the key \"machine\" is missing: one of a100-80gb-roce, dgx-1-v100",
+                            "the key \"mesh\" is missing", "the key \"model\" is missing: one of bloom-176b, ",
+                            "the key \"workload\" is missing: an object with batch, sequence, remat, optimizer",
+                            "the key \"sharding\" is missing: one of context, data-parallel, fsdp",
+                            "the key \"software\" is missing: one of "});
   check_error(show("{\"name\": \"a\", \"name\": \"b\"}"), bad_input, {"s.json: the key \"name\" stands twice"});
   check_error(show("{\"mesh\": {\"a\": {\"size\": 1, \"size\": 2}}}"), bad_input,
               {"s.json: the key \"size\" stands twice"});
@@ -953,7 +959,7 @@ TEST_CASE("bad input: scenarios changed at random")
     INFO("round " << round << ", stderr: " << outcome.err << ", scenario:\n" << text);
     const bool good = !outcome.signalled &&
                       (outcome.code == done || outcome.code == bad_input || outcome.code == cannot_run) &&
-                      (outcome.code == done ? outcome.err.empty() : is_one_line(outcome.err));
+                      (outcome.code == done ? outcome.err.empty() : outcome.err.starts_with("podsim: "));
     CHECK(good);
     codes.insert(outcome.code);
   }

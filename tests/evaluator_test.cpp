@@ -623,6 +623,8 @@ json draw_scenario(Draw& draw)
   scenario["sharding"] = draw.one_of<std::string>({"gspmd-2d", "gspmd-2d", "fsdp", "data-parallel", "tensor-1d"});
   if (!mesh.contains("model"))
     scenario["sharding"] = draw.one_of<std::string>({"fsdp", "data-parallel"});
+  else if (scenario["sharding"] == "fsdp" || scenario["sharding"] == "data-parallel")
+    scenario["replicated"] = {"model"};
   json asynchronous = json::array();
   for (const char* what : {"weight gathers", "gradient reductions"})
     if (draw.flip())

@@ -214,7 +214,7 @@ TEST_CASE("mistakes in the fields of kernels and experts are answered in one lin
       {"model.positions=alibbi", "did you mean \"alibi\"?"},
       {R"(model.experts={"count": 4, "top_k": 5, "every": 1, "capacity_factor": 2, "mlp": "plain"})", "top_k"},
       {R"(model.experts={"count": 4, "top_k": 2, "every": 3, "capacity_factor": 2, "mlp": "plain"})",
-       "from 1 to 2, found 3"},
+       "must divide layers, which is 2"},
       {R"(model.experts={"count": 4, "top_k": 2, "every": 1, "capacity_factor": 0, "mlp": "plain"})",
        "a number above 0"},
       {R"(model.experts={"count": 4, "top_k": 2, "every": 1, "capacity_factor": 2, "group": 100, "mlp": "plain"})",

@@ -322,8 +322,48 @@ TEST_CASE("a dimension that does not divide is padded, one that is too small sta
   const Mesh mesh{{{"model", 12}}};
   DimAxes table{};
   table[static_cast<std::size_t>(Dim::vocab)] = table[static_cast<std::size_t>(Dim::heads)] = 1;
-  const std::vector<Extent> words{{Dim::vocab, 256000}};
+  const Tensor words{"words", TensorKind::activation, Dtype::bf16, {{Dim::vocab, 256000}}};
   CHECK(local_elements(words, layout(words, table, mesh), mesh) == std::ceil(256000.0 / 12));
-  const std::vector<Extent> key{{Dim::heads, 1}};
+  const Tensor key{"key", TensorKind::activation, Dtype::bf16, {{Dim::heads, 1}}};
   CHECK(local_elements(key, layout(key, table, mesh), mesh) == 1);
+}
+
+// Llama's down projection is 4096 x 11008. FSDP flattens, so that 96 devices hold ceil(45,088,768 / 96) elements each
+// and not 43 of the 4096 channels; and 8192 devices 5504, though there are only 4096 channels.
+TEST_CASE("weights, gradients and optimizer states are split as a whole, whatever their dimensions")
+{
+  DimAxes table{};
+  table[static_cast<std::size_t>(Dim::embed)] = 1;
+  const std::vector<Extent> shape{{Dim::mlp, 11008}, {Dim::embed, 4096}};
+  for (const TensorKind kind : {TensorKind::weight, TensorKind::weight_gradient, TensorKind::optimizer_state}) {
+    const Tensor down{"down", kind, Dtype::bf16, shape};
+    for (const auto& [devices, each] : {std::pair{96, 469675.0}, {24, 1878699.0}, {64, 704512.0}, {8192, 5504.0}}) {
+      const Mesh mesh{{{"data", devices}}};
+      CHECK(local_elements(down, layout(down, table, mesh), mesh) == each);
+    }
+    const Mesh mesh{{{"data", 96}}};
+    const Tensor scale{"scale", kind, Dtype::bf16, {{Dim::embed, 4096}}};
+    CHECK(local_elements(scale, layout(scale, table, mesh), mesh) == 43); // 42.67
+  }
+}
+
+// tiny-serial has 192 channels, which 36 chips do not divide; the batch does. A layer has four attention weights of
+// 192 x 24 x 8 and two of 192 x 384: all over 36 come out whole (1024 and 2048 elements), the norms' 192 channels are
+// padded to 6 each; so the gather of a layer's weights moves them whole.
+TEST_CASE("fully sharded over devices that do not divide the channels")
+{
+  const Prepared p  = test::prepare({.slice    = "4x3x3",
+                                     .model    = "tiny-serial",
+                                     .batch    = 72,
+                                     .sharding = "fsdp",
+                                     .mesh     = {{"data", {"x", "y", "z"}}},
+                                     .changes  = {"machine.ici.cube=5"}});
+  const auto& block = p.sharded.programs[0].blocks[1];
+  REQUIRE(block.role == BlockRole::layers);
+  double gathered = 0;
+  for (const DeviceOperation& op : block.operations)
+    if (op.kind == DeviceOperation::Kind::collective && op.collective.kind == CollectiveKind::all_gather)
+      gathered += op.collective.full.value();
+  CHECK(gathered == 2 * (4 * 192 * 192 + 2 * 192 * 384));
+  CHECK(test::simulate(p, Granularity::chunk, false).end == test::simulate(p, Granularity::chunk, true).end);
 }

@@ -483,3 +483,42 @@ TEST_CASE("gradients of micro-batches are added up in the products or by kernels
     CHECK(moved("separate", dtype, true) == Approx(4 * products * (2 + 2 * size)));
   }
 }
+
+// The embedding on a stage of its own, then all 8 layers, then the loss by itself. tiny-serial has 1000 words and 64
+// positions of 192 channels, and attention weights 4 x 192 x 192 and MLP weights 2 x 192 x 384 a layer; the two devices
+// of the model axis share all but the positions, each in f32 (4 bytes).
+TEST_CASE("a stage may have no layers: the embedding or the loss by itself")
+{
+  SmallScenario scenario      = staged("1f1b", 3, 1, 4);
+  scenario.pipeline["layers"] = {0, 8, 0};
+  const Prepared p            = test::prepare(scenario);
+  REQUIRE(p.sharded.stages.size() == 3);
+  const auto parameters = [&](std::size_t stage) { return p.sharded.program_of(stage).resident.parameters.value(); };
+  CHECK(parameters(0) == 4 * (1000 * 192 / 2 + 64 * 192));
+  CHECK(parameters(1) == 4 * 8 * (4 * 192 * 192 + 2 * 192 * 384) / 2);
+  CHECK(parameters(2) == 4 * 1000 * 192 / 2);
+
+  // 4 micro-batches of a sequence of 64 tokens on each of 2 replicas: a layer's products forward, again and twice
+  // backward are all on the stage in the middle, the logits (three products) on the last, none on the first.
+  const auto flops = [&](std::size_t stage) {
+    double sum = 0;
+    each_operation(p.sharded, stage,
+                   [&](const DeviceOperation& op, double times) { sum += op.work.matrix.flops().value() * times; });
+    return sum;
+  };
+  const double layer = 2.0 * 64 * (4 * 192 * 192 + 2 * 192 * 384) + 2.0 * 2 * 64 * 64 * 192;
+  CHECK(flops(0) == 0);
+  CHECK(flops(1) == Approx(4 * 8 * 4 * layer / 2));
+  CHECK(flops(2) == Approx(4 * 3 * 2.0 * 64 * 192 * 1000 / 2));
+  for (const auto granularity : {Granularity::collective, Granularity::chunk})
+    for (const bool skips : {true, false})
+      CHECK(test::simulate(p, granularity, false, skips).end == test::simulate(p, granularity, true, false).end);
+}
+
+TEST_CASE("an interleaved schedule may have a piece without layers")
+{
+  SmallScenario scenario      = staged("interleaved", 2, 2, 4);
+  scenario.pipeline["layers"] = {0, 4, 4, 0};
+  const Prepared p            = test::prepare(scenario);
+  CHECK(test::simulate(p, Granularity::chunk, false).end == test::simulate(p, Granularity::chunk, true).end);
+}

@@ -85,4 +85,19 @@ inline void check_error(const Outcome& outcome, int code, const Words& words)
     CHECK_THAT(outcome.err, Catch::Contains(word));
 }
 
+// As many lines as there are texts, each beginning "podsim: " and containing its own.
+inline void check_errors(const Outcome& outcome, const Words& texts, int code = bad_input)
+{
+  INFO("stderr: " << outcome.err.substr(0, 4000));
+  CHECK(outcome.code == code);
+  std::istringstream lines(outcome.err);
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    CHECK(line.starts_with("podsim: "));
+    if (count < texts.size())
+      CHECK_THAT(line, Catch::Contains(texts[count]));
+  }
+  CHECK(count == texts.size());
+}
+
 } // namespace podsim::test

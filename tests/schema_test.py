@@ -65,6 +65,9 @@ FURTHER = [
     ({"faults": {"links": [{"at": 7, "axis": "x"}]}}, False),
     ({"faults": {"random": {"seed": 3, "hosts": {"rate": 0.01, "nic": 0.5}}, "pods": [{"pod": 1, "hbm": 0.9}]}}, True),
     ({"faults": {"random": {"hosts": {"rate": 0.01, "nic": 0.5}}}}, False),
+    ({"replicated": ["model"]}, True),
+    ({"replicated": "model"}, False),
+    ({"pipeline": {"schedule": "1f1b", "layers": [0, 118]}}, True),
     ({"mesh": {"anything": {"size": 3072, "on": ["x", "y", "z"]}, "pods": {"size": 2, "on": "dcn"}}}, True),
     ({"mesh": {"a": {"size": 4, "on": {"axis": "x", "length": 4, "stride": 3}}}}, True),
     ({"mesh": {"a": {"size": 4, "on": [{"axis": "x", "length": 4}, "y"]}}}, True),
@@ -128,7 +131,8 @@ FURTHER = [
 BANDWIDTHS = [
     ("45 GB/s", True), ("45GB/s", True), ("0.5 GB/s", True), ("1e3 GiB/s", True), ("52.7 Gb/s", True), ("45 B/s", True),
     ("45", False), (45, False), ("", False), ("GB/s", False), ("0 GB/s", False), ("0.0e5 GB/s", False),
-    ("-45 GB/s", False), ("45 GB", False), ("45 gb/s", False), ("45 GBps", False), ("45 GB/s ", False),
+    ("-45 GB/s", False), ("45 GB", False), ("45 gb/s", False), ("45 GBs", False), ("45 GB/s ", False),
+    ("45 GBps", True), ("45 Gbps", True), ("45 Gbit/s", True), ("45 Gbyte/s", True), ("45 GBytes/s", False),
     ("45 GB/s extra", False), ("inf GB/s", False), ("45 mB/s", False), ("45 kiB/s", False),
 ]  # fmt: skip
 

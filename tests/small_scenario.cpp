@@ -48,6 +48,8 @@ Prepared prepare(const SmallScenario& s)
                 {"software", s.software}};
   if (!s.pipeline.is_null())
     scenario["pipeline"] = s.pipeline;
+  if (!s.replicated.empty())
+    scenario["replicated"] = s.replicated;
   if (s.micro_batch > 0)
     scenario["workload"]["micro_batch"] = s.micro_batch;
   const auto file = std::filesystem::temp_directory_path() / ("podsim-test-" + std::to_string(getpid()) + ".json");

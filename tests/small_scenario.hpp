@@ -22,6 +22,7 @@ struct SmallScenario {
   nlohmann::json pipeline = nullptr;  // the scenario's part of that name, if any
   int micro_batch         = 0;        // 0: none said
   std::vector<std::string> changes{}; // as of --set
+  std::vector<std::string> replicated{}; // mesh axes that the sharding does not use
 };
 
 // The scenario as a file's text would give it.

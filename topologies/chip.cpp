@@ -52,8 +52,10 @@ SystolicArray read_array(Reader& chip)
 {
   const Reader tile = chip.constant("matrix_tile");
   const auto sizes  = tile.elements();
-  if (sizes.size() != 3)
-    tile.expected("a list of three sizes: rows, depth, columns");
+  if (sizes.size() != 3) {
+    tile.misread("a list of three sizes: rows, depth, columns");
+    return {1, 1, 1};
+  }
   return {sizes[0].count(1, 4096), sizes[1].count(1, 4096), sizes[2].count(1, 4096)};
 }
 
@@ -64,16 +66,18 @@ TiledProcessors read_processors(Reader& chip)
   const Reader tiles = chip.constant("matrix_tiles");
   for (const Reader& tile : tiles.elements()) {
     const auto parts = tile.elements();
-    if (parts.size() != 3)
-      tile.expected("a list of three: rows, columns, relative efficiency");
-    read.tiles.push_back({parts[0].count(1, 4096), parts[1].count(1, 4096), parts[2].fraction()});
+    if (parts.size() == 3)
+      read.tiles.push_back({parts[0].count(1, 4096), parts[1].count(1, 4096), parts[2].fraction()});
+    else
+      tile.misread("a list of three: rows, columns, relative efficiency");
   }
   if (read.tiles.empty())
-    tiles.expected("at least one tile");
+    tiles.misread("at least one tile");
   read.depth_fill = static_cast<double>(chip.constant("matrix_depth_fill").count(0, 65536));
   read.split_k    = chip.constant("split_k").count(1, 64);
   if (chip.find("collective_processors"))
-    read.collective_processors = chip.constant("collective_processors").count(0, read.processors - 1);
+    read.collective_processors =
+        chip.constant("collective_processors").count(0, std::max<std::int64_t>(0, read.processors - 1));
   return read;
 }
 

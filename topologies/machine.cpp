@@ -1,5 +1,7 @@
 #include "topologies/machine.hpp"
 
+#include "sim/core/number_hint.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
@@ -11,7 +13,7 @@ namespace {
 std::vector<std::int64_t> parse_shape(const Reader& slice, std::size_t dimensions)
 {
   constexpr std::int64_t longest = 10'000; // rings are gone round step by step
-  const std::string text         = slice.text();
+  const std::string text         = slice.is_text() ? slice.text() : "";
   std::vector<std::int64_t> shape;
   const char* at  = text.data();
   const char* end = text.data() + text.size();
@@ -25,11 +27,15 @@ std::vector<std::int64_t> parse_shape(const Reader& slice, std::size_t dimension
     at                    = more ? next + 1 : end;
     shape.push_back(size);
   }
-  if (!good || shape.size() != dimensions)
-    slice.expected(fmt::format("a slice shape of {} sizes up to {}, like \"{}\"", dimensions, longest,
-                               dimensions == 3   ? "12x16x16"
-                               : dimensions == 2 ? "16x16"
-                                                 : "16"));
+  if (!good || shape.size() != dimensions) {
+    const std::string meant = as_shape(text);
+    slice.misread(fmt::format("a slice shape of {} sizes up to {}, like \"{}\"", dimensions, longest,
+                              dimensions == 3   ? "12x16x16"
+                              : dimensions == 2 ? "16x16"
+                                                : "16"),
+                  !meant.empty() && meant != text ? fmt::format("; did you mean \"{}\"?", meant) : "");
+    return std::vector<std::int64_t>(dimensions, 1);
+  }
   return shape;
 }
 
@@ -49,15 +55,15 @@ std::vector<bool> closed_axes(const Reader& slice, const std::vector<std::int64_
     const bool cubes  = std::all_of(closed.begin(), closed.end(), [](bool one) { return one; });
     const bool inside = std::all_of(shape.begin(), shape.end(), [&](std::int64_t size) { return size <= rule.cube; });
     if (!cubes && !inside)
-      slice.fail(fmt::format("{} cannot be formed: each size must be a multiple of {}, or all at most {}",
-                             fmt::join(shape, "x"), rule.cube, rule.cube));
+      slice.complain(fmt::format("{} cannot be formed: each size must be a multiple of {}, or all at most {}",
+                                 fmt::join(shape, "x"), rule.cube, rule.cube));
     closed.assign(shape.size(), cubes);
   }
   double chips = 1;
   for (const std::int64_t size : shape)
     chips *= static_cast<double>(size);
   if (chips > static_cast<double>(rule.pod_chips))
-    slice.fail(fmt::format("{} is {} chips; a pod has {}", fmt::join(shape, "x"), chips, rule.pod_chips));
+    slice.complain(fmt::format("{} is {} chips; a pod has {}", fmt::join(shape, "x"), chips, rule.pod_chips));
   return closed;
 }
 
@@ -89,13 +95,15 @@ void read_torus(Reader& machine, Machine& read)
   }
   const Reader slice                    = machine.at("slice");
   const std::vector<std::int64_t> shape = parse_shape(slice, dimensions);
-  std::vector<bool> closed              = closed_axes(slice, shape, rule);
+  std::vector<bool> closed(shape.size());
+  if (slice.sound())
+    closed = closed_axes(slice, shape, rule);
   if (const auto twisted = machine.find("twisted"))
     read.lattice.twisted = twisted->flag();
   if (read.lattice.twisted) {
     if (rule.cube == 0 || !closed.front() || symmetric_twist(shape).empty())
-      machine.at("twisted").fail(fmt::format("{} cannot be twisted: only k x k x 2k and k x 2k x 2k of whole cubes can",
-                                             fmt::join(shape, "x")));
+      machine.at("twisted").complain(fmt::format(
+          "{} cannot be twisted: only k x k x 2k and k x 2k x 2k of whole cubes can", fmt::join(shape, "x")));
     for (const WrapShift& shift : symmetric_twist(shape))
       closed[shift.axis] = false; // as a ring
   }
@@ -108,17 +116,27 @@ void read_torus(Reader& machine, Machine& read)
   for (const Reader& size : block.elements())
     read.host.block.push_back(size.count(1, 64));
   if (read.host.block.size() != read.lattice.axes.size())
-    block.expected(fmt::format("{} sizes, one a torus axis", dimensions));
+    block.misread(fmt::format("{} sizes, one a torus axis", dimensions));
   read.host.pcie_bandwidth =
       host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>() / static_cast<double>(read.chip.devices);
   read.host.nic_bandwidth = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
   host.finish();
 }
 
+std::vector<std::int64_t> divisors(std::int64_t number)
+{
+  std::vector<std::int64_t> all;
+  for (std::int64_t i = 1; i <= number; ++i)
+    if (number % i == 0)
+      all.push_back(i);
+  return all;
+}
+
 void read_nodes(Reader& machine, Machine& read)
 {
   Reader nvlink           = machine.at("nvlink");
-  const std::int64_t gpus = nvlink.constant("gpus").count(1, 1024);
+  const Reader size       = nvlink.constant("gpus");
+  const std::int64_t gpus = size.count(1, 1024);
   read.local.bandwidth    = nvlink.constant("bandwidth").quantity<PerSecond<ByteUnit>>();
   read.local.latency      = nvlink.constant("latency").quantity<SecondUnit>();
   nvlink.finish();
@@ -126,9 +144,12 @@ void read_nodes(Reader& machine, Machine& read)
 
   Reader host             = machine.at("host");
   const Reader nics       = host.constant("nics");
-  const std::int64_t each = nics.count(1, gpus);
-  if (gpus % each != 0)
-    nics.fail(fmt::format("must divide the {} GPUs of a node", gpus));
+  const std::int64_t each = nics.count(1, 1024);
+  if (gpus % each != 0) // the catalogue's number is not to blame for the user's
+    (size.of_the_user() && !nics.of_the_user() ? size : nics)
+        .complain(fmt::format("a node of {} GPU{} cannot share {} NICs evenly; nvlink.gpus may be a multiple of "
+                              "host.nics, which is {}, or host.nics may be {}",
+                              gpus, gpus == 1 ? "" : "s", each, each, fmt::join(divisors(gpus), ", ")));
   read.host.block          = {gpus / each};
   read.host.pcie_bandwidth = host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>();
   read.host.nic_bandwidth  = host.constant("nic_bandwidth").quantity<PerSecond<ByteUnit>>();
@@ -168,20 +189,20 @@ std::int64_t Machine::devices_per_host() const
   return product;
 }
 
-std::vector<std::int64_t> Machine::devices_of_host(std::int64_t host) const
+std::vector<std::int64_t> Machine::devices_of_host(std::int64_t of) const
 {
   std::vector<std::int64_t> all{0};
   std::int64_t step = 1;
   for (std::size_t axis = 0; axis < lattice.axes.size(); ++axis) {
     const std::int64_t size  = lattice.axes[axis].size;
-    const std::int64_t hosts = (size + this->host.block[axis] - 1) / this->host.block[axis];
-    const std::int64_t first = host % hosts * this->host.block[axis];
+    const std::int64_t hosts = (size + host.block[axis] - 1) / host.block[axis];
+    const std::int64_t first = of % hosts * host.block[axis];
     std::vector<std::int64_t> more;
-    for (std::int64_t at = first; at < std::min(first + this->host.block[axis], size); ++at)
+    for (std::int64_t at = first; at < std::min(first + host.block[axis], size); ++at)
       for (const std::int64_t device : all)
         more.push_back(device + at * step);
     all = std::move(more);
-    host /= hosts;
+    of /= hosts;
     step *= size;
   }
   return all;
@@ -259,7 +280,8 @@ Machine read_machine(Reader machine)
   if (const auto count = machine.find(copies))
     pods = count->count(1, 65'536);
   if (constexpr std::int64_t most = 16'000'000; pods * read.devices() > most) // a run keeps some bytes for each
-    machine.at(copies).fail(fmt::format("{} {} of {} are more than {} devices", pods, copies, read.devices(), most));
+    machine.at(copies).complain(
+        fmt::format("{} {} of {} are more than {} devices", pods, copies, read.devices(), most));
   read.lattice.axes.push_back({"dcn", AxisKind::dcn, pods, true});
   read.host.block.push_back(1);
   Reader dcn       = machine.at("dcn");
@@ -268,7 +290,7 @@ Machine read_machine(Reader machine)
     const Reader spread = dcn.constant("pod_spread");
     read.pod_spread     = spread.number();
     if (!(read.pod_spread >= 0 && read.pod_spread < 1))
-      spread.expected("a number from 0 to below 1");
+      spread.misread("a number from 0 to below 1");
   }
   dcn.finish();
   if (auto site = machine.find("site")) {
@@ -276,7 +298,7 @@ Machine read_machine(Reader machine)
       const Reader pue = site->constant("pue");
       read.pue         = pue.number();
       if (!(read.pue >= 1 && read.pue <= 10))
-        pue.expected("a number from 1 to 10");
+        pue.misread("a number from 1 to 10");
     }
     if (site->find("grid_intensity"))
       read.grid_intensity = site->constant("grid_intensity").quantity<GridUnit>();

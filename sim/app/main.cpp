@@ -64,6 +64,15 @@ std::string short_help()
   return text + "\nMore: podsim help COMMAND\n";
 }
 
+void complain_of_all(const InputError& error)
+{
+  constexpr std::size_t most = 20;
+  for (std::size_t i = 0; i < std::min(most, error.lines().size()); ++i)
+    complain(error.lines()[i]);
+  if (error.lines().size() > most)
+    complain(fmt::format("and {} more mistakes", error.lines().size() - most));
+}
+
 // `podsim help run` and `podsim version` are said as options.
 std::vector<std::string> as_options(std::vector<std::string> words)
 {
@@ -135,7 +144,7 @@ int main(int argc, char** argv)
   try {
     return dispatch({argv + 1, argv + std::max(argc, 1)});
   } catch (const InputError& error) {
-    complain(error.what());
+    complain_of_all(error);
     return exit_bad_input;
   } catch (const CannotRun& error) {
     complain(error.what());

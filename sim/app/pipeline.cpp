@@ -1,12 +1,12 @@
 #include "sim/app/pipeline.hpp"
 
+#include "sim/app/remedies.hpp"
 #include "sim/engine/symmetry.hpp"
 #include "sim/metrics/possible.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <optional>
 #include <set>
 
@@ -33,41 +33,6 @@ std::vector<const PointwiseKind*> kinds_of(const Program& program)
         if (operation.pointwise && std::find(kinds.begin(), kinds.end(), operation.pointwise) == kinds.end())
           kinds.push_back(operation.pointwise);
   return kinds;
-}
-
-// Of all the devices of a chip: they are alike, but where stages divide them.
-Memory memory_of_chip(const Prepared& prepared)
-{
-  return memory(prepared.sharded).times(static_cast<double>(prepared.scenario.machine.chip.devices));
-}
-
-// Changes that would make it fit, from the mildest: more remat, a smaller batch.
-std::string remedies(const Prepared& prepared)
-{
-  std::vector<std::string> found;
-  const auto attempt = [&](const std::string& what, Scenario changed) {
-    const Prepared other = prepare(std::move(changed));
-    const Bytes needed   = memory_of_chip(other).total();
-    if (memory(other.sharded).total() <= prepared.scenario.machine.chip.hbm_capacity)
-      found.push_back(fmt::format("{} ({})", what, format(needed)));
-  };
-  Scenario full       = prepared.scenario;
-  full.workload.remat = Remat{.keep = Remat::Keep::inputs, .kept = {}, .matrix_fraction = 1.0};
-  if (prepared.scenario.workload.remat.keep != Remat::Keep::inputs)
-    attempt("workload.remat=full", full);
-  for (std::int64_t divisor = 2; divisor <= 8 && found.empty(); divisor *= 2) {
-    const std::int64_t batch = prepared.scenario.workload.batch / divisor;
-    const AxisMask split     = prepared.scenario.sharding.compute[static_cast<std::size_t>(Dim::batch)];
-    const std::int64_t parts = prepared.scenario.mesh.size(split) * prepared.scenario.pipeline.micro_batches;
-    if (batch == 0 || batch % parts != 0)
-      break;
-    Scenario smaller       = prepared.scenario;
-    smaller.workload.batch = batch;
-    attempt(fmt::format("workload.batch={}", batch), smaller);
-  }
-  if (found.empty())
-    return "it takes more chips, or weights split over more of them";
-  return fmt::format("it would fit with {}", fmt::join(found, " or "));
 }
 
 // What a chip draws with its share of the system, in watts, where its file says so.
@@ -116,6 +81,16 @@ Prepared prepare(Scenario scenario)
                                          work.remat, work.optimizer, scenario.software.precision, scenario.pipeline, tokens);
   ShardedProgram sharded = partition(program, scenario.mesh, scenario.sharding, scenario.software.compilation);
   return {std::move(scenario), std::move(program), std::move(sharded)};
+}
+
+Memory memory_of_chip(const Prepared& prepared)
+{
+  return memory(prepared.sharded).times(static_cast<double>(prepared.scenario.machine.chip.devices));
+}
+
+Bytes capacity_of(const Chip& chip)
+{
+  return chip.hbm_capacity * static_cast<double>(chip.devices);
 }
 
 TimedProgram timed_program(const Prepared& prepared, Granularity granularity)
@@ -180,6 +155,18 @@ std::vector<ForeignConstant> foreign_constants(const Scenario& scenario)
 
 } // namespace
 
+namespace {
+
+std::string lacks_memory(const Prepared& prepared, const TimeStep& time)
+{
+  const Bytes needed = memory_of_chip(prepared).total();
+  const Bytes there  = capacity_of(prepared.scenario.machine.chip);
+  return fmt::format("needs {} a chip, {} more than its {}; {}", format(needed), format(needed - there), format(there),
+                     remedies(prepared, time));
+}
+
+} // namespace
+
 Result describe(const Prepared& prepared)
 {
   const Scenario& s = prepared.scenario;
@@ -190,7 +177,7 @@ Result describe(const Prepared& prepared)
                                s.software.name.empty() ? "" : "; " + s.software.name);
   result.mesh      = mesh_text(s);
   result.device    = s.machine.device_word();
-  result.capacity  = s.machine.chip.hbm_capacity * static_cast<double>(s.machine.chip.devices);
+  result.capacity  = capacity_of(s.machine.chip);
   result.published = s.published;
   result.constants = s.constants;
   result.files     = s.files;
@@ -214,9 +201,7 @@ Result describe(const Prepared& prepared)
                                 {}});
   if (result.memory->total() > result.capacity) {
     result.status = "memory";
-    result.reason =
-        fmt::format("needs {} a chip, {} more than its {}; {}", format(result.memory->total()),
-                    format(result.memory->total() - result.capacity), format(result.capacity), remedies(prepared));
+    result.reason = lacks_memory(prepared, [](const Prepared&) { return std::optional<Seconds>(); });
   } else if (const Seconds time = serial_time(prepared); time > longest_step) {
     refuse_time(result, time);
   } else if (const Seconds slowed = time / s.machine.overrides.slowest(); slowed > longest_sum) {
@@ -361,11 +346,31 @@ FaultReport fault_report(const Faulty& all, const Prepared& prepared, const Simu
   return report;
 }
 
+// The healthy machine's step where it is soon simulated.
+std::optional<Seconds> quick_step(const Prepared& prepared, const SimulationOptions& options)
+{
+  constexpr Seconds quick{2};
+  const Scenario& s       = prepared.scenario;
+  Machine machine         = s.machine;
+  machine.overrides       = {};
+  SimulationOptions quiet = options;
+  quiet.progress          = {};
+  quiet.explicit_devices  = false;
+  const auto classes = static_cast<std::int64_t>(fold(machine, s.placement, prepared.sharded.pipeline).classes.size());
+  const TimedProgram timed =
+      time_program(prepared.sharded, machine, s.placement, s.software.multi_axis, quiet.granularity);
+  if (serial_time(prepared) > longest_step || simulation_estimate(classes, prepared.sharded, timed) > quick)
+    return std::nullopt;
+  return measure_on(machine, prepared, quiet, true).metrics.step_time;
+}
+
 } // namespace
 
 Result run(const Prepared& prepared, const SimulationOptions& options, const Announce& announce)
 {
   Result result = describe(prepared);
+  if (result.status == "memory" && !options.in_process)
+    result.reason = lacks_memory(prepared, [&](const Prepared& changed) { return quick_step(changed, options); });
   if (result.status != "ok")
     return result;
   const Scenario& s      = prepared.scenario;

@@ -17,6 +17,10 @@ struct Prepared {
 };
 
 Prepared prepare(Scenario scenario);
+// Of all the devices of a chip: they are alike, but where stages divide them; and what the chip has.
+Memory memory_of_chip(const Prepared& prepared);
+Bytes capacity_of(const Chip& chip);
+
 TimedProgram timed_program(const Prepared& prepared, Granularity granularity);
 
 // About the time of a step in which nothing overlaps; and what the simulator's clock can hold of it (2^53 ticks,

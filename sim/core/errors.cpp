@@ -5,10 +5,45 @@
 #include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <numeric>
+#include <utility>
 
 namespace podsim {
 namespace {
+
+std::string first_of(const std::vector<std::string>& lines)
+{
+  const std::size_t more = lines.size() - 1;
+  return more == 0 ? lines.front()
+                   : fmt::format("{} (and {} more mistake{})", lines.front(), more, more == 1 ? "" : "s");
+}
+
+// The names of which the misspelt one is the beginning, where there are few.
+std::vector<std::string> begun_by(std::string_view misspelt, const std::vector<std::string>& names)
+{
+  constexpr std::size_t least = 3;
+  constexpr std::size_t most  = 4;
+  std::vector<std::string> all;
+  for (const std::string& name : names)
+    if (misspelt.size() >= least && name.starts_with(misspelt))
+      all.push_back(name);
+  if (all.size() > most)
+    all.clear();
+  return all;
+}
+
+} // namespace
+
+InputError::InputError(const std::string& line)
+    : std::runtime_error(line), lines_(std::make_shared<const std::vector<std::string>>(1, line))
+{
+}
+
+InputError::InputError(std::vector<std::string> lines)
+    : std::runtime_error(first_of(lines)), lines_(std::make_shared<const std::vector<std::string>>(std::move(lines)))
+{
+}
 
 // How many letters are to be put in, taken out or replaced; two neighbours in the wrong order count as one slip. The
 // table of Levenshtein's distance, three rows at a time.
@@ -31,8 +66,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b)
   return row.back();
 }
 
-} // namespace
-
 bool is_out_of_resources(int reason)
 {
   return reason == EMFILE || reason == ENFILE || reason == EAGAIN || reason == ENOMEM;
@@ -43,6 +76,8 @@ std::string did_you_mean(std::string_view misspelt, const std::vector<std::strin
   constexpr std::size_t longest = 64; // names are short; a long text is no misspelling of one
   if (misspelt.empty() || misspelt.size() > longest)
     return "";
+  if (const std::vector<std::string> begun = begun_by(misspelt, names); !begun.empty())
+    return fmt::format("; did you mean \"{}\"?", fmt::join(begun, "\" or \""));
   const std::string* best = nullptr;
   // A slip for each three letters: where half of a word is another, another word was meant. Of two names as near the
   // one that goes on where the given one ends.

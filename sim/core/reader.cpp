@@ -1,6 +1,7 @@
 #include "sim/core/reader.hpp"
 
 #include "sim/core/input.hpp"
+#include "sim/core/number_hint.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -46,6 +47,51 @@ const std::string& Origins::of(std::string path) const
   }
 }
 
+void Document::note(Mistake mistake)
+{
+  const bool known =
+      std::any_of(mistakes.begin(), mistakes.end(), [&](const Mistake& other) { return other.line == mistake.line; });
+  if (!known)
+    mistakes.push_back(std::move(mistake));
+}
+
+bool Document::of_the_user(const std::string& path) const
+{
+  return std::find(files.begin(), files.end(), origins.of(path)) == files.end();
+}
+
+void Document::tell_mistakes() const
+{
+  if (mistakes.empty())
+    return;
+  std::vector<std::string> lines;
+  bool misread = false;
+  // Of the rest the order is that of the reading.
+  const auto tell = [&](auto... kinds) {
+    for (const Mistake& mistake : mistakes)
+      if (!mistake.dropped && ((mistake.kind == kinds) || ...))
+        lines.push_back(mistake.wanted.empty() ? mistake.line : mistake.line + ": " + mistake.wanted);
+  };
+  for (const Mistake& mistake : mistakes)
+    misread = misread || mistake.kind == Mistake::Kind::misspelt || mistake.kind == Mistake::Kind::misread;
+  tell(Mistake::Kind::misspelt);
+  tell(Mistake::Kind::misread, Mistake::Kind::wrong);
+  tell(Mistake::Kind::missing);
+  if (misread)
+    throw MisreadError(std::move(lines));
+  throw InputError(std::move(lines));
+}
+
+namespace {
+
+// Thrown of a value that is missing or wrong by itself, of which the user is told already.
+class NothingToRead : public InputError {
+public:
+  using InputError::InputError;
+};
+
+} // namespace
+
 Reader::Reader(Document& document) : Reader(document, *document.json, "") {}
 
 Reader::Reader(Document& document, const Json& json, std::string path)
@@ -53,9 +99,65 @@ Reader::Reader(Document& document, const Json& json, std::string path)
 {
 }
 
+Reader Reader::nothing(std::string path) const
+{
+  static const Json null;
+  Reader none(*document_, null, std::move(path));
+  none.void_ = true;
+  return none;
+}
+
+bool Reader::of_the_user() const
+{
+  return document_->of_the_user(path_);
+}
+
+bool Reader::sound() const
+{
+  return !void_ && std::none_of(document_->mistakes.begin(), document_->mistakes.end(), [&](const Mistake& mistake) {
+    return mistake.path.starts_with(path_) && (path_.empty() || mistake.path.size() == path_.size() ||
+                                               mistake.path[path_.size()] == '.' || mistake.path[path_.size()] == '[');
+  });
+}
+
+void Reader::note_thrown(const InputError& error, std::size_t before) const
+{
+  if (dynamic_cast<const NothingToRead*>(&error) != nullptr)
+    return;
+  const bool misread = dynamic_cast<const MisreadError*>(&error) != nullptr;
+  if (!misread && document_->mistakes.size() > before)
+    return;
+  for (const std::string& line : error.lines())
+    document_->note({misread ? Mistake::Kind::misread : Mistake::Kind::wrong, path_, line, {}, {}});
+}
+
 void Reader::fail(const std::string& complaint) const
 {
+  if (void_)
+    throw NothingToRead(complaint);
   throw InputError(placed(complaint));
+}
+
+void Reader::complain(const std::string& complaint) const
+{
+  if (!document_->keeps_mistakes)
+    fail(complaint);
+  if (!void_)
+    document_->note({Mistake::Kind::wrong, path_, placed(complaint), {}, {}});
+}
+
+void Reader::complain_to_user(const std::string& complaint) const
+{
+  std::string path = path_;
+  while (!path.empty() && !document_->named_by.contains(path))
+    path.resize(path.find_last_of(".[") == std::string::npos ? 0 : path.find_last_of(".["));
+  if (of_the_user() || path.empty())
+    return complain(complaint);
+  const std::string line =
+      fmt::format("{}: {}: {} (of {})", document_->named_by.at(path), path, complaint, document_->origins.of(path_));
+  if (!document_->keeps_mistakes)
+    throw InputError(line);
+  document_->note({Mistake::Kind::wrong, path_, line, {}, {}});
 }
 
 std::string Reader::placed(const std::string& complaint) const
@@ -63,19 +165,74 @@ std::string Reader::placed(const std::string& complaint) const
   return fmt::format("{}: {}{}", document_->origins.of(path_), path_.empty() ? "" : path_ + ": ", complaint);
 }
 
+namespace {
+
+std::string found(const Json& json)
+{
+  return json.is_object()  ? "an object"
+         : json.is_array() ? "a list"
+                           : printable(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+} // namespace
+
 void Reader::expected(const std::string& what, const std::string& hint) const
 {
-  const std::string found = json_->is_object() ? "an object"
-                            : json_->is_array()
-                                ? "a list"
-                                : printable(json_->dump(-1, ' ', false, Json::error_handler_t::replace));
-  throw MisreadError(placed(fmt::format("expected {}, found {}{}", what, found, hint)));
+  want(what);
+  if (void_)
+    throw NothingToRead(what);
+  throw MisreadError(placed(fmt::format("expected {}, found {}{}", what, found(*json_), hint)));
+}
+
+void Reader::misread(const std::string& what, const std::string& hint) const
+{
+  if (!document_->keeps_mistakes)
+    expected(what, hint);
+  want(what);
+  if (!void_)
+    document_->note({Mistake::Kind::misread,
+                     path_,
+                     placed(fmt::format("expected {}, found {}{}", what, found(*json_), hint)),
+                     {},
+                     {}});
+}
+
+void Reader::want(const std::string& what) const
+{
+  if (mistake_ && document_->mistakes[*mistake_].wanted.empty())
+    document_->mistakes[*mistake_].wanted = what;
+}
+
+// What the reading of a missing key goes on with.
+Reader Reader::absent(const std::string& key)
+{
+  Reader none = nothing(child_path(path_, key));
+  if (void_) { // the keys of a missing object say what it is
+    if (mistake_) {
+      std::string& wanted = document_->mistakes[*mistake_].wanted;
+      if (wanted.empty())
+        wanted = "an object with " + key;
+      else if (wanted.starts_with("an object with "))
+        wanted += ", " + key;
+    }
+    return none;
+  }
+  if (!document_->unreadable.insert(none.path_).second)
+    return none;
+  Mistake missing{Mistake::Kind::missing, path_, placed(fmt::format("the key \"{}\" is missing", key)), key, {}};
+  if (const auto names = document_->choices.find(none.path_); names != document_->choices.end())
+    missing.wanted = fmt::format("one of {}", fmt::join(names->second, ", "));
+  document_->mistakes.push_back(std::move(missing));
+  none.mistake_ = document_->mistakes.size() - 1;
+  return none;
 }
 
 Reader Reader::at(const std::string& key)
 {
   if (std::optional<Reader> value = find(key))
     return *value;
+  if (document_->keeps_mistakes)
+    return absent(key);
   std::string hint;
   for (const auto& item : json_->items()) // a near miss among the keys nobody asked for yet
     if (std::find(known_.begin(), known_.end(), item.key()) == known_.end())
@@ -86,28 +243,49 @@ Reader Reader::at(const std::string& key)
 
 std::optional<Reader> Reader::find(const std::string& key)
 {
-  if (!json_->is_object())
-    expected("an object");
+  if (!void_ && !json_->is_object()) {
+    misread("an object");
+    void_ = true;
+  }
   known_.push_back(key);
-  const auto found = json_->find(key);
+  if (void_)
+    return std::nullopt;
+  const std::string path = child_path(path_, key);
+  const auto found       = json_->find(key);
   if (found == json_->end())
     return std::nullopt;
-  return Reader(*document_, *found, child_path(path_, key));
+  if (document_->unreadable.contains(path))
+    return nothing(path);
+  return Reader(*document_, *found, path);
 }
 
 void Reader::finish() const
 {
-  for (const auto& item : json_->items())
-    if (item.key() != "note" && std::find(known_.begin(), known_.end(), item.key()) == known_.end())
-      throw MisreadError(fmt::format("{}: {}unknown key \"{}\"{}", document_->origins.of(child_path(path_, item.key())),
-                                     path_.empty() ? "" : path_ + ": ", printable(item.key()),
-                                     did_you_mean(item.key(), known_)));
+  if (void_)
+    return;
+  for (const auto& item : json_->items()) {
+    if (item.key() == "note" || std::find(known_.begin(), known_.end(), item.key()) != known_.end())
+      continue;
+    const std::string path = child_path(path_, item.key());
+    const std::string hint = did_you_mean(item.key(), known_);
+    const std::string line = fmt::format("{}: {}unknown key \"{}\"{}", document_->origins.of(path),
+                                         path_.empty() ? "" : path_ + ": ", printable(item.key()), hint);
+    if (!document_->keeps_mistakes)
+      throw MisreadError(line);
+    // The key that it was meant to be is not missing as well.
+    for (Mistake& mistake : document_->mistakes)
+      if (mistake.kind == Mistake::Kind::missing && mistake.path == path_)
+        mistake.dropped = mistake.dropped || hint.find("\"" + mistake.key + "\"") != std::string::npos;
+    document_->note({Mistake::Kind::misspelt, path_, line, {}, {}});
+  }
 }
 
 std::vector<std::string> Reader::keys()
 {
-  if (!json_->is_object())
-    expected("an object");
+  if (!json_->is_object()) {
+    misread("an object");
+    return {};
+  }
   std::vector<std::string> names;
   for (const auto& item : json_->items())
     if (item.key() != "note")
@@ -117,8 +295,10 @@ std::vector<std::string> Reader::keys()
 
 std::vector<Reader> Reader::elements() const
 {
-  if (!json_->is_array())
-    expected("a list");
+  if (!json_->is_array()) {
+    misread("a list");
+    return {};
+  }
   std::vector<Reader> all;
   for (std::size_t i = 0; i < json_->size(); ++i)
     all.push_back(Reader(*document_, (*json_)[i], fmt::format("{}[{}]", path_, i)));
@@ -146,16 +326,18 @@ bool Reader::is_array() const
 
 bool Reader::flag() const
 {
-  if (!json_->is_boolean())
-    expected("true or false");
-  return json_->get<bool>();
+  if (json_->is_boolean())
+    return json_->get<bool>();
+  misread("true or false");
+  return false;
 }
 
 std::string Reader::text() const
 {
-  if (!json_->is_string())
-    expected("a text");
-  return json_->get<std::string>();
+  if (json_->is_string())
+    return json_->get<std::string>();
+  misread("a text");
+  return {};
 }
 
 std::vector<std::string> Reader::texts() const
@@ -170,28 +352,35 @@ std::vector<std::string> Reader::texts() const
 
 double Reader::number() const
 {
-  if (!json_->is_number() || !std::isfinite(json_->get<double>()))
-    expected("a number");
-  return json_->get<double>();
+  if (json_->is_number() && std::isfinite(json_->get<double>()))
+    return json_->get<double>();
+  misread("a number", json_->is_string() ? number_hint(json_->get<std::string>(), NumberKind::any) : "");
+  return 1;
 }
 
 double Reader::fraction() const
 {
-  if (!json_->is_number() || !(json_->get<double>() >= 0.001) || json_->get<double>() > 1)
-    expected("a fraction from 0.001 to 1");
-  return json_->get<double>();
+  if (json_->is_number() && json_->get<double>() >= 0.001 && json_->get<double>() <= 1)
+    return json_->get<double>();
+  misread("a fraction from 0.001 to 1",
+          json_->is_string() ? number_hint(json_->get<std::string>(), NumberKind::fraction) : "");
+  return 1;
 }
 
 std::int64_t Reader::count(std::int64_t least, std::int64_t most) const
 {
-  const std::string wanted =
-      least == most ? fmt::format("{}", least) : fmt::format("a whole number from {} to {}", least, most);
-  const bool fits = json_->is_number_integer() &&
-                    !(json_->is_number_unsigned() && json_->get<std::uint64_t>() > static_cast<std::uint64_t>(most)) &&
-                    json_->get<std::int64_t>() >= least && json_->get<std::int64_t>() <= most;
-  if (!fits)
-    expected(wanted);
-  return json_->get<std::int64_t>();
+  if (json_->is_number_integer()) {
+    const bool beyond = json_->is_number_unsigned() && json_->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
+    if (!beyond && json_->get<std::int64_t>() >= least && json_->get<std::int64_t>() <= most)
+      return json_->get<std::int64_t>();
+  } else if (json_->is_number()) { // 2048.0 and 2.048e3 are whole numbers, too
+    const double value = json_->get<double>();
+    if (value == std::floor(value) && value >= static_cast<double>(least) && value <= static_cast<double>(most))
+      return static_cast<std::int64_t>(value);
+  }
+  misread(least == most ? fmt::format("{}", least) : fmt::format("a whole number from {} to {}", least, most),
+          json_->is_string() ? number_hint(json_->get<std::string>(), NumberKind::whole) : "");
+  return least;
 }
 
 namespace {
@@ -214,20 +403,28 @@ template <> constexpr Range machine_range<GridUnit>{"0.001 g/kWh", "10 kg/kWh"};
 
 template <class Unit> Quantity<Unit> Reader::quantity() const
 {
-  if (json_->is_number())
-    expected(fmt::format("a number with its unit, like \"{}\"", example<Unit>()));
-  if (!json_->is_string())
-    expected(fmt::format("a quantity, like \"{}\"", example<Unit>()));
+  const auto harmless = parse_quantity<Unit>(example<Unit>());
+  if (!json_->is_string()) {
+    misread(json_->is_number() ? fmt::format("a number with its unit, like {}", with_unit<Unit>(json_->dump()))
+                               : fmt::format("a quantity, like \"{}\"", example<Unit>()));
+    return harmless;
+  }
   Quantity<Unit> value;
   try {
     value = parse_quantity<Unit>(json_->get<std::string>());
   } catch (const std::invalid_argument& wrong) {
-    throw MisreadError(placed(fmt::format("found \"{}\": {}", printable(json_->get<std::string>()), wrong.what())));
+    const std::string complaint =
+        placed(fmt::format("found \"{}\": {}", printable(json_->get<std::string>()), wrong.what()));
+    if (!document_->keeps_mistakes)
+      throw MisreadError(complaint);
+    document_->note({Mistake::Kind::misread, path_, complaint, {}, {}});
+    return harmless;
   }
   const auto [least, most] = machine_range<Unit>;
-  if (!(value >= parse_quantity<Unit>(least) && value <= parse_quantity<Unit>(most)))
-    expected(fmt::format("a quantity from {} to {}", least, most));
-  return value;
+  if (value >= parse_quantity<Unit>(least) && value <= parse_quantity<Unit>(most))
+    return value;
+  misread(fmt::format("a quantity from {} to {}", least, most));
+  return harmless;
 }
 template Seconds Reader::quantity<SecondUnit>() const;
 template Bytes Reader::quantity<ByteUnit>() const;
@@ -240,19 +437,22 @@ template GridIntensity Reader::quantity<GridUnit>() const;
 std::size_t Reader::choose(const std::vector<std::string>& names) const
 {
   const std::string wanted = fmt::format("one of {}", fmt::join(names, ", "));
-  if (!json_->is_string())
+  const std::string name   = json_->is_string() ? json_->get<std::string>() : "";
+  const auto chosen        = std::find(names.begin(), names.end(), name);
+  if (json_->is_string() && chosen != names.end())
+    return static_cast<std::size_t>(chosen - names.begin());
+  if (names.empty()) // nothing to go on with
     expected(wanted);
-  const auto name  = json_->get<std::string>();
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end())
-    expected(wanted, did_you_mean(name, names));
-  return static_cast<std::size_t>(found - names.begin());
+  misread(wanted, json_->is_string() ? did_you_mean(name, names) : "");
+  return 0;
 }
 
 Reader Reader::constant(const std::string& key)
 {
   Reader holder    = at(key);
   const auto shown = [](const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); };
+  if (holder.void_)
+    return holder;
   if (!holder.json_->is_object()) {
     document_->constants.push_back(
         {holder.path_, shown(*holder.json_), "given by " + document_->origins.of(holder.path_), {}});

@@ -1,11 +1,13 @@
 #include "sim/core/units.hpp"
 
 #include "sim/core/errors.hpp"
+#include "sim/core/unit_hint.hpp"
 
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
+#include <optional>
 #include <span>
 #include <stdexcept>
 
@@ -34,43 +36,58 @@ constexpr std::array<Scale, 13> prefixes{{{"", 1},
 // How a unit is written: with any prefix, or, as times are, from a list of its own.
 template <class Unit> struct Spelling;
 template <> struct Spelling<SecondUnit> {
+  static constexpr UnitFamily family        = UnitFamily::time;
   static constexpr bool prefixed            = false;
   static constexpr std::string_view example = "1.5 us";
   static constexpr std::array<Scale, 7> names{
       {{"s", 1}, {"ms", 1e-3}, {"us", 1e-6}, {"ns", 1e-9}, {"ps", 1e-12}, {"min", 60}, {"h", 3600}}};
 };
 template <> struct Spelling<ByteUnit> {
+  static constexpr UnitFamily family        = UnitFamily::size;
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "32 GiB";
-  static constexpr std::array<Scale, 2> names{{{"B", 1}, {"b", 0.125}}};
+  static constexpr std::array<Scale, 6> names{
+      {{"B", 1}, {"byte", 1}, {"bytes", 1}, {"b", 0.125}, {"bit", 0.125}, {"bits", 0.125}}};
 };
 template <> struct Spelling<PerSecond<ByteUnit>> {
+  static constexpr UnitFamily family        = UnitFamily::byte_rate;
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "45 GB/s";
-  static constexpr std::array<Scale, 2> names{{{"B/s", 1}, {"b/s", 0.125}}};
+  static constexpr std::array<Scale, 8> names{{{"B/s", 1},
+                                               {"Bps", 1},
+                                               {"byte/s", 1},
+                                               {"bytes/s", 1},
+                                               {"b/s", 0.125},
+                                               {"bps", 0.125},
+                                               {"bit/s", 0.125},
+                                               {"bits/s", 0.125}}};
 };
 template <> struct Spelling<PerSecond<FlopUnit>> {
+  static constexpr UnitFamily family        = UnitFamily::flop_rate;
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "275 TFLOP/s";
   static constexpr std::array<Scale, 1> names{{{"FLOP/s", 1}}};
 };
 template <> struct Spelling<PerSecond<OpUnit>> {
+  static constexpr UnitFamily family        = UnitFamily::op_rate;
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "4.3 TOP/s";
   static constexpr std::array<Scale, 1> names{{{"OP/s", 1}}};
 };
 template <> struct Spelling<WattUnit> {
+  static constexpr UnitFamily family        = UnitFamily::power;
   static constexpr bool prefixed            = true;
   static constexpr std::string_view example = "378.5 W";
   static constexpr std::array<Scale, 1> names{{{"W", 1}}};
 };
 template <> struct Spelling<GridUnit> {
+  static constexpr UnitFamily family        = UnitFamily::grid;
   static constexpr bool prefixed            = false;
   static constexpr std::string_view example = "79 g/kWh";
   static constexpr std::array<Scale, 4> names{{{"t/MWh", 1}, {"kg/kWh", 1}, {"kg/MWh", 1e-3}, {"g/kWh", 1e-3}}};
 };
 
-double factor_of(std::string_view unit, std::span<const Scale> names, bool prefixed, std::string_view example)
+std::optional<double> factor_of(std::string_view unit, std::span<const Scale> names, bool prefixed)
 {
   for (const Scale& name : names)
     for (const Scale& prefix : prefixes) {
@@ -80,9 +97,7 @@ double factor_of(std::string_view unit, std::span<const Scale> names, bool prefi
           unit.ends_with(name.name))
         return prefix.factor * name.factor;
     }
-  if (unit.empty())
-    throw std::invalid_argument(fmt::format("a number without a unit; write it like \"{}\"", example));
-  throw std::invalid_argument(fmt::format("unknown unit \"{}\"; write it like \"{}\"", printable(unit), example));
+  return std::nullopt;
 }
 
 struct Shown {
@@ -110,10 +125,30 @@ template <class Unit> Quantity<Unit> parse_quantity(std::string_view text)
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (ec != std::errc() || !std::isfinite(number))
     throw std::invalid_argument(fmt::format("not a number with a unit; write it like \"{}\"", example<Unit>()));
-  std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  std::string_view unit         = text.substr(static_cast<std::size_t>(end - text.data()));
+  const std::string_view digits = text.substr(0, text.size() - unit.size());
   unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
-  return Quantity<Unit>(number *
-                        factor_of(unit, Spelling<Unit>::names, Spelling<Unit>::prefixed, Spelling<Unit>::example));
+  if (unit.empty())
+    throw std::invalid_argument(
+        fmt::format("a number without a unit; write it like {}", with_unit<Unit>(std::string(digits))));
+  const auto factor = factor_of(unit, Spelling<Unit>::names, Spelling<Unit>::prefixed);
+  if (!factor)
+    throw std::invalid_argument(
+        fmt::format("unknown unit \"{}\"; {}", printable(unit),
+                    unit_hint(std::string(digits), unit, Spelling<Unit>::family, Spelling<Unit>::example)));
+  return Quantity<Unit>(number * *factor);
+}
+
+template <class Unit> std::string with_unit(const std::string& number)
+{
+  const std::string_view example = Spelling<Unit>::example;
+  std::string_view unit          = example.substr(example.find(' ') + 1);
+  double value                   = 0;
+  std::from_chars(number.data(), number.data() + number.size(), value);
+  constexpr double large = 1e5; // then the number is of plain bytes, FLOPs...
+  if (Spelling<Unit>::prefixed && std::abs(value) >= large)
+    unit = Spelling<Unit>::names.front().name;
+  return unit_examples(number, unit);
 }
 
 template <class Unit> std::string_view example()
@@ -129,12 +164,19 @@ template OpsPerSecond parse_quantity<PerSecond<OpUnit>>(std::string_view);
 template Watts parse_quantity<WattUnit>(std::string_view);
 template GridIntensity parse_quantity<GridUnit>(std::string_view);
 template std::string_view example<SecondUnit>();
+template std::string with_unit<SecondUnit>(const std::string&);
 template std::string_view example<ByteUnit>();
+template std::string with_unit<ByteUnit>(const std::string&);
 template std::string_view example<PerSecond<ByteUnit>>();
+template std::string with_unit<PerSecond<ByteUnit>>(const std::string&);
 template std::string_view example<PerSecond<FlopUnit>>();
+template std::string with_unit<PerSecond<FlopUnit>>(const std::string&);
 template std::string_view example<PerSecond<OpUnit>>();
+template std::string with_unit<PerSecond<OpUnit>>(const std::string&);
 template std::string_view example<WattUnit>();
+template std::string with_unit<WattUnit>(const std::string&);
 template std::string_view example<GridUnit>();
+template std::string with_unit<GridUnit>(const std::string&);
 
 std::string format(Seconds time)
 {

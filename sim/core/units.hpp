@@ -59,12 +59,16 @@ template <class Unit> constexpr Quantity<PerSecond<Unit>> operator/(Quantity<Uni
   return Quantity<PerSecond<Unit>>(amount.value() / time.value());
 }
 // "45 GB/s" -> 45e9 bytes a second. SI prefixes are powers of 1000, "Ki", "Mi"... powers of 1024; "B" is
-// a byte, "b" a bit. Throws std::invalid_argument, saying what is wrong, on anything else (a bare
-// number, an unknown unit, a unit of another kind). Defined for the quantities named above.
+// a byte, "b" a bit; Gbps, Gbit/s, GBps and Gbyte/s are read as well. Throws std::invalid_argument, saying what is
+// wrong, on anything else (a bare number, an unknown unit, a unit of another kind). Defined for the quantities named
+// above.
 template <class Unit> Quantity<Unit> parse_quantity(std::string_view text);
 
 // An example of the quantity as JSON writes it, for messages: "45 GB/s".
 template <class Unit> std::string_view example();
+
+// A number that somebody wrote, with the example's unit, for messages: "47.43 GB/s" or "47.43 Gb/s".
+template <class Unit> std::string with_unit(const std::string& number);
 
 // For people: three significant digits and a fitting prefix ("31.3 GiB", "42.8 GB/s", "17.4 ms").
 std::string format(Seconds time);

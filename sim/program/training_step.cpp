@@ -11,7 +11,7 @@ std::vector<Tensor> stacked_weights(const std::vector<const Block*>& blocks)
   std::vector<Tensor> all;
   for (const Block* block : blocks)
     for (const Tensor& tensor : block->tensors)
-      if (tensor.kind == TensorKind::weight &&
+      if (tensor.kind == TensorKind::weight && block->count > 0 &&
           std::none_of(all.begin(), all.end(), [&](const Tensor& known) { return known.name == tensor.name; })) {
         all.push_back(tensor);
         if (block->count > 1)

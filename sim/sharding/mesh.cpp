@@ -30,7 +30,7 @@ AxisMask Mesh::find(const std::string& name) const
 
 const std::vector<std::string>& usual_axis_names()
 {
-  static const std::vector<std::string> names{"pod", "data", "model", "expert"};
+  static const std::vector<std::string> names{"pod", "data", "model", "expert", "context"};
   return names;
 }
 

@@ -13,10 +13,10 @@ ResidentBytes resident(const Block& update, const Mesh& mesh, const ShardingRule
 {
   ResidentBytes bytes;
   for (const Tensor& tensor : update.tensors) {
-    const Layout lies = layout(tensor.shape, table(rules, tensor.kind), mesh);
+    const Layout lies = layout(tensor, table(rules, tensor.kind), mesh);
     const bool is_sum = tensor.kind == TensorKind::weight_gradient && sums;
     const Dtype dtype = is_sum ? *sums : tensor.dtype;
-    const Bytes local(local_elements(tensor.shape, lies, mesh) * bytes_per_element(dtype));
+    const Bytes local(local_elements(tensor, lies, mesh) * bytes_per_element(dtype));
     if (tensor.kind == TensorKind::weight)
       bytes.parameters += local;
     else if (tensor.kind == TensorKind::weight_gradient)
@@ -110,14 +110,14 @@ private:
     for (const Tensor& tensor : stage.blocks.back().tensors) {
       if (tensor.kind != TensorKind::weight_gradient)
         continue;
-      Layout lies = layout(tensor.shape, rules_.gradients, mesh_);
-      reduced += local_elements(tensor.shape, lies, mesh_) * bytes_per_element(tensor.dtype);
+      Layout lies = layout(tensor, rules_.gradients, mesh_);
+      reduced += local_elements(tensor, lies, mesh_) * bytes_per_element(tensor.dtype);
       AxisMask own = summed;
       if (of_experts(stage, tensor.name))
         own &= ~layout(tensor.shape, rules_.compute, mesh_).dims[static_cast<std::size_t>(Dim::expert)];
       for (AxisMask& axes : lies.dims)
         axes &= ~own;
-      sums += local_elements(tensor.shape, lies, mesh_) * bytes_per_element(tensor.dtype);
+      sums += local_elements(tensor, lies, mesh_) * bytes_per_element(tensor.dtype);
     }
     return reduced > 0 ? sums / reduced : 1;
   }
@@ -138,8 +138,8 @@ private:
     const auto is_layers = [](const Block& block) { return block.role == BlockRole::layers; };
     const Block& layers  = *std::find_if(stage.blocks.begin(), stage.blocks.end(), is_layers);
     const Tensor& output = layers.tensor(layers.outputs.at(0));
-    const Layout lies    = layout(output.shape, rules_.activations, mesh_);
-    const Bytes whole(local_elements(output.shape, lies, mesh_) * bytes_per_element(output.dtype));
+    const Layout lies    = layout(output, rules_.activations, mesh_);
+    const Bytes whole(local_elements(output, lies, mesh_) * bytes_per_element(output.dtype));
     AxisMask all_copies        = 0; // axes over which all devices hold the same, and split the layer's products
     const Transfers& transfers = compilation_.transfers;
     if (transfers.scattered || transfers.scattered_gradients)

@@ -19,7 +19,7 @@ public:
   {
     for (std::size_t i = 0; i < block.tensors.size(); ++i) {
       const Tensor& tensor = block.tensors[i];
-      stored_.push_back(layout(tensor.shape, table(rules_, tensor.kind), mesh_));
+      stored_.push_back(layout(tensor, table(rules_, tensor.kind), mesh_));
       Layout stands = stored_.back();
       if (tensor.kind == TensorKind::weight_gradient)
         stands.partial = unreduced_ & ~stands.axes(); // as earlier blocks leave it
@@ -65,7 +65,13 @@ private:
 
   Bytes local_bytes(const Tensor& tensor, const Layout& lies) const
   {
-    return Bytes(local_elements(tensor.shape, lies, mesh_) * bytes_per_element(tensor.dtype));
+    return Bytes(local_elements(tensor, lies, mesh_) * bytes_per_element(tensor.dtype));
+  }
+
+  // What a collective moves of a tensor that is split as a whole: as many parts of the same size.
+  Bytes padded(const Tensor& tensor, const Layout& split, AxisMask axes) const
+  {
+    return local_bytes(tensor, split) * static_cast<double>(mesh_.size(axes));
   }
 
   int add(DeviceOperation operation)
@@ -169,7 +175,10 @@ private:
       whole.dims[dim] &= wanted.dims[dim];
     }
     if (gathered != 0)
-      version = communicate(id, version, CollectiveKind::all_gather, gathered, local_bytes(tensor, whole), whole);
+      version = communicate(id, version, CollectiveKind::all_gather, gathered,
+                            tensor.kind == TensorKind::activation ? local_bytes(tensor, whole)
+                                                                  : padded(tensor, version.layout, gathered),
+                            whole);
     version.layout = wanted; // what is left to do is a slice
     versions(id).push_back(version);
     return version.producers;
@@ -201,7 +210,9 @@ private:
       for (std::size_t dim = 0; dim < dim_count; ++dim)
         result.dims[dim] |= storage.dims[dim] & scattered;
       result.partial &= ~scattered;
-      version = communicate(id, version, CollectiveKind::reduce_scatter, scattered, local_bytes(tensor, version.layout),
+      version = communicate(id, version, CollectiveKind::reduce_scatter, scattered,
+                            tensor.kind == TensorKind::activation ? local_bytes(tensor, version.layout)
+                                                                  : padded(tensor, result, scattered),
                             result);
     }
     if (const AxisMask rest = sums & ~scattered; rest != 0) {
@@ -405,7 +416,7 @@ private:
     const Gradients& how = compilation_.gradients;
     if (how.accumulation == Accumulation::none)
       return product;
-    const double elements = local_elements(block_.tensor(gradient).shape, lies, mesh_);
+    const double elements = local_elements(block_.tensor(gradient), lies, mesh_);
     const Bytes own       = local_bytes(block_.tensor(gradient), lies);
     const Bytes sum(elements * 2 * bytes_per_element(how.accumulator));
     if (how.accumulation == Accumulation::fused) {
@@ -446,14 +457,14 @@ private:
     const auto place_of = [&](const Operand& operand) {
       const Tensor& tensor = block_.tensor(operand.tensor);
       return operation.pass == Pass::update && tensor.kind != TensorKind::activation
-                 ? layout(tensor.shape, rules_.optimizer, mesh_)
+                 ? layout(tensor, rules_.optimizer, mesh_)
                  : stored(operand.tensor);
     };
     const auto measure = [&](const Operand& operand, double passes) {
       const Tensor& tensor = block_.tensor(operand.tensor);
       const Layout lies    = place_of(operand);
       device.work.hbm += local_bytes(tensor, lies) * passes;
-      largest = std::max(largest, local_elements(tensor.shape, lies, mesh_));
+      largest = std::max(largest, local_elements(tensor, lies, mesh_));
       all |= lies.axes();
     };
     for (std::size_t i = 0; i < operation.inputs.size(); ++i) {

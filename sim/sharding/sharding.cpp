@@ -1,22 +1,37 @@
 #include "sim/sharding/sharding.hpp"
 
 #include <algorithm>
+#include <cctype>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace podsim {
 namespace {
 
-DimAxes read_table(Reader table, const Mesh& mesh)
+// The axis of the mesh that a rule's name is likely a slip of: a letter is wrong, or two of a long name ("modle").
+std::string meant_axis(const std::string& name, const Mesh& mesh)
+{
+  constexpr std::size_t shortest = 4; // "tp" and "dp" are no slips of each other
+  constexpr std::size_t longer   = 5;
+  const auto is_digit            = [](unsigned char c) { return std::isdigit(c) != 0; };
+  for (const MeshAxis& axis : mesh.axes)
+    if (name.size() + 1 >= shortest && axis.name.size() >= shortest && std::none_of(name.begin(), name.end(), is_digit) &&
+        edit_distance(name, axis.name) <= (name.size() < longer ? 1 : 2))
+      return axis.name;
+  return "";
+}
+
+DimAxes read_table(Reader table, const Mesh& mesh, std::vector<std::string>& known)
 {
   DimAxes axes{};
-  std::vector<std::string> known = usual_axis_names();
-  for (const MeshAxis& axis : mesh.axes)
-    known.push_back(axis.name);
   for (const auto& [name, dim] : dim_names())
     if (const auto rule = table.find(name))
       for (const std::string& axis : rule->texts()) {
-        if (std::find(known.begin(), known.end(), axis) == known.end())
-          rule->fail(fmt::format("the mesh has no axis \"{}\"{}", printable(axis), did_you_mean(axis, known)));
+        const bool usual =
+            std::find(usual_axis_names().begin(), usual_axis_names().end(), axis) != usual_axis_names().end();
+        if (const std::string meant = meant_axis(axis, mesh); mesh.find(axis) == 0 && !usual && !meant.empty())
+          rule->complain(fmt::format("the mesh has no axis \"{}\"; did you mean \"{}\"?", printable(axis), meant));
+        known.push_back(axis);
         if (mesh.size(mesh.find(axis)) > 1)
           axes[static_cast<std::size_t>(dim)] |= mesh.find(axis);
       }
@@ -26,20 +41,32 @@ DimAxes read_table(Reader table, const Mesh& mesh)
 
 } // namespace
 
+AxisMask ShardingRules::used() const
+{
+  AxisMask all = 0;
+  for (const DimAxes& table : {weights, gradients, optimizer, activations, compute})
+    for (const AxisMask axes : table)
+      all |= axes;
+  return all;
+}
+
 ShardingRules read_sharding(Reader rules, const Mesh& mesh)
 {
   ShardingRules read;
-  read.name      = rules.at("name").text();
-  read.weights   = read_table(rules.at("weights"), mesh);
-  read.gradients = read.weights;
+  const auto read_own = [&](const Reader& own) { return read_table(own, mesh, read.known); };
+  read.name           = rules.at("name").text();
+  read.weights        = read_own(rules.at("weights"));
+  read.gradients      = read.weights;
   if (const auto gradients = rules.find("gradients"))
-    read.gradients = read_table(*gradients, mesh);
+    read.gradients = read_own(*gradients);
   read.optimizer = read.gradients;
   if (const auto optimizer = rules.find("optimizer"))
-    read.optimizer = read_table(*optimizer, mesh);
-  read.activations = read_table(rules.at("activations"), mesh);
-  read.compute     = read_table(rules.at("compute"), mesh);
+    read.optimizer = read_own(*optimizer);
+  read.activations = read_own(rules.at("activations"));
+  read.compute     = read_own(rules.at("compute"));
   rules.finish();
+  std::sort(read.known.begin(), read.known.end());
+  read.known.erase(std::unique(read.known.begin(), read.known.end()), read.known.end());
   return read;
 }
 
@@ -66,7 +93,10 @@ AxisMask Layout::axes() const
   return all;
 }
 
-Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh)
+namespace {
+
+// `flat`: the elements that are split as a whole, 0 where each dimension is.
+Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh, double flat)
 {
   Layout result;
   AxisMask taken = 0;
@@ -74,13 +104,30 @@ Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh
     for (const Extent& extent : shape) {
       if ((extent.dim == Dim::sequence || extent.dim == Dim::key_sequence) != sequence)
         continue;
-      const AxisMask axes = table[static_cast<std::size_t>(extent.dim)] & ~taken;
-      if (axes == 0 || extent.size < mesh.size(axes))
+      const AxisMask axes     = table[static_cast<std::size_t>(extent.dim)] & ~taken;
+      const std::int64_t size = mesh.size(axes);
+      const bool enough       = extent.dim == Dim::embed && flat >= static_cast<double>(size);
+      if (axes == 0 || (extent.size < size && !enough))
         continue;
       result.dims[static_cast<std::size_t>(extent.dim)] = axes;
       taken |= axes;
     }
   return result;
+}
+
+} // namespace
+
+Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh)
+{
+  return layout(shape, table, mesh, 0);
+}
+
+Layout layout(const Tensor& tensor, const DimAxes& table, const Mesh& mesh)
+{
+  double flat = tensor.kind == TensorKind::activation ? 0 : 1;
+  for (const Extent& extent : tensor.shape)
+    flat *= extent.dim == Dim::layer ? 1 : static_cast<double>(extent.size); // as a layer by itself is split
+  return layout(tensor.shape, table, mesh, flat);
 }
 
 double local_size(const Extent& extent, const DimAxes& dims, const Mesh& mesh)
@@ -90,12 +137,18 @@ double local_size(const Extent& extent, const DimAxes& dims, const Mesh& mesh)
   return static_cast<double>(rounded_up);
 }
 
-double local_elements(const std::vector<Extent>& shape, const Layout& layout, const Mesh& mesh)
+double local_elements(const Tensor& tensor, const Layout& layout, const Mesh& mesh)
 {
   double product = 1;
-  for (const Extent& extent : shape)
-    product *= local_size(extent, layout.dims, mesh);
-  return product;
+  double parts   = 1;
+  for (const Extent& extent : tensor.shape)
+    if (tensor.kind == TensorKind::activation || extent.dim == Dim::vocab) {
+      product *= local_size(extent, layout.dims, mesh);
+    } else {
+      product *= static_cast<double>(extent.size);
+      parts *= static_cast<double>(mesh.size(layout.dims[static_cast<std::size_t>(extent.dim)]));
+    }
+  return std::ceil(product / parts);
 }
 
 } // namespace podsim

@@ -8,6 +8,8 @@
 #include "sim/sharding/mesh.hpp"
 
 #include <array>
+#include <string>
+#include <vector>
 
 namespace podsim {
 
@@ -20,10 +22,13 @@ struct ShardingRules {
   DimAxes optimizer{};   // the optimizer's state, and where weights are updated (ZeRO 1 splits only this)
   DimAxes activations{}; // between operations
   DimAxes compute{};     // while a matrix product runs
+
+  std::vector<std::string> known; // the names of axes that the rules use, whether or not the mesh has them, sorted
+  AxisMask used() const;          // those of the mesh that split anything
 };
 
 // {"weights": {"embed": "data", ...}, "activations": {...}, "compute": {...}}, and "gradients" and "optimizer" where
-// they are not as the weights; axes of the usual names that the mesh lacks are passed over.
+// they are not as the weights. A rule for an axis that the mesh lacks is void.
 ShardingRules read_sharding(Reader rules, const Mesh& mesh);
 
 // The table that tensors of a kind are stored by.
@@ -45,8 +50,15 @@ struct Layout {
 // dimension that does not divide is padded, as GSPMD does (256,000 words over 12 chips).
 Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh);
 
-// Elements of a dimension, and of a whole tensor, on one device, padding included.
+// The same of a tensor as it is stored. Weights, their gradients and the optimizer's state are split as a whole (ZeRO
+// and FSDP flatten them and pad the end), so that d_model may have fewer channels than it is split over devices.
+Layout layout(const Tensor& tensor, const DimAxes& table, const Mesh& mesh);
+
+// Elements of a dimension on one device, padding included.
 double local_size(const Extent& extent, const DimAxes& dims, const Mesh& mesh);
-double local_elements(const std::vector<Extent>& shape, const Layout& layout, const Mesh& mesh);
+
+// And of a whole tensor: of activations each dimension is padded, what is split as a whole has at most one element more
+// than its share. Of these the vocabulary, which products split as well, is padded by itself.
+double local_elements(const Tensor& tensor, const Layout& layout, const Mesh& mesh);
 
 } // namespace podsim
