@@ -25,7 +25,7 @@ Page to_text(const Overview& overview, const Style& style)
   for (const DeviceClass& own : overview.classes)
     if (overview.classes.size() <= 16)
       text += lay("            {0} {1}{2} like {1} {3}\n", own.devices, r.device, own.devices == 1 ? "" : "s",
-                          own.representative);
+                  own.representative);
   for (const BlockRow& block : overview.blocks) {
     if (block.collectives.empty())
       continue;

@@ -172,23 +172,22 @@ Page fault_text(const FaultReport& faults, const Metrics& metrics, const std::st
     text += row("all of these", metrics.step_time, metrics.mfu);
   if (!faults.bound.empty())
     text += lay("            a bound: {}; between {:.3f} and {:.3f} s\n", faults.bound, faults.at_least.value(),
-                        metrics.step_time.value());
+                metrics.step_time.value());
   return text + lay("            waits least: {} {}{} like {}\n", faults.slowest.devices, device,
-                            faults.slowest.devices == 1 ? "" : "s", faults.slowest.one);
+                    faults.slowest.devices == 1 ? "" : "s", faults.slowest.one);
 }
 
 Page simulated(const SimulationInfo& info, const std::string& device)
 {
-  const Page of =
-      info.chips == info.devices ? Page() : lay(" of {} chip{}", info.chips, info.chips == 1 ? "" : "s");
+  const Page of = info.chips == info.devices ? Page() : lay(" of {} chip{}", info.chips, info.chips == 1 ? "" : "s");
   const Page classes =
       info.folded ? lay("as {} class{}", info.classes, info.classes == 1 ? "" : "es") : Page("one by one");
-  const char* how  = !info.chunked                            ? "as one event each"
-                     : info.granularity == Granularity::chunk ? "chunk by chunk"
-                                                              : "chunk by chunk where they may meet";
-  Page text = lay("  simulated {} {}{}{} {}, {} events, collectives {}", info.devices, device,
-                                 info.devices == 1 ? "" : "s", of, classes, info.activities, how);
-  const auto part  = [&](std::int64_t count, const char* what) {
+  const char* how = !info.chunked                            ? "as one event each"
+                    : info.granularity == Granularity::chunk ? "chunk by chunk"
+                                                             : "chunk by chunk where they may meet";
+  Page text       = lay("  simulated {} {}{}{} {}, {} events, collectives {}", info.devices, device,
+                  info.devices == 1 ? "" : "s", of, classes, info.activities, how);
+  const auto part = [&](std::int64_t count, const char* what) {
     return count > 0 ? lay(", {} {} as repetitions", count, what) : Page();
   };
   text += part(info.repeated_layers, "layers") + part(info.repeated_micro_batches, "micro-batches");

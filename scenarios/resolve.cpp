@@ -196,11 +196,13 @@ private:
       } else if (partial_.contains(place) && origins.of(place).starts_with("--set ") && under.contains(key) &&
                  under[key].is_string()) {
         const std::string giver = document_.origins.of(place);
-        Json laid               = value;
-        laid["base"]            = under[key];
-        under[key]              = std::move(laid);
+        const Json name         = under[key];
+        under[key]              = value;
         note_origins(value, place, origins);
-        document_.origins.set(child_path(place, "base"), giver);
+        if (!value.contains("base")) {
+          under[key]["base"] = name;
+          document_.origins.set(child_path(place, "base"), giver);
+        }
       } else if (value.is_object() && under.contains(key) && under[key].is_object()) {
         lay_over(under[key], value, place, origins);
       } else {

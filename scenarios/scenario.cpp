@@ -340,7 +340,7 @@ PublishedFigure read_published(Reader figure, const std::string& chip)
   if (metric.sound())
     read.counting = convention.choice(known.conventions);
   read.convention = convention.text();
-  read.statistic          = figure.at("statistic")
+  read.statistic  = figure.at("statistic")
                        .choice<std::string>({{"best", "best"},
                                              {"median", "median"},
                                              {"average", "average"},

@@ -209,22 +209,22 @@ TEST_CASE("two collectives on one ring share its links")
   CHECK(simulated(s, {operation(gather_yz, true), operation(gather_x)}, Granularity::chunk) == seconds(s, gather_yz));
 }
 
-// A true anomaly of shared links, as real machines have it: what is slow can keep a transfer that nobody is in a hurry for
-// out of the way of one that all wait for.
+// A true anomaly of shared links, as real machines have it: what is slow can keep a transfer that nobody is in a hurry
+// for out of the way of one that all wait for.
 TEST_CASE("a slow link can shorten a step, where two collectives share another link")
 {
   const auto step = [](const std::vector<std::string>& changes) {
     const Setting s = setting("4x4x1", 1, changes);
-    // A small gather over y; a large one over x that follows it and is needed last; one as large that all wait for at once
-    // and that 9.9 ms of computation follow.
+    // A small gather over y; a large one over x that follows it and is needed last; one as large that all wait for at
+    // once and that 9.9 ms of computation follow.
     DeviceOperation small = operation({CollectiveKind::all_gather, 1, Bytes(128e3)}, true);
     DeviceOperation late  = operation(gather_x, true);
     late.needs            = {0};
     DeviceOperation after{.name = "product", .kind = DeviceOperation::Kind::compute};
-    after.work.matrix     = {1, 4096, 4096, 7 * 4096};
-    DeviceOperation last  = after;
-    last.work.matrix      = {1, 128, 128, 128};
-    last.needs            = {1};
+    after.work.matrix    = {1, 4096, 4096, 7 * 4096};
+    DeviceOperation last = after;
+    last.work.matrix     = {1, 128, 128, 128};
+    last.needs           = {1};
     return simulated(s, {small, late, operation(gather_x), after, last}, Granularity::automatic);
   };
   // The two large ones, 2.4 ms each by themselves, share the links of x: both take 4.8 ms.
@@ -267,10 +267,10 @@ TEST_CASE("an all-to-all over two parts of one axis puts both on its links")
   const json far     = {{"axis", "x"}, {"length", 2}, {"stride", 2}};
   const json unsplit = {
       {"name", "unsplit"}, {"weights", json::object()}, {"activations", json::object()}, {"compute", json::object()}};
-  Prepared prepared = test::prepare({.slice      = "4x2x2",
-                                     .sharding   = unsplit,
-                                     .mesh       = {{"data", {"y", "z"}}, {"near", near}, {"far", far}},
-                                     .replicated = {"data", "near", "far"}});
+  Prepared prepared         = test::prepare({.slice      = "4x2x2",
+                                             .sharding   = unsplit,
+                                             .mesh       = {{"data", {"y", "z"}}, {"near", near}, {"far", far}},
+                                             .replicated = {"data", "near", "far"}});
   const Placement placement = prepared.scenario.placement;
   const Setting s{std::move(prepared), placement};
   // Half of 32 MB goes to the other of the pair, over one link: 16 MB, 1.6 ms. Half goes two links on round the ring of

@@ -370,7 +370,8 @@ TEST_CASE("command line: a scenario that does not fit")
   SECTION("in memory: status, reason and memory table")
   {
     const Outcome outcome = sandbox.call({"run", palm_file, "--set", "workload.batch=65536", "--json", "result.json"});
-    check_error(outcome, cannot_run, {palm_file, "needs 132 GiB a chip", "32.0 GiB", "would fit with workload.batch="});
+    check_error(outcome, cannot_run,
+                {palm_file, "needs 132 GiB a chip", "32.0 GiB", "would fit with workload.micro_batch=16 (19.2 GiB, "});
     CHECK_THAT(outcome.out, Catch::Contains("memory"));
     const json result = json::parse(read_text(sandbox.path("result.json")));
     CHECK(result["status"] == "memory");
@@ -567,7 +568,8 @@ TEST_CASE("bad input: quantities")
     return sandbox.call({"show", "s.json"});
   };
   const std::string place = "s.json: machine.ici.link_bandwidth: ";
-  check_error(rate(45), bad_input, {place + "expected a number with its unit, like \"45 GB/s\" or \"45 Gb/s\", found 45"});
+  check_error(rate(45), bad_input,
+              {place + "expected a number with its unit, like \"45 GB/s\" or \"45 Gb/s\", found 45"});
   check_error(rate("45"), bad_input, {place + "found \"45\"", "without a unit", "\"45 GB/s\""});
   check_error(rate(""), bad_input, {place + "found \"\"", "\"45 GB/s\""});
   check_error(rate("fast"), bad_input, {place + "found \"fast\"", "not a number with a unit"});
@@ -584,9 +586,8 @@ TEST_CASE("bad input: quantities")
   check_error(rate(true), bad_input, {place + "expected a quantity, like \"45 GB/s\", found true"});
   check_error(rate(json{{"value", "45"}, {"source", "measured"}}), bad_input,
               {"s.json: machine.ici.link_bandwidth.value: found \"45\""});
-  check_errors(rate(json{{"valeu", "45 GB/s"}}),
-               {"s.json: machine.ici.link_bandwidth: unknown key \"valeu\"; did you mean \"value\"?",
-                "s.json: machine.ici.link_bandwidth: the key \"source\" is missing"});
+  check_error(rate(json{{"valeu", "45 GB/s"}}), bad_input,
+              {"s.json: machine.ici.link_bandwidth: unknown key \"valeu\"; did you mean \"value\"?"});
   CHECK(rate("45 GB/s").code == done);
 
   check_wrong(

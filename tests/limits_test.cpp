@@ -149,8 +149,9 @@ TEST_CASE("no more files: one line, 71, and what was done is kept")
   const Sandbox box;
   box.write("study.json", many_rows(30));
   const auto limited = [&](int files, const std::string& words) {
-    return run_program("sh", {"-c", fmt::format("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n {}; exec '{}' {}", files,
-                                         PODSIM_PROGRAM, words)}, // what a test's parent left open is none of its
+    return run_program("sh",
+                       {"-c", fmt::format("exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n {}; exec '{}' {}", files,
+                                          PODSIM_PROGRAM, words)}, // what a test's parent left open is none of its
                        {.directory = fs::path(box.path("x")).parent_path().string()});
   };
   check_error(limited(4, "run palm-8b"), no_resources, {"Too many open files"});

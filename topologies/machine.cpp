@@ -93,10 +93,12 @@ void read_torus(Reader& machine, Machine& read)
     read.lattice.axes.push_back({"core", AxisKind::local, read.chip.devices, true});
     read.host.block.push_back(read.chip.devices);
   }
-  const Reader slice                    = machine.at("slice");
-  const std::vector<std::int64_t> shape = parse_shape(slice, dimensions);
+  const Reader slice = machine.at("slice");
+  std::vector<std::int64_t> shape(dimensions, 1);
+  if (ici.sound()) // else nobody knows how many sizes there must be
+    shape = parse_shape(slice, dimensions);
   std::vector<bool> closed(shape.size());
-  if (slice.sound())
+  if (ici.sound() && slice.sound())
     closed = closed_axes(slice, shape, rule);
   if (const auto twisted = machine.find("twisted"))
     read.lattice.twisted = twisted->flag();
@@ -115,7 +117,7 @@ void read_torus(Reader& machine, Machine& read)
   Reader block = host.constant("chips");
   for (const Reader& size : block.elements())
     read.host.block.push_back(size.count(1, 64));
-  if (read.host.block.size() != read.lattice.axes.size())
+  if (ici.sound() && read.host.block.size() != read.lattice.axes.size())
     block.misread(fmt::format("{} sizes, one a torus axis", dimensions));
   read.host.pcie_bandwidth =
       host.constant("pcie_bandwidth").quantity<PerSecond<ByteUnit>>() / static_cast<double>(read.chip.devices);

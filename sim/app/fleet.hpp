@@ -51,10 +51,10 @@ using Deliver = std::function<void(std::size_t index, JobOutcome outcome)>;
 
 int usable_cores();
 
-// Delivers an outcome for each index below `count`. At a SIGINT, SIGTERM or SIGHUP it starts no more, deals with what is under
-// way as the options say, delivers `not_run` for the rest, and returns false. What `deliver` throws ends all jobs.
-// Where the system gives no more files or processes, to this process or to a job, it starts no more, delivers what is
-// under way, and throws OutOfResources.
+// Delivers an outcome for each index below `count`. At a SIGINT, SIGTERM or SIGHUP it starts no more, deals with what
+// is under way as the options say, delivers `not_run` for the rest, and returns false. What `deliver` throws ends all
+// jobs. Where the system gives no more files or processes, to this process or to a job, it starts no more, delivers
+// what is under way, and throws OutOfResources.
 bool run_jobs(std::size_t count, const Job& job, const Deliver& deliver, const FleetOptions& options);
 
 } // namespace podsim

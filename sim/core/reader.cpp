@@ -67,9 +67,15 @@ void Document::tell_mistakes() const
   std::vector<std::string> lines;
   bool misread = false;
   // Of the rest the order is that of the reading.
+  const auto follows_from_a_slip = [&](const Mistake& wrong) { // as one of two keys that need each other
+    return wrong.kind == Mistake::Kind::wrong &&
+           std::any_of(mistakes.begin(), mistakes.end(), [&](const Mistake& other) {
+             return other.kind == Mistake::Kind::misspelt && other.path == wrong.path;
+           });
+  };
   const auto tell = [&](auto... kinds) {
     for (const Mistake& mistake : mistakes)
-      if (!mistake.dropped && ((mistake.kind == kinds) || ...))
+      if (!mistake.dropped && ((mistake.kind == kinds) || ...) && !follows_from_a_slip(mistake))
         lines.push_back(mistake.wanted.empty() ? mistake.line : mistake.line + ": " + mistake.wanted);
   };
   for (const Mistake& mistake : mistakes)
@@ -83,6 +89,14 @@ void Document::tell_mistakes() const
 }
 
 namespace {
+
+// Of a value of the wrong kind nothing else is wrong.
+bool misread_before(const Document& document, const std::string& path)
+{
+  return std::any_of(document.mistakes.begin(), document.mistakes.end(), [&](const Mistake& mistake) {
+    return mistake.kind == Mistake::Kind::misread && mistake.path == path;
+  });
+}
 
 // Thrown of a value that is missing or wrong by itself, of which the user is told already.
 class NothingToRead : public InputError {
@@ -142,7 +156,7 @@ void Reader::complain(const std::string& complaint) const
 {
   if (!document_->keeps_mistakes)
     fail(complaint);
-  if (!void_)
+  if (!void_ && !misread_before(*document_, path_))
     document_->note({Mistake::Kind::wrong, path_, placed(complaint), {}, {}});
 }
 
@@ -189,7 +203,7 @@ void Reader::misread(const std::string& what, const std::string& hint) const
   if (!document_->keeps_mistakes)
     expected(what, hint);
   want(what);
-  if (!void_)
+  if (!void_ && !misread_before(*document_, path_))
     document_->note({Mistake::Kind::misread,
                      path_,
                      placed(fmt::format("expected {}, found {}{}", what, found(*json_), hint)),

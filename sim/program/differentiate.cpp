@@ -268,9 +268,16 @@ void mark_saved(Block& forward, const Remat& remat, const Block& backward, Tenso
   if (remat.whole_layers == 0)
     return;
   const Remat none{.keep = Remat::Keep::all, .kept = {}, .matrix_fraction = {}};
-  for (const TensorId tensor : saved_for(forward, none, backward_block(forward, none, result, source)))
-    if (std::find(forward.saved.begin(), forward.saved.end(), tensor) == forward.saved.end())
+  const std::vector<TensorId> whole = saved_for(forward, none, backward_block(forward, none, result, source));
+  const auto lacks                  = [](const std::vector<TensorId>& all, TensorId one) {
+    return std::find(all.begin(), all.end(), one) == all.end();
+  };
+  for (const TensorId tensor : whole)
+    if (lacks(forward.saved, tensor))
       forward.saved_by_some.push_back(tensor);
+  for (const TensorId tensor : forward.saved)
+    if (lacks(whole, tensor))
+      forward.saved_by_rest.push_back(tensor);
   forward.some = remat.whole_layers;
 }
 

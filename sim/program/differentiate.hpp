@@ -35,7 +35,7 @@ std::map<TensorId, TensorId> append_gradients(Block& block, std::map<TensorId, T
 Block backward_block(const Block& forward, const Remat& remat, TensorId result, TensorId source);
 
 // Tensors of `forward` that its backward pass reads without recomputing them, besides its weights: written into
-// Block::saved, and what a layer keeps that keeps all of them into Block::saved_by_some.
+// Block::saved, and in what a layer that keeps all of them differs into saved_by_some and saved_by_rest.
 void mark_saved(Block& forward, const Remat& remat, const Block& backward, TensorId result, TensorId source);
 
 } // namespace podsim

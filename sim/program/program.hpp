@@ -69,8 +69,9 @@ struct Block {
   std::vector<Operation> operations;
   std::vector<TensorId> outputs;         // what later blocks or iterations read
   std::vector<TensorId> saved;           // what is kept from each iteration until the backward pass
-  std::vector<TensorId> saved_by_some{}; // and what, besides, so large a share of the iterations keeps
+  // Where a share of the iterations keeps other things: what these do, and what of `saved` only the rest needs.
   double some = 0;
+  std::vector<TensorId> saved_by_some{}, saved_by_rest{};
 
   TensorId add(Tensor tensor);
   const Tensor& tensor(TensorId id) const { return tensors[static_cast<std::size_t>(id)]; }

@@ -47,6 +47,8 @@ public:
       device_.saved += local_bytes(block_.tensor(saved), stored(saved));
     for (const TensorId saved : block_.saved_by_some) // of an iteration on average
       device_.saved += local_bytes(block_.tensor(saved), stored(saved)) * block_.some;
+    for (const TensorId saved : block_.saved_by_rest)
+      device_.saved += local_bytes(block_.tensor(saved), stored(saved)) * -block_.some;
     if (compilation_.combines)
       combine(device_, of_weights_);
     return std::move(device_);

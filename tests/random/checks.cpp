@@ -55,7 +55,7 @@ const std::vector<TwoWays>& two_ways()
 
 Verdict same_both_ways(const Case& c, const TwoWays& ways)
 {
-  const Prepared& prepared   = prepared_from(c.scenario);
+  const Prepared& prepared  = prepared_from(c.scenario);
   const std::string differs = difference(measured(prepared, ways.one), measured(prepared, ways.other));
   return differs.empty() ? well : fails(differs);
 }
@@ -64,8 +64,8 @@ Verdict same_both_ways(const Case& c, const TwoWays& ways)
 Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
 {
   const Prepared& prepared = prepared_from(c.scenario);
-  const double one        = measured(prepared, ways.one).metrics.step_time.value();
-  const double other      = measured(prepared, ways.other).metrics.step_time.value();
+  const double one         = measured(prepared, ways.one).metrics.step_time.value();
+  const double other       = measured(prepared, ways.other).metrics.step_time.value();
   return std::abs(one / other - 1) <= rounding ? well : fails(unequal("step", one, other));
 }
 
@@ -172,7 +172,8 @@ Work executed(const ShardedProgram& program, std::size_t stage)
   Work sum;
   double flops = 0;
   for (const Step& step : program.stages[stage].steps)
-    for (const DeviceOperation& op : program.program_of(stage).blocks[static_cast<std::size_t>(step.block)].operations) {
+    for (const DeviceOperation& op :
+         program.program_of(stage).blocks[static_cast<std::size_t>(step.block)].operations) {
       flops += op.work.matrix.flops().value() * static_cast<double>(step.count);
       sum.hbm += op.work.hbm * static_cast<double>(step.count);
     }
@@ -233,10 +234,9 @@ Verdict memory_is_monotone(const Case& c)
     rising.emplace_back(remat, memory(prepared_from(other).sharded).saved_activations.value());
   }
   const auto less = [&](std::size_t i, std::size_t j) {
-    return rising[i].second <= rising[j].second
-               ? std::string()
-               : fmt::format("{} keeps {:.0f} bytes, {} {:.0f}", rising[i].first, rising[i].second, rising[j].first,
-                             rising[j].second);
+    return rising[i].second <= rising[j].second ? std::string()
+                                                : fmt::format("{} keeps {:.0f} bytes, {} {:.0f}", rising[i].first,
+                                                              rising[i].second, rising[j].first, rising[j].second);
   };
   for (const auto& [i, j] : {std::pair(0U, 1U), std::pair(1U, 3U), std::pair(0U, 2U), std::pair(2U, 3U)})
     if (const std::string wrong = less(i, j); !wrong.empty())
@@ -254,7 +254,8 @@ std::vector<Check> all_checks()
                                                                       : same_both_ways(c, ways);
                    },
                    {}});
-  all.push_back({"engine is evaluator", [](const Case& c) { return engine_is_evaluator(c, Granularity::collective); }, {}});
+  all.push_back(
+      {"engine is evaluator", [](const Case& c) { return engine_is_evaluator(c, Granularity::collective); }, {}});
   all.push_back(
       {"engine is evaluator, by chunks", [](const Case& c) { return engine_is_evaluator(c, Granularity::chunk); }, {}});
   all.push_back(
@@ -291,7 +292,7 @@ std::string refusal(const json& scenario)
 {
   try {
     const Prepared& prepared = prepared_from(scenario);
-    const Scenario& s       = prepared.scenario;
+    const Scenario& s        = prepared.scenario;
     if (s.machine.devices() < 2)
       return "one device";
     if (const Result described = describe(prepared); described.status != "ok")

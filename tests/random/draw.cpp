@@ -72,7 +72,7 @@ DrawnMachine draw_torus(Dice& dice)
   const std::vector<std::int64_t> shape = draw_shape(dice, cubes ? 3 : 2, cores ? 8 : dice.chance(0.1) ? 64 : 16);
   const bool closed                     = dice.chance(0.7);
   const std::int64_t pods               = dice.one_of<std::int64_t>({1, 1, 2, 2, 2, 3, 4, 5});
-  drawn.text = {{"base", base}, {"slice", fmt::format("{}", fmt::join(shape, "x"))}, {"pods", pods}};
+  drawn.text          = {{"base", base}, {"slice", fmt::format("{}", fmt::join(shape, "x"))}, {"pods", pods}};
   const bool as_built = cubes && dice.chance(0.15); // by the catalogue's own cubes
   if (!as_built)
     drawn.text["ici"][cubes ? "cube" : "closed_axis"] = closed ? 1 : cubes ? 7 : 64;
@@ -190,9 +190,9 @@ DrawnMesh draw_mesh(Dice& dice, const DrawnMachine& machine, const KnownSharding
       name = "data"; // pods are joined by the DCN
     else if (on.name == "dcn" && dice.chance(0.4))
       name = "pod";
-    json& axis    = mesh.text[name];
-    const json at = atom.whole ? json(on.name)
-                               : json{{"axis", on.name}, {"length", atom.length}, {"stride", atom.stride}};
+    json& axis = mesh.text[name];
+    const json at =
+        atom.whole ? json(on.name) : json{{"axis", on.name}, {"length", atom.length}, {"stride", atom.stride}};
     axis["on"].push_back(at);
     mesh.sizes[name] = mesh.size(name) * atom.length;
     axis["size"]     = mesh.sizes[name];
@@ -219,8 +219,8 @@ json draw_model(Dice& dice, std::int64_t layers, std::int64_t every, const Drawn
              {"vocabulary", dice.one_of({1000, 1024, 8000})},
              {"mlp", dice.one_of<std::string>({"plain", "gated"})},
              {"block", dice.one_of<std::string>({"serial", "parallel"})},
-             {"positions", dice.one_of<json>({"rotary", "alibi", "none", "transformer-xl", {{"relative", 32}},
-                                              {{"learned", 1024}}})},
+             {"positions", dice.one_of<json>(
+                               {"rotary", "alibi", "none", "transformer-xl", {{"relative", 32}}, {{"learned", 1024}}})},
              {"tied_embedding", dice.chance(0.5)},
              {"norm_scale", dice.chance(0.5)}};
   if (experts)
@@ -237,10 +237,18 @@ json draw_model(Dice& dice, std::int64_t layers, std::int64_t every, const Drawn
 json draw_software(Dice& dice, const DrawnMachine& machine, const DrawnMesh& mesh, const KnownSharding& sharding)
 {
   const std::vector<std::string> xla{"xla-tpu-2021", "xla-tpu-2023", "xla-tpu-2024"};
-  const std::vector<std::string> cuda{
-      "deepspeed-zero3-2021", "llm-foundry-2023",        "llm-foundry-2023-h100", "megatron-2021-ddp-torch",
-      "megatron-2021",        "megatron-2022",           "megatron-deepspeed-2021", "megatron-deepspeed-2022",
-      "nemo-2025",            "pytorch-2020",            "torchtitan-2024",       "zero-bubble-2023"};
+  const std::vector<std::string> cuda{"deepspeed-zero3-2021",
+                                      "llm-foundry-2023",
+                                      "llm-foundry-2023-h100",
+                                      "megatron-2021-ddp-torch",
+                                      "megatron-2021",
+                                      "megatron-2022",
+                                      "megatron-deepspeed-2021",
+                                      "megatron-deepspeed-2022",
+                                      "nemo-2025",
+                                      "pytorch-2020",
+                                      "torchtitan-2024",
+                                      "zero-bubble-2023"};
   json software{{"base", dice.one_of(machine.gpus != dice.chance(0.15) ? cuda : xla)}};
   const auto may = [&](const char* field, const json& value) {
     if (dice.chance(0.15))
@@ -406,13 +414,12 @@ json draw_workload(Dice& dice, const DrawnMesh& mesh, std::int64_t micro_batches
 {
   const std::int64_t micro    = dice.integer(1, 3);
   const std::int64_t replicas = mesh.size("data") * mesh.size("pod");
-  json workload{
-      {"batch", replicas * micro * micro_batches},
-      {"sequence", mesh.size("context") * mesh.size("model") * dice.one_of<std::int64_t>({16, 64, 128})},
-      {"remat", dice.one_of<std::string>({"attention", "block-inputs", "every-second-layer", "full", "full", "minimal",
-                                          "none", "palm-540b"})},
-      {"optimizer",
-       dice.one_of<std::string>({"adamw", "adamw-mixed", "adamw-unfused", "adafactor", "adafactor-factored"})}};
+  json workload{{"batch", replicas * micro * micro_batches},
+                {"sequence", mesh.size("context") * mesh.size("model") * dice.one_of<std::int64_t>({16, 64, 128})},
+                {"remat", dice.one_of<std::string>({"attention", "block-inputs", "every-second-layer", "full", "full",
+                                                    "minimal", "none", "palm-540b"})},
+                {"optimizer", dice.one_of<std::string>(
+                                  {"adamw", "adamw-mixed", "adamw-unfused", "adafactor", "adafactor-factored"})}};
   if (micro_batches > 1 || dice.chance(0.3))
     workload["micro_batch"] = micro;
   if (dice.chance(0.15))
@@ -427,7 +434,8 @@ DrawnMachine machine_of(const json& scenario)
   const json& text = scenario.at("machine");
   machine.gpus     = text.contains("nvlink");
   if (machine.gpus) {
-    machine.axes = {{"nvlink", text["nvlink"].value("gpus", 8), false, true}, {"dcn", text.value("nodes", 1), false, true}};
+    machine.axes = {{"nvlink", text["nvlink"].value("gpus", 8), false, true},
+                    {"dcn", text.value("nodes", 1), false, true}};
     return machine;
   }
   const std::string base = text.value("base", "");
@@ -451,10 +459,11 @@ struct Knob {
 
 bool scale_constant(Dice& dice, const json& scenario, Slowdown& two)
 {
-  static const std::vector<Knob> knobs{{"host", "nic_bandwidth", "GB/s", true}, {"host", "pcie_bandwidth", "GB/s", true},
-                                       {"dcn", "latency", "us", false},         {"ici", "link_bandwidth", "GB/s", true},
-                                       {"ici", "hop_latency", "us", false},     {"nvlink", "bandwidth", "GB/s", true},
-                                       {"nvlink", "latency", "us", false}};
+  static const std::vector<Knob> knobs{
+      {"host", "nic_bandwidth", "GB/s", true}, {"host", "pcie_bandwidth", "GB/s", true},
+      {"dcn", "latency", "us", false},         {"ici", "link_bandwidth", "GB/s", true},
+      {"ici", "hop_latency", "us", false},     {"nvlink", "bandwidth", "GB/s", true},
+      {"nvlink", "latency", "us", false}};
   const bool gpus  = scenario.at("machine").contains("nvlink");
   const Knob& knob = dice.one_of(knobs);
   if (std::string(knob.part) == (gpus ? "ici" : "nvlink"))
@@ -463,10 +472,8 @@ bool scale_constant(Dice& dice, const json& scenario, Slowdown& two)
   double now          = knob.higher_is_faster ? 20 : 2;
   if (machine.contains(knob.part) && machine[knob.part].contains(knob.key))
     now = std::stod(machine[knob.part][knob.key].get<std::string>());
-  const double factor                             = dice.one_of({1.000001, 1.01, 1.1, 1.5, 3.0});
-  const auto set                                  = [&](json& one, double value) {
-    one["machine"][knob.part][knob.key] = scaled(value, knob.unit);
-  };
+  const double factor = dice.one_of({1.000001, 1.01, 1.1, 1.5, 3.0});
+  const auto set = [&](json& one, double value) { one["machine"][knob.part][knob.key] = scaled(value, knob.unit); };
   set(two.faster, knob.higher_is_faster ? now * factor : now);
   set(two.slower, knob.higher_is_faster ? now : now * factor);
   return true;

@@ -22,9 +22,9 @@ using nlohmann::json;
 struct Options {
   std::uint64_t count = 1000, seed = 1;
   std::string check, keep;
-  std::size_t kept_each    = 3;  // of a check and kind
+  std::size_t kept_each     = 3;  // of a check and kind
   std::int64_t minimise_for = 60; // seconds a case
-  bool refusals            = false;
+  bool refusals             = false;
   std::vector<std::string> files;
 };
 
@@ -118,15 +118,16 @@ private:
 
   void keep(const Case& drawn, bool crash, std::uint64_t seed) const
   {
-    const auto same_way   = [&](const Case& c) {
+    const auto same_way = [&](const Case& c) {
       Verdict own = judged(c);
       if (own.says.starts_with("crash") != crash)
         own.kind = Verdict::Kind::holds;
       return own;
     };
-    const Case small      = minimised(drawn, same_way, std::chrono::seconds(options_.minimise_for));
-    std::string name      = drawn.check;
-    std::replace_if(name.begin(), name.end(), [](char c) { return c == ' ' || c == ','; }, '-');
+    const Case small = minimised(drawn, same_way, std::chrono::seconds(options_.minimise_for));
+    std::string name = drawn.check;
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == ' ' || c == ','; }, '-');
     const auto file = std::filesystem::path(options_.keep) / fmt::format("{}-{}.json", name, seed);
     std::filesystem::create_directories(options_.keep);
     std::ofstream(file) << to_file(small, judged(small)).dump(2) << "\n";

@@ -87,9 +87,9 @@ void add_resizings(const json& scenario, std::vector<Change>& changes)
   for (const auto& [name, axis] : scenario.at("mesh").items())
     for (std::size_t i = 0; i < axis.at("on").size(); ++i)
       for (const std::int64_t length : {1, 2, 3, 4}) {
-        const json& part = axis["on"][i];
-        const std::int64_t now =
-            part.is_string() ? (part == "core" ? 0 : axis_size(scenario.at("machine"), part)) : part.at("length").get<std::int64_t>();
+        const json& part       = axis["on"][i];
+        const std::int64_t now = part.is_string() ? (part == "core" ? 0 : axis_size(scenario.at("machine"), part))
+                                                  : part.at("length").get<std::int64_t>();
         if (length < now)
           changes.emplace_back([name = name, i, length](json& one) { resize(one, name, i, length); });
       }

@@ -107,10 +107,10 @@ json turned(json& scenario, Dice& dice)
   for (std::size_t i = 0; i < sizes.size(); ++i)
     renaming.to.push_back(i);
   dice.shuffle(renaming.to);
-  const json hosts = document_of(scenario).json->at("machine").at("host").at("chips").at("value");
-  json other       = scenario;
+  const json hosts               = document_of(scenario).json->at("machine").at("host").at("chips").at("value");
+  json other                     = scenario;
   std::vector<std::string> shape = sizes;
-  json& turned_hosts             = other["machine"]["host"]["chips"] = hosts;
+  json& turned_hosts = other["machine"]["host"]["chips"] = hosts;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     shape[renaming.to[i]]        = sizes[i];
     turned_hosts[renaming.to[i]] = hosts[i];
@@ -161,9 +161,9 @@ nlohmann::ordered_json reversed(const json& value)
 
 Verdict key_order_says_nothing(const Case& c)
 {
-  const Prepared& one  = prepared_from(c.scenario);
-  const Prepared other = prepare(
-      read_scenario(resolve_text(reversed(c.scenario).dump(), PODSIM_SOURCE_DIR "/drawn.json", catalogue())));
+  const Prepared& one = prepared_from(c.scenario);
+  const Prepared other =
+      prepare(read_scenario(resolve_text(reversed(c.scenario).dump(), PODSIM_SOURCE_DIR "/drawn.json", catalogue())));
   if (one.scenario.hash != other.scenario.hash)
     return fails("another hash");
   const std::string differs = difference(measured(one, {}), measured(other, {}));
@@ -223,20 +223,18 @@ json parted(json& scenario, Dice& dice)
 {
   if (!scenario.at("machine").contains("nvlink"))
     return nullptr;
-  const std::int64_t near   = dice.integer(2, 3);
-  const std::int64_t far    = dice.integer(2, 8 / near / 2 + 1);
-  const std::int64_t stages = near * far <= 4 && scenario.contains("pipeline") &&
-                                      scenario["pipeline"]["schedule"] != "interleaved"
-                                  ? 2
-                                  : 1;
-  const auto part           = [](std::int64_t length, std::int64_t stride) {
+  const std::int64_t near = dice.integer(2, 3);
+  const std::int64_t far  = dice.integer(2, 8 / near / 2 + 1);
+  const std::int64_t stages =
+      near * far <= 4 && scenario.contains("pipeline") && scenario["pipeline"]["schedule"] != "interleaved" ? 2 : 1;
+  const auto part = [](std::int64_t length, std::int64_t stride) {
     return json{{"axis", "dcn"}, {"length", length}, {"stride", stride}};
   };
   const std::int64_t gpus     = scenario["machine"]["nvlink"].value("gpus", 8);
   const std::int64_t replicas = gpus * near * far;
   scenario.erase("faults");
   scenario.erase("pipeline");
-  scenario["sharding"]                          = "data-parallel";
+  scenario["sharding"] = "data-parallel";
   scenario["model"].erase("experts");
   scenario["model"]["layers"]                   = 4;
   scenario["machine"]["nodes"]                  = near * far * stages;
@@ -247,8 +245,8 @@ json parted(json& scenario, Dice& dice)
   scenario["workload"]["batch"]                 = replicas * 4;
   if (stages > 1)
     scenario["pipeline"] = {{"schedule", dice.one_of<std::string>({"gpipe", "1f1b"})}};
-  json other                     = scenario;
-  const auto lay                 = [&](json& one, const json& first, const json& second, std::int64_t stride) {
+  json other     = scenario;
+  const auto lay = [&](json& one, const json& first, const json& second, std::int64_t stride) {
     one["mesh"] = {{"data", {{"size", replicas}, {"on", {"nvlink", first}}}}};
     if (!second.is_null())
       one["mesh"]["data"]["on"].push_back(second);

@@ -67,7 +67,8 @@ std::string difference(const Measured& one, const Measured& other)
   const Metrics& b     = other.metrics;
   const bool on_grid   = one.on_grid && other.on_grid;
   const auto different = [&](double x, double y) {
-    return x != y && (on_grid || std::abs(x - y) > 1e-12 * std::max(a.step_time.value(), std::max(std::abs(x), std::abs(y))));
+    return x != y &&
+           (on_grid || std::abs(x - y) > 1e-12 * std::max(a.step_time.value(), std::max(std::abs(x), std::abs(y))));
   };
   if (different(a.step_time.value(), b.step_time.value()))
     return unequal("step", a.step_time.value(), b.step_time.value());
@@ -108,7 +109,7 @@ std::vector<TraceRecord> single_records(const Prepared& prepared, const Way& way
   each_record(trace, [&](const TraceRecord& record) {
     const std::size_t stage = trace.stages.at(static_cast<std::size_t>(record.device_class));
     const Speed speed       = prepared.scenario.machine.overrides.device(
-        trace.classes.at(static_cast<std::size_t>(record.device_class)).representative);
+              trace.classes.at(static_cast<std::size_t>(record.device_class)).representative);
     const std::vector<TraceRecord> single =
         split(record, prepared.sharded.program_of(stage), prepared.sharded.stages[stage],
               timed.durations(prepared.sharded.stages[stage].program, speed));
@@ -131,7 +132,7 @@ std::string describe(const TraceRecord& one, const TraceRecord& other, const Pre
       stage = static_cast<std::size_t>(position(s.placement[i], device, s.machine.lattice));
   const Step& step         = prepared.sharded.stages[stage].steps[static_cast<std::size_t>(one.step)];
   const DeviceBlock& block = prepared.sharded.program_of(stage).blocks[static_cast<std::size_t>(step.block)];
-  const auto later = [](Seconds a, Seconds b) { return (a - b).value() * ticks_per_second; };
+  const auto later         = [](Seconds a, Seconds b) { return (a - b).value() * ticks_per_second; };
   return fmt::format("{} (stage {}), step {}, {} {}, {}: from {:.9g} to {:.9g} us, {:+.6g} and {:+.6g} ticks",
                      s.machine.describe(device), stage, one.step, block.name, one.iteration,
                      block.operations[static_cast<std::size_t>(one.operation)].name, 1e6 * one.start.value(),
@@ -152,8 +153,7 @@ std::vector<std::string> first_differences(const Prepared& prepared, const Way& 
       differ.push_back(i);
   const auto when = [&](std::size_t i) { return std::min(a[i].end, b[i].end); };
   std::sort(differ.begin(), differ.end(), [&](std::size_t i, std::size_t j) { return when(i) < when(j); });
-  const DeviceClasses classes =
-      fold(prepared.scenario.machine, prepared.scenario.placement, prepared.sharded.pipeline);
+  const DeviceClasses classes = fold(prepared.scenario.machine, prepared.scenario.placement, prepared.sharded.pipeline);
   std::vector<std::string> lines{fmt::format("{} of {} operations differ", differ.size(), a.size())};
   for (std::size_t i = 0; i < std::min<std::size_t>(differ.size(), 4); ++i)
     lines.push_back(describe(a[differ[i]], b[differ[i]], prepared, classes));
