@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 
 using nlohmann::json;
@@ -202,4 +203,54 @@ TEST_CASE("numbers as people write them")
   CHECK(!podsim::as_number("2 x"));
   CHECK(podsim::as_shape("12*16 X 16") == "12x16x16");
   CHECK(podsim::as_shape("12x").empty());
+}
+
+// 64 H100 with 80 GiB: a sequence of 131072 tokens on each, its logits (128256 words in f32) alone are 62.6 GiB. Halves
+// of sequences on twice as many devices help; smaller micro-batches do not, there is one sequence.
+TEST_CASE("what lacks memory is told what helps, what costs least first, with its memory and step time")
+{
+  const Sandbox sandbox;
+  const auto run = [&](const json& workload) {
+    sandbox.write("mine.json", first_scenario({{"workload", workload}}));
+    return sandbox.call({"run", "mine.json"});
+  };
+  const std::string fits = "it would fit with ";
+  const std::string cost = R"( \([0-9.]+ GiB, [0-9.]+ s a step\))";
+  check_error(run({{"batch", 64}, {"sequence", 131072}}), cannot_run,
+              {fits + "a mesh axis context of 2 out of data, now 32", "sharding context", " s a step)"});
+  const std::string both = run({{"remat", "none"}}).err;
+  CHECK_THAT(both, Catch::Matches(".*" + fits + "workload.micro_batch=[1-4]" + cost + " or workload.remat=[a-z]+" +
+                                  cost + "\n"));
+}
+
+TEST_CASE("a study's axis may be a base, and what the file has not written")
+{
+  const Sandbox sandbox;
+  sandbox.write("mine.json", first_scenario());
+  sandbox.write("study.json",
+                json{{"schema_version", 1},
+                     {"name", "machines"},
+                     {"scenario", "mine.json"},
+                     {"axes",
+                      {{{"name", "nodes"}, {"path", "machine.base"}, {"values", {"dgx-h100", "dgx-a100-80gb"}}},
+                       {{"name", "dead"}, {"path", "faults.chips"}, {"values", {json::array()}}}}},
+                     {"metrics", {"chips", "step_time"}}});
+  const Outcome outcome = sandbox.call({"sweep", "study.json", "--csv", "-", "--quiet"});
+  INFO(outcome.err);
+  CHECK(outcome.code == done);
+  std::istringstream lines(outcome.out);
+  std::string head, h100, a100;
+  std::getline(lines, head);
+  std::getline(lines, h100);
+  std::getline(lines, a100);
+  REQUIRE(head.starts_with("number,nodes,dead,status,reason,chips,step_time"));
+  const auto step = [](const std::string& line) {
+    std::istringstream cells(line);
+    std::string cell;
+    for (int column = 0; column < 7; ++column)
+      std::getline(cells, cell, ',');
+    return std::stod(cell);
+  };
+  INFO(outcome.out);
+  CHECK(step(a100) > 1.5 * step(h100)); // 312 of 989 TFLOP/s at peak
 }
