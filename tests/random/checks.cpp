@@ -148,8 +148,9 @@ bool links_are_competed_for(const Prepared& prepared)
           return true;
   const std::uint32_t stages =
       prepared.sharded.pipeline ? links_of(AxisMask{1} << *prepared.sharded.pipeline, placement) : 0;
-  const auto over_nics = [&](std::uint32_t links) { return (links >> machine.dcn_axis() & 1U) != 0; };
-  return (stages & (waiting | beside)) != 0 || prepared.scenario.pipeline.chunks > 1 ||
+  const auto over_nics          = [&](std::uint32_t links) { return (links >> machine.dcn_axis() & 1U) != 0; };
+  const bool in_flight_together = prepared.sharded.pipeline && !prepared.sharded.blocking_transfers; // two messages
+  return (stages & (waiting | beside)) != 0 || in_flight_together ||
          over_nics(stages) || // over which a stage sends both ways
          (over_nics(waiting | beside) && machine.devices_per_host() > 1);
 }
