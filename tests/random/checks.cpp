@@ -27,8 +27,9 @@ Verdict passed_over(std::string why)
   return {Verdict::Kind::passed_over, std::move(why)};
 }
 
-// Of times that are sums of shares of links, which are no whole ticks.
-constexpr double rounding = 1e-8;
+// Of times that are sums of shares of links, which are no whole ticks; a short step of many transmissions has many
+// roundings.
+constexpr double rounding = 1e-7;
 
 // ---- Ways of simulating one scenario ----
 
