@@ -3,6 +3,7 @@
 #include "sim/app/fleet.hpp"
 
 #include "sim/engine/executor.hpp"
+#include "sim/engine/simgrid_engine.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -101,6 +102,22 @@ TEST_CASE("fleet: an interrupt starts no more, and kills or finishes what is und
   CHECK(status[1] == (finish ? JobStatus::done : JobStatus::not_run));
   for (std::size_t i = 2; i < 6; ++i)
     CHECK(status[i] == JobStatus::not_run);
+}
+
+TEST_CASE("routes that share a link are equally long, or SimGrid would share it by their latencies")
+{
+  const auto job = [](std::size_t index, bool) {
+    SimgridEngine engine;
+    const Link nic  = engine.add_link(1, 10);
+    const Link near = engine.add_link(8, 0);
+    const Link far  = engine.add_link(8, 5);
+    engine.add_port({near, nic}, {});
+    engine.add_port({index == 0 ? near : far, nic}, {});
+    return std::string("made");
+  };
+  const auto all = outcomes(2, job, {.workers = 1});
+  CHECK(all.at(0).bytes == "made");
+  CHECK_THAT(describe(all.at(1)), Catch::Contains("differ in latency"));
 }
 
 TEST_CASE("fleet: a job whose fold stopped is run again in another process, once")

@@ -131,7 +131,7 @@ TEST_CASE("what is read though it is written otherwise")
   }
 }
 
-TEST_CASE("--set: a base lies under what the file wrote, whatever else is set, in any order")
+TEST_CASE("set: a base lies under what the file wrote, whatever else is set, in any order")
 {
   const auto palm = [](const Words& changes) {
     Words arguments{"show", palm_file};
@@ -155,7 +155,7 @@ TEST_CASE("--set: a base lies under what the file wrote, whatever else is set, i
   CHECK_THAT(show(first_scenario(), {"model.base=llama2-13b"}).out, Catch::Contains("Llama 2 13B"));
 }
 
-TEST_CASE("--set and a study may write keys that the file has not")
+TEST_CASE("set: as a study, it may write keys that the file has not")
 {
   CHECK(show(first_scenario(), {"mesh.spare={\"size\":1,\"on\":[]}"}).code == done);
   CHECK(show(first_scenario(), {"mesh.spare.size=1", "mesh.spare.on=[]"}).code == done);

@@ -300,10 +300,12 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
     for (const AxisFactor& factor : axis) {
       if (factor.length == 1)
         continue;
-      const LatticeAxis& whole   = machine.lattice.axes[factor.axis];
-      const bool part_of_line    = relays(factor, machine) && factor.length * factor.stride < whole.size;
-      const bool more_than_pairs = whole.kind == AxisKind::dcn && factor.length > 2;
-      spans.push_back({{factor}, false, part_of_line || more_than_pairs});
+      const LatticeAxis& whole = machine.lattice.axes[factor.axis];
+      const bool part_of_line  = relays(factor, machine) && factor.length * factor.stride < whole.size;
+      const bool part_of_switch =
+          whole.kind == AxisKind::dcn || (whole.kind == AxisKind::local && factor.length < whole.size);
+      const bool more_than_pairs = factor.length > 2; // of which each hears the other
+      spans.push_back({{factor}, false, part_of_line || (part_of_switch && more_than_pairs)});
       dcn = dcn || whole.kind == AxisKind::dcn;
       if (!factor.closed)
         tell_apart(factor);

@@ -11,7 +11,8 @@
 // ring does the same at the same time, whatever its ends are: all its other users are rings of the same line, and these
 // start as one, too. That fails where mesh axes share a line in parts; there a line is told apart by the order of
 // its colours. So is a ring of more than two pods, where a host's NIC hears one other: classes that hold several pods
-// would hear several. Devices of a host share its NIC: there it matters how many of each colour there are.
+// would hear several; and one of more than two GPUs that is not the whole node, as each GPU's port serves other rings.
+// Devices of a host share its NIC: there it matters how many of each colour there are.
 
 #include "sim/sharding/mesh.hpp"
 #include "topologies/machine.hpp"

@@ -3,8 +3,11 @@
 #include <csignal>
 #include <deque>
 #include <fmt/format.h>
+#include <optional>
 #include <simgrid/s4u.hpp>
 #include <simgrid/version.h>
+#include <stdexcept>
+#include <utility>
 #include <xbt/log.h>
 
 namespace podsim {
@@ -23,6 +26,12 @@ struct Running {
   bool under_way = false;
 };
 
+void check_latency(std::optional<Ticks> known, Ticks latency)
+{
+  if (known && *known != latency)
+    throw std::logic_error("routes over one link differ in latency, by which SimGrid would share it");
+}
+
 } // namespace
 
 struct SimgridEngine::State {
@@ -30,6 +39,10 @@ struct SimgridEngine::State {
   sg::NetZone* zone  = nullptr;
   std::vector<sg::Host*> processors, ports;
   std::vector<sg::Link*> links;
+  std::vector<Ticks> link_latency;
+  std::vector<Ticks> route_latency; // of the ways out over each link, of the first port that uses it; -1: of none
+  std::vector<std::pair<Ticks, Ticks>> port_latency; // out, in
+  std::optional<Ticks> between_ports;
   sg::Host* sink = nullptr;
   std::deque<Running> pool; // stable addresses
   std::vector<Running*> free;
@@ -114,11 +127,25 @@ Link SimgridEngine::add_link(double rate, Ticks latency)
   link->set_latency(static_cast<double>(latency) / ticks_per_second);
   link->seal();
   state_->links.push_back(link);
+  state_->link_latency.push_back(latency);
+  state_->route_latency.push_back(-1);
   return static_cast<Link>(state_->links.size()) - 1;
 }
 
 Port SimgridEngine::add_port(const std::vector<Link>& out, const std::vector<Link>& in)
 {
+  const auto latency = [&](const std::vector<Link>& links) {
+    Ticks sum = 0;
+    for (const Link link : links)
+      sum += state_->link_latency[static_cast<std::size_t>(link)];
+    return sum;
+  };
+  state_->port_latency.emplace_back(latency(out), latency(in));
+  for (const Link link : out) {
+    Ticks& known = state_->route_latency[static_cast<std::size_t>(link)];
+    check_latency(known < 0 ? std::nullopt : std::optional(known), latency(out));
+    known = latency(out);
+  }
   sg::Host* host   = state_->zone->create_host(fmt::format("port{}", state_->ports.size()), ticks_per_second);
   const auto route = [&](const std::vector<Link>& links) {
     std::vector<sg::LinkInRoute> all;
@@ -153,6 +180,10 @@ void SimgridEngine::send(Port from, Ticks size, Token token)
 
 void SimgridEngine::send(Port from, Port to, Ticks size, Token token)
 {
+  const Ticks latency = state_->port_latency[static_cast<std::size_t>(from)].first +
+                        state_->port_latency[static_cast<std::size_t>(to)].second;
+  check_latency(state_->between_ports, latency);
+  state_->between_ports = latency;
   const sg::CommPtr comm =
       sg::Comm::sendto_init(state_->ports[static_cast<std::size_t>(from)], state_->ports[static_cast<std::size_t>(to)]);
   comm->set_payload_size(static_cast<std::uint64_t>(size));

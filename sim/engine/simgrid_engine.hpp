@@ -41,6 +41,8 @@ public:
   // The platform, before run(). A processor keeps its speed however many activities it has (up to 64).
   Processor add_processor();
   Link add_link(double rate, Ticks latency); // rate relative to the port's unit
+  // SimGrid shares a link by the inverse of its flows' latencies, and gives one without latency nothing: routes over a
+  // link must be as long as one another, else std::logic_error.
   Port add_port(const std::vector<Link>& out, const std::vector<Link>& in);
 
   // Activities, from inside callbacks.

@@ -432,13 +432,14 @@ double device_use(const ShardedProgram& program, const TimedProgram& timed, cons
   double most = 0;
   for (std::size_t c = 0; c < trace.classes.size(); ++c) {
     const std::size_t stage   = trace.stages[c];
-    const auto [own, missing] = executed.try_emplace(program.stages[stage].program);
+    const auto [at, missing]  = executed.try_emplace(program.stages[stage].program);
+    Flops& own                = at->second;
     if (missing)
       each_operation(program, timed, stage, [&](const DeviceOperation& op, const TimedOperation&, double times) {
-        own->second += op.work.matrix.flops() * times;
+        own += op.work.matrix.flops() * times;
       });
     const Chip chip = at_speed(machine.chip, machine.overrides.device(trace.classes[c].representative));
-    most            = std::max(most, own->second / chip.matrix_peak / step);
+    most            = std::max(most, own / chip.matrix_peak / step);
   }
   return most;
 }

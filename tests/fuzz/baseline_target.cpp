@@ -47,7 +47,7 @@ bool baseline_input(const std::string& input)
 {
   static const std::string file = scratch_file("baseline.json");
   write_scratch(file, input);
-  Baseline baseline = read_baseline(file);
+  Baseline baseline = read_baseline(file, catalogue());
   Gate gate{.baseline    = file,
             .podsim_was  = baseline.podsim_version,
             .podsim_now  = "now",
@@ -64,7 +64,7 @@ bool baseline_input(const std::string& input)
   require(step_summary(gate, 1'000).size() <= 1'000, "a summary takes no more than its room");
 
   write_scratch(file, baseline_text(baseline));
-  require(read_baseline(file).entries.size() == baseline.entries.size(), "what --update writes can be read");
+  require(read_baseline(file, catalogue()).entries.size() == baseline.entries.size(), "what --update writes can be read");
   return true;
 }
 
