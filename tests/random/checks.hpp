@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace podsim::test {
@@ -22,6 +23,16 @@ struct Verdict {
   enum class Kind { holds, fails, passed_over, anomaly } kind = Kind::holds; // anomaly: does not hold, as it may not
   std::string says; // one line, of a failure or an anomaly; or why it was passed over
 };
+
+const Verdict well{};
+inline Verdict fails(std::string says)
+{
+  return {Verdict::Kind::fails, std::move(says)};
+}
+inline Verdict passed_over(std::string why)
+{
+  return {Verdict::Kind::passed_over, std::move(why)};
+}
 
 struct Check {
   const char* name;

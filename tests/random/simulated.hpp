@@ -17,9 +17,9 @@ Document document_of(const nlohmann::json& scenario);
 const Prepared& prepared_from(const nlohmann::json& scenario);
 
 struct Way {
-  Granularity granularity = Granularity::automatic;
-  bool explicit_devices   = false;
-  bool skips              = true;
+  Granularity granularity                         = Granularity::automatic;
+  bool explicit_devices                           = false;
+  bool skips                                      = true;
   friend auto operator<=>(const Way&, const Way&) = default;
 };
 
