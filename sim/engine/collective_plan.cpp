@@ -153,7 +153,8 @@ Plan exchange_plan(const std::vector<AxisFactor>& group, Bytes local, const Mach
   return result;
 }
 
-// Phases that overlap: what they put on each ring goes at once.
+// Phases that overlap: what they put on each ring goes at once. Rings over parts of one switched axis are one stream of
+// chunks through the same links, which get one share of them beside what others send.
 Plan overlapped_plan(const PlanPart& phases)
 {
   Plan result{.parts = {}, .exchange = true};
@@ -165,8 +166,10 @@ Plan overlapped_plan(const PlanPart& phases)
       result.rest += phase.kind == kind ? latencies(phase) * (phase.link == AxisKind::dcn ? 1 : nodes) : 0;
   }
   for (const RingPhase& phase : phases) {
-    auto part = std::find_if(result.parts.begin(), result.parts.end(),
-                             [&](const PlanPart& one) { return one.front().factor == phase.factor; });
+    auto part = std::find_if(result.parts.begin(), result.parts.end(), [&](const PlanPart& one) {
+      const AxisFactor& known = one.front().factor;
+      return phase.one_way() ? known.axis == phase.factor.axis : known == phase.factor;
+    });
     if (part == result.parts.end()) {
       RingPhase once = phase;
       once.kind      = CollectiveKind::all_to_all;

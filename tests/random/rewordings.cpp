@@ -253,9 +253,8 @@ Verdict parted_is_same(const Case& c)
     return passed_over("no nodes");
   const double one   = step_of(c.scenario, {});
   const double other = step_of(c.other, {});
-  // A chunk's last hop is not a whole number of ticks; and between stages, who sends when beside a reduction is chance.
-  const double tolerance = c.scenario.contains("pipeline") ? 1e-2 : 1e-6;
-  return std::abs(other / one - 1) <= tolerance ? well : fails(unequal("in two parts: step", other, one));
+  // A chunk's last hop is not a whole number of ticks.
+  return std::abs(other / one - 1) <= 1e-6 ? well : fails(unequal("in two parts: step", other, one));
 }
 
 namespace {
