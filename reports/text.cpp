@@ -171,7 +171,7 @@ Page fault_text(const FaultReport& faults, const Metrics& metrics, const std::st
   if (faults.each.size() > 1)
     text += row("all of these", metrics.step_time, metrics.mfu);
   if (!faults.bound.empty())
-    text += lay("            a bound: {}; between {:.3f} and {:.3f} s\n", faults.bound, faults.at_least.value(),
+    text += lay("            a bound: {}; between {:.6g} and {:.6g} s\n", faults.bound, faults.at_least.value(),
                 metrics.step_time.value());
   return text + lay("            waits least: {} {}{} like {}\n", faults.slowest.devices, device,
                     faults.slowest.devices == 1 ? "" : "s", faults.slowest.one);

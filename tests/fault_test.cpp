@@ -350,6 +350,17 @@ TEST_CASE("one event is a bound from above where a link is slow, and near")
       }
 }
 
+TEST_CASE("a step whose collectives wait for groups out of step says that it is a bound, and chunks are within it")
+{
+  const SmallScenario s = with(two_pods, {{"chips", {{{"at", 5}, {"compute", 0.7}}}}});
+  const Result whole    = run(test::prepare(s), {.granularity = Granularity::collective, .progress = {}}, {});
+  CHECK_THAT(whole.faults->bound, Catch::Contains("over several axes"));
+  const double by_chunks = step(s, Granularity::chunk);
+  CHECK(whole.faults->at_least.value() <= by_chunks);
+  CHECK(by_chunks <= whole.metrics->step_time.value());
+  CHECK(run(test::prepare(s), {.granularity = Granularity::chunk, .progress = {}}, {}).faults->bound.empty());
+}
+
 TEST_CASE("jitter: the slowest of n is slower by the scale times the n-th harmonic number")
 {
   // E[max of n exponential draws of mean 1] = 1 + 1/2 + ... + 1/n; the mean over 300 seeds has a deviation of
