@@ -353,7 +353,7 @@ TEST_CASE("one event is a bound from above where a link is slow, and near")
 TEST_CASE("a step whose collectives wait for groups out of step says that it is a bound, and chunks are within it")
 {
   const SmallScenario s = with(two_pods, {{"chips", {{{"at", 5}, {"compute", 0.7}}}}});
-  const Result whole    = run(test::prepare(s), {.granularity = Granularity::collective, .progress = {}}, {});
+  const Result whole    = run(test::prepare(s), {.progress = {}}, {});
   CHECK_THAT(whole.faults->bound, Catch::Contains("over several axes"));
   const double by_chunks = step(s, Granularity::chunk);
   CHECK(whole.faults->at_least.value() <= by_chunks);

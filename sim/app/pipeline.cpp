@@ -295,7 +295,7 @@ Faulty measure_faulty(Machine machine, const Prepared& prepared, const Simulatio
   };
   if (options.explicit_devices || !too_long(machine, true)) {
     Faulty exact{measure_on(machine, prepared, options, true), {}, {}};
-    if (exact.measured.waits_for_groups) {
+    if (options.granularity == Granularity::automatic && exact.measured.waits_for_groups) {
       exact.bound    = "collectives over several axes begin when all of their group are there";
       exact.at_least = exact.measured.metrics.step_time * (1 - groups_cost_at_most);
     }
