@@ -226,9 +226,9 @@ Ordered to_json(const Pairs& pairs)
 
 Ordered to_json(const Column& column)
 {
-  Ordered json{{"label", column.label},  {"file", column.file},       {"scenario", column.scenario},
-               {"model", column.model},  {"machine", column.machine}, {"mesh", column.mesh},
-               {"status", column.status}};
+  Ordered json{{"label", column.label},        {"file", column.file},       {"scenario", column.scenario},
+               {"model", column.model},        {"machine", column.machine}, {"mesh", column.mesh},
+               {"status", word(column.status)}};
   if (!column.reason.empty())
     json["reason"] = column.reason;
   for (const auto& [name, value] : column.values) // under the names that a run's JSON has
@@ -265,7 +265,7 @@ const std::vector<std::string>& compared_values()
   return names;
 }
 
-Column column_of(const Result& result)
+Column column_of(const Evaluation& result)
 {
   Column column;
   column.scenario = result.scenario;
@@ -308,9 +308,9 @@ std::string column_to_bytes(const Column& column)
   Ordered published = Ordered::array();
   for (const Column::Published& one : column.published)
     published.push_back({one.id, one.metric, one.convention, one.value, one.predicted, one.calibration});
-  return Ordered{{"scenario", column.scenario}, {"model", column.model},    {"machine", column.machine},
-                 {"mesh", column.mesh},         {"status", column.status},  {"reason", column.reason},
-                 {"values", column.values},     {"memory", column.memory},  {"breakdown", column.breakdown},
+  return Ordered{{"scenario", column.scenario}, {"model", column.model},         {"machine", column.machine},
+                 {"mesh", column.mesh},         {"status", word(column.status)}, {"reason", column.reason},
+                 {"values", column.values},     {"memory", column.memory},       {"breakdown", column.breakdown},
                  {"published", published},      {"remarks", column.remarks}}
       .dump(-1, ' ', false, Ordered::error_handler_t::replace);
 }
@@ -322,7 +322,7 @@ void column_from_bytes(const std::string& bytes, Column& column)
   column.model       = json.at("model");
   column.machine     = json.at("machine");
   column.mesh        = json.at("mesh");
-  column.status      = json.at("status");
+  column.status      = status_of(json.at("status"));
   column.reason      = json.at("reason");
   column.values      = json.at("values").get<Pairs>();
   column.memory      = json.at("memory").get<Pairs>();
@@ -344,8 +344,8 @@ Page to_text(const Comparison& comparison, const Style& style)
   for (const Column& column : comparison.columns) {
     text += lay("  {}: {}{}\n", style.bold(lay("{}", column.label)), column.scenario,
                 column.machine.empty() ? "" : "; " + column.machine);
-    if (column.status != "ok")
-      text += lay("    cannot run ({}): {}\n", column.status, column.reason);
+    if (column.status != Status::ok)
+      text += lay("    cannot run ({}): {}\n", word(column.status), column.reason);
     for (const std::string& remark : column.remarks)
       text += lay("    ! {}\n", remark);
   }
@@ -388,7 +388,7 @@ std::string to_csv(const Comparison& comparison)
   std::vector<std::string> status{"status"};
   for (const Column& column : comparison.columns) {
     head.push_back(column.label);
-    status.push_back(column.status);
+    status.push_back(word(column.status));
   }
   std::string text = csv_line(head) + csv_line(status);
   const Table table(comparison);

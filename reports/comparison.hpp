@@ -1,8 +1,8 @@
 #pragma once
 // What `podsim compare` writes: scenarios side by side, a column each.
 
-#include "reports/result.hpp"
 #include "reports/style.hpp"
+#include "sim/evaluate/evaluation.hpp"
 
 #include <optional>
 #include <string>
@@ -18,8 +18,9 @@ struct Column {
   std::string label; // in the heads of the tables
   std::string file;
   std::string scenario, model, machine, mesh;
-  std::string status = "ok", reason;
-  double chips       = 0;
+  Status status = Status::ok;
+  std::string reason;
+  double chips = 0;
   std::vector<std::pair<std::string, double>> values; // by the names of compared_values()
   std::vector<std::pair<std::string, double>> breakdown, memory;
   struct Published {
@@ -35,7 +36,7 @@ struct Column {
 // The figures of a result that are set side by side: step_time, tokens_per_s, tokens_per_s_per_chip, mfu, hfu,
 // energy_per_token (joules), chips, dropped_choices (of experts).
 const std::vector<std::string>& compared_values();
-Column column_of(const Result& result);
+Column column_of(const Evaluation& result);
 std::string column_to_bytes(const Column& column);
 void column_from_bytes(const std::string& bytes, Column& column);
 

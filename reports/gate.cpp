@@ -162,8 +162,8 @@ Ordered to_json(const MetricChange& change)
 Ordered to_json(const GateRow& row, const Gate& gate)
 {
   Ordered json{{"scenario", row.scenario}, {"status", status_text(row.status)}, {"level", level_word(row.level())}};
-  if (!row.word.empty())
-    json["failure"] = row.word;
+  if (row.failure)
+    json["failure"] = word(*row.failure);
   if (!row.reason.empty())
     json["reason"] = row.reason;
   if (row.status != RowStatus::moved && row.status != RowStatus::unchanged)
@@ -239,7 +239,7 @@ std::vector<std::string> explanation(const GateRow& row, const Gate& gate)
 {
   std::vector<std::string> lines;
   if (!row.reason.empty())
-    lines.push_back(row.word.empty() ? row.reason : row.word + ": " + row.reason);
+    lines.push_back(row.failure ? fmt::format("{}: {}", word(*row.failure), row.reason) : row.reason);
   for (const MetricChange& change : row.changes)
     lines.push_back(change_line(change));
   if (!row.changes.empty() && !row.breakdown.empty())

@@ -2,8 +2,10 @@
 // What `podsim check` writes: a baseline's scenarios beside what they measure now.
 
 #include "reports/style.hpp"
+#include "sim/core/status.hpp"
 #include "sim/metrics/gate.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +25,8 @@ struct GateRow {
   std::string scenario; // its file, and what is changed in it
   std::string file;     // the file alone, from the folder of the repository
   RowStatus status = RowStatus::unchanged;
-  std::string word;   // of a failure: "memory", "input", "timed out"...
-  std::string reason; // one line, where the status needs one
+  std::optional<Status> failure; // why it did not
+  std::string reason;            // one line, where the status needs one
   std::vector<MetricChange> changes;
   std::vector<BreakdownMove> breakdown; // where changes are
   Cause cause;

@@ -1,7 +1,7 @@
 #include "reports/json.hpp"
 
 #include "reports/remarks.hpp"
-#include "sim/engine/simgrid_engine.hpp"
+#include "sim/engine/clock/simgrid_module.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -96,7 +96,7 @@ void put_metrics(Ordered& json, const Metrics& metrics)
 }
 
 // What the figures hold for: constants of other chips, dropped choices of experts, and what people are told of it.
-void put_remarks(Ordered& json, const Result& result)
+void put_remarks(Ordered& json, const Evaluation& result)
 {
   if (result.experts) {
     json["experts"] = {{"count", result.experts->count}, {"top_k", result.experts->top_k}};
@@ -144,6 +144,8 @@ Ordered to_json(const SimulationInfo& simulation)
                {"folded", simulation.folded},
                {"repeated_layers", simulation.repeated_layers},
                {"repeated_micro_batches", simulation.repeated_micro_batches}};
+  if (simulation.engine != "simgrid") // which is what is not said
+    json["engine"] = simulation.engine;
   if (simulation.fold_stopped)
     json["fold_stopped"] = true;
   if (simulation.wall)
@@ -171,7 +173,7 @@ Ordered to_json(const FaultReport& faults)
   return json;
 }
 
-Ordered provenance(const Result& result)
+Ordered provenance(const Evaluation& result)
 {
   Ordered constants = Ordered::array();
   for (const UsedConstant& constant : result.constants) {
@@ -187,12 +189,12 @@ Ordered provenance(const Result& result)
 
 } // namespace
 
-std::string to_json(const Result& result)
+std::string to_json(const Evaluation& result)
 {
   Ordered json{{"schema_version", result_schema_version},
                {"podsim_version", PODSIM_VERSION},
                {"scenario", {{"name", result.scenario}, {"hash", result.hash}}},
-               {"status", result.status}};
+               {"status", word(result.status)}};
   if (!result.reason.empty())
     json["reason"] = result.reason;
   if (result.metrics) {

@@ -25,7 +25,7 @@ std::string test_case(const GateRow& row, const Gate& gate)
     return head + fmt::format(">\n      <system-out>warning: {}</system-out>\n    </testcase>\n", lines);
   const char* tag = row.status == RowStatus::failed ? "error" : "failure";
   return head + fmt::format(">\n      <{0} type=\"{1}\" message=\"{2}\">{3}</{0}>\n    </testcase>\n", tag,
-                            xml_escaped(row.word.empty() ? status_text(row.status) : row.word),
+                            xml_escaped(row.failure ? word(*row.failure) : status_text(row.status)),
                             xml_escaped(row.reason.empty() ? status_text(row.status) : row.reason), lines);
 }
 

@@ -8,7 +8,7 @@ namespace podsim {
 namespace {
 
 // A line for each set of chips that the constants are of.
-void add_foreign(const Result& result, std::vector<std::string>& all)
+void add_foreign(const Evaluation& result, std::vector<std::string>& all)
 {
   std::vector<std::string> chips;
   for (const ForeignConstant& one : result.foreign)
@@ -38,7 +38,7 @@ std::string over_100(const Metrics& metrics)
 
 } // namespace
 
-std::vector<std::string> remarks(const Result& result)
+std::vector<std::string> remarks(const Evaluation& result)
 {
   std::vector<std::string> all;
   add_foreign(result, all);

@@ -8,8 +8,8 @@ namespace podsim {
 
 Page to_text(const Overview& overview, const Style& style)
 {
-  const Result& r = overview.description;
-  Page text       = style.bold(lay("{}", r.scenario)) + "\n";
+  const Evaluation& r = overview.description;
+  Page text           = style.bold(lay("{}", r.scenario)) + "\n";
   text += lay("  model     {}\n  machine   {}\n  mesh      {}\n", r.model, r.machine, r.mesh);
   if (overview.model.parameters > 0) {
     text +=
@@ -19,7 +19,7 @@ Page to_text(const Overview& overview, const Style& style)
     text += memory_text(*r.memory, r.capacity);
   }
   text += remark_lines(r);
-  if (r.status != "ok")
+  if (r.status != Status::ok)
     text += style.bold("  cannot run ") + lay("{}\n", r.reason);
   text += lay("  classes   {} of {}s that cannot be told apart\n", overview.classes.size(), r.device);
   for (const DeviceClass& own : overview.classes)

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "reports/result.hpp"
 #include "reports/style.hpp"
+#include "sim/evaluate/evaluation.hpp"
 
 #include <string>
 #include <vector>
@@ -25,7 +25,7 @@ struct BlockRow {
 
 // What is known of a scenario without simulating it.
 struct Overview {
-  Result description;
+  Evaluation description;
   ModelShape model;
   FlopsPerToken flops;
   std::vector<DeviceClass> classes;

@@ -76,8 +76,9 @@ void mark_front(std::vector<StudyRow>& rows, const std::vector<std::string>& met
 {
   std::vector<StudyRow*> candidates;
   for (StudyRow& row : rows)
-    if (row.status == "ok" && std::all_of(metrics.begin(), metrics.end(),
-                                          [&](const std::string& name) { return figure_of(row, name).has_value(); }))
+    if (row.status == Status::ok && std::all_of(metrics.begin(), metrics.end(), [&](const std::string& name) {
+          return figure_of(row, name).has_value();
+        }))
       candidates.push_back(&row);
   // Best in the first metric first: whoever dominates a row stands before it, so that only the front so far is asked.
   std::stable_sort(candidates.begin(), candidates.end(), [&](const StudyRow* a, const StudyRow* b) {
@@ -109,7 +110,7 @@ void check_metric(const StudyTable& table, const std::string& option, const std:
   const bool has = std::any_of(table.rows.begin(), table.rows.end(),
                                [&](const StudyRow& row) { return row.figures.contains(name); });
   const bool any =
-      std::any_of(table.rows.begin(), table.rows.end(), [](const StudyRow& row) { return row.status == "ok"; });
+      std::any_of(table.rows.begin(), table.rows.end(), [](const StudyRow& row) { return row.status == Status::ok; });
   if (find_figure(name) && !has && any)
     throw InputError(fmt::format("{}: no row of this study has \"{}\"", option, name));
 }
@@ -147,7 +148,7 @@ std::vector<std::string> remarks_of(const StudyTable& table)
 {
   std::vector<std::string> all;
   for (const StudyRow& row : table.rows)
-    if (row.status == "ok" && !row.reason.empty())
+    if (row.status == Status::ok && !row.reason.empty())
       all.push_back(row.reason);
   return all;
 }
@@ -171,7 +172,7 @@ Lines lines_of(const StudyTable& table, bool pareto)
   lines.cells.push_back(head);
   lines.left = table.axes.size();
   for (const StudyRow& row : table.rows) {
-    if (row.status != "ok")
+    if (row.status != Status::ok)
       continue;
     std::vector<std::string> cells = row.settings;
     for (const std::string& metric : table.metrics) {
@@ -204,24 +205,25 @@ Page aligned(const Lines& lines, const Style& style)
   return text;
 }
 
-const char* words_for(const std::string& status)
+const char* words_for(Status status)
 {
-  if (status == "ok")
+  if (status == Status::ok)
     return "ran";
-  if (status == "memory")
+  if (status == Status::memory)
     return "not fitting in memory";
-  if (status == "mesh")
+  if (status == Status::mesh)
     return "with a mesh that the machine cannot hold";
-  if (status == "input")
+  if (status == Status::input)
     return "inconsistent";
-  if (status == "time")
+  if (status == Status::time)
     return "too long for the simulator's clock";
-  return status.c_str();
+  return word(status);
 }
 
-std::string with_status(const std::string& status, const std::string& reason)
+std::string with_status(Status status, const std::string& reason)
 {
-  return reason.empty() ? status : reason.starts_with(status + ": ") ? reason : status + ": " + reason;
+  const std::string own = word(status);
+  return reason.empty() ? own : reason.starts_with(own + ": ") ? reason : own + ": " + reason;
 }
 
 Page summary(const StudyTable& table, const StudyView& view, const Style& style)
@@ -247,13 +249,13 @@ Page summary(const StudyTable& table, const StudyView& view, const Style& style)
   if (table.reasons.size() > most)
     text += lay("        and {} more reasons: --list-failures\n", table.reasons.size() - most);
   const auto again = [](const auto& entry) {
-    return entry.first == "crashed" || entry.first == "killed" || entry.first == "timed out" || entry.first == "failed";
+    return std::find(worth_a_retry.begin(), worth_a_retry.end(), entry.first) != worth_a_retry.end();
   };
   if (std::any_of(table.counts.begin(), table.counts.end(), again))
     text += "  podsim sweep --retry runs again what failed, crashed, was killed or timed out\n";
   if (view.list_failures)
     for (const StudyRow& row : table.rows)
-      if (row.status != "ok")
+      if (row.status != Status::ok)
         text += lay("  {}: {}\n", joined(row.settings, ", "), with_status(row.status, row.reason));
   return text;
 }
@@ -266,7 +268,7 @@ void arrange(StudyTable& table, const StudyView& view)
     check_metric(table, "--pareto", name, false);
   if (!view.sort.empty())
     check_metric(table, "--sort", view.sort, true);
-  const auto count = [&](const std::string& status) {
+  const auto count = [&](Status status) {
     for (auto& [known, number] : table.counts)
       if (known == status) {
         ++number;
@@ -276,8 +278,8 @@ void arrange(StudyTable& table, const StudyView& view)
   };
   for (const StudyRow& row : table.rows) {
     count(row.status);
-    table.failed += row.status != "ok" && row.status != "not run" ? 1 : 0;
-    if (row.status == "ok" || row.reason.empty())
+    table.failed += row.status != Status::ok && row.status != Status::not_run ? 1 : 0;
+    if (row.status == Status::ok || row.reason.empty())
       continue;
     auto known = std::find_if(table.reasons.begin(), table.reasons.end(), [&](const StudyTable::Reason& one) {
       return one.status == row.status && one.text == row.reason;
@@ -287,15 +289,16 @@ void arrange(StudyTable& table, const StudyView& view)
     ++known->rows;
   }
   std::stable_sort(table.counts.begin(), table.counts.end(),
-                   [](const auto& a, const auto& b) { return a.first == "ok" && b.first != "ok"; });
+                   [](const auto& a, const auto& b) { return a.first == Status::ok && b.first != Status::ok; });
   if (!view.pareto.empty())
     mark_front(table.rows, view.pareto);
   sort_rows(table, view.sort);
-  std::stable_partition(table.rows.begin(), table.rows.end(), [](const StudyRow& row) { return row.status == "ok"; });
+  std::stable_partition(table.rows.begin(), table.rows.end(),
+                        [](const StudyRow& row) { return row.status == Status::ok; });
   if (view.top == 0)
     return;
   std::size_t kept = 0;
-  std::erase_if(table.rows, [&](const StudyRow& row) { return row.status == "ok" && kept++ >= view.top; });
+  std::erase_if(table.rows, [&](const StudyRow& row) { return row.status == Status::ok && kept++ >= view.top; });
 }
 
 Page to_text(const StudyTable& table, const StudyView& view, const Style& style)
@@ -323,8 +326,8 @@ std::string to_csv(const StudyTable& table, const StudyView& view)
   for (const StudyRow& row : table.rows) {
     std::vector<std::string> fields{std::to_string(row.number)};
     fields.insert(fields.end(), row.settings.begin(), row.settings.end());
-    const bool ran = row.status == "ok";
-    fields.insert(fields.end(), {row.status, ran ? "" : row.reason});
+    const bool ran = row.status == Status::ok;
+    fields.insert(fields.end(), {word(row.status), ran ? "" : row.reason});
     for (const std::string& metric : table.metrics) {
       const auto value = figure_of(row, metric);
       fields.push_back(value ? fmt::format("{}", *value) : "");
@@ -345,9 +348,9 @@ std::string to_json_lines(const StudyTable& table, const StudyView& view)
         {"schema_version", study_table_schema_version}, {"number", row.number}, {"settings", Ordered::object()}};
     for (std::size_t i = 0; i < table.axes.size(); ++i)
       json["settings"][table.axes[i]] = row.settings[i];
-    json["status"] = row.status;
+    json["status"] = word(row.status);
     if (!row.reason.empty())
-      json[row.status == "ok" ? "remarks" : "reason"] = row.reason;
+      json[row.status == Status::ok ? "remarks" : "reason"] = row.reason;
     for (const std::string& metric : table.metrics)
       if (const auto value = figure_of(row, metric))
         json[metric] = *value;

@@ -3,6 +3,7 @@
 
 #include "reports/style.hpp"
 #include "sim/core/figure.hpp"
+#include "sim/core/status.hpp"
 
 #include <cstddef>
 #include <string>
@@ -16,7 +17,8 @@ constexpr int study_table_schema_version = 1;
 struct StudyRow {
   std::size_t number = 0;            // of the combination
   std::vector<std::string> settings; // the label on each axis
-  std::string status, reason;        // "ok", or why it could not run; "not run" yet. Of what ran: remarks
+  Status status = Status::not_run;
+  std::string reason; // why it could not run; of what ran: remarks
   Figures figures;
   bool on_front = false; // no other row is better in one of the asked metrics and as good in the rest
 };
@@ -28,11 +30,12 @@ struct StudyTable {
   std::vector<std::pair<std::string, std::size_t>> left_out; // constraint, combinations that do not meet it
   std::size_t failed = 0, other_shards = 0;                  // of all rows, also those that `top` cut away
   struct Reason {
-    std::string status, text;
+    Status status;
+    std::string text;
     std::size_t rows = 0;
   };
-  std::vector<Reason> reasons;                             // first met first
-  std::vector<std::pair<std::string, std::size_t>> counts; // status -> rows, "ok" included
+  std::vector<Reason> reasons;                        // first met first
+  std::vector<std::pair<Status, std::size_t>> counts; // rows
 };
 
 struct StudyView {

@@ -33,7 +33,7 @@ std::string difference(Metric metric, double own, double published)
 }
 
 // The rows that every report has, and after them what else was published.
-std::vector<Row> rows_of(const Result& result)
+std::vector<Row> rows_of(const Evaluation& result)
 {
   std::vector<Row> rows;
   std::vector<Metric> always{Metric::step_time, Metric::tokens_per_s, Metric::mfu, Metric::hfu};
@@ -51,7 +51,7 @@ std::vector<Row> rows_of(const Result& result)
 }
 
 // What stands beside the prediction: each figure that was published of it.
-std::vector<std::string> beside(const Result& result, const Row& row, std::optional<double> own)
+std::vector<std::string> beside(const Evaluation& result, const Row& row, std::optional<double> own)
 {
   std::vector<std::string> all;
   const auto compare = [&](double published, const std::string& remark) {
@@ -70,7 +70,7 @@ std::vector<std::string> beside(const Result& result, const Row& row, std::optio
   return all;
 }
 
-Page figures(const Result& result, const Style& style)
+Page figures(const Evaluation& result, const Style& style)
 {
   Page text = style.dim(lay("  {:<22}{:>12}{:>12}   {}\n", "", "predicted", "published", "difference"));
   for (const Row& row : rows_of(result)) {
@@ -211,7 +211,7 @@ std::vector<std::string> words_of(const std::string& text)
 
 } // namespace
 
-Page remark_lines(const Result& result)
+Page remark_lines(const Evaluation& result)
 {
   Page text;
   if (const auto& experts = result.experts; experts && experts->dropped == 0)
@@ -262,7 +262,7 @@ Page memory_text(const Memory& memory, Bytes capacity)
   return wrapped("  memory    ", lay("{} of {} a chip", format(memory.total()), format(capacity)), terms);
 }
 
-Page to_text(const Result& result, const Style& style)
+Page to_text(const Evaluation& result, const Style& style)
 {
   Page text = style.bold(lay("{}", result.scenario)) + "\n";
   text += lay("  model     {}\n  machine   {}\n  mesh      {}\n", result.model, result.machine, result.mesh);

@@ -1,14 +1,14 @@
 #pragma once
 
-#include "reports/result.hpp"
 #include "reports/style.hpp"
+#include "sim/evaluate/evaluation.hpp"
 
 #include <string>
 
 namespace podsim {
 
 // The result for a person at a terminal.
-Page to_text(const Result& result, const Style& style);
+Page to_text(const Evaluation& result, const Style& style);
 
 // A figure in base units with the unit that people read: "17.11 s", "245.1 k", "47.5 %".
 std::string shown(Metric metric, double value);
@@ -17,7 +17,7 @@ std::string shown(Metric metric, double value);
 std::string breakdown_words(std::string name);
 
 // What must be known beside the figures, and what experts drop; empty where there is nothing.
-Page remark_lines(const Result& result);
+Page remark_lines(const Evaluation& result);
 
 // The memory table of a result, whether or not it fits.
 Page memory_text(const Memory& memory, Bytes capacity);

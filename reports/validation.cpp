@@ -53,14 +53,14 @@ Page row(const ValidatedFigure& figure, const Widths& widths, const Style& style
       lay("  {:<{}}  {:<{}}{:>11}{:>11}{:>11}  {}{}", of.id, widths.id, compared(of), widths.compared,
           number(in_unit(of, of.value)), figure.predicted ? number(in_unit(of, *figure.predicted)) : std::string("-"),
           figure.predicted ? percent(figure.error(), true) : "-",
-          figure.status != "ok" ? figure.status
-          : of.calibration      ? "calibration"
-                                : "",
+          figure.status != Status::ok ? word(figure.status)
+          : of.calibration            ? "calibration"
+                                      : "",
           figure.remarks.empty() ? ""
           : of.calibration       ? " !"
                                  : "!")
           .trimmed();
-  return (figure.status != "ok" ? style.bold(line) : of.calibration ? style.dim(line) : line) + "\n";
+  return (figure.status != Status::ok ? style.bold(line) : of.calibration ? style.dim(line) : line) + "\n";
 }
 
 std::string summary(const ErrorBar& bar)
@@ -99,7 +99,7 @@ Ordered to_json(const ValidatedFigure& figure)
     json["relative_error"] = figure.error();
   }
   json["calibration"] = of.calibration;
-  json["status"]      = figure.status;
+  json["status"]      = word(figure.status);
   if (!figure.reason.empty())
     json["reason"] = figure.reason;
   if (!figure.remarks.empty())
@@ -150,7 +150,7 @@ Page to_text(const Validation& validation, const Style& style)
   if (!validation.failures.empty()) {
     text += "\n" + style.bold("  could not run") + "\n";
     for (const ScenarioFailure& failure : validation.failures)
-      text += lay("  {} ({}): {}\n", failure.scenario, failure.status, failure.reason);
+      text += lay("  {} ({}): {}\n", failure.scenario, word(failure.status), failure.reason);
   }
   return text;
 }
@@ -171,7 +171,7 @@ std::string to_json(const Validation& validation)
   json["failures"] = Ordered::array();
   for (const ScenarioFailure& failure : validation.failures)
     json["failures"].push_back(
-        {{"scenario", failure.scenario}, {"status", failure.status}, {"reason", failure.reason}});
+        {{"scenario", failure.scenario}, {"status", word(failure.status)}, {"reason", failure.reason}});
   return json.dump(2, ' ', false, Ordered::error_handler_t::replace) + "\n";
 }
 
@@ -182,18 +182,19 @@ std::string to_csv(const Validation& validation)
                 "published", "predicted", "relative_error", "calibration", "status", "reason", "source", "remarks"});
   for (const ValidatedFigure& figure : validation.figures) {
     const PublishedFigure& of = figure.figure;
-    text += csv_line({of.id, of.family, figure.scenario, figure.run(), info(of.metric).name, of.convention, of.unit,
-                      of.statistic, of.relative_to, fmt::format("{}", in_unit(of, of.value)),
-                      figure.predicted ? fmt::format("{}", in_unit(of, *figure.predicted)) : "",
-                      figure.predicted ? fmt::format("{}", figure.error()) : "", of.calibration ? "true" : "false",
-                      figure.status, figure.reason, of.source, fmt::format("{}", fmt::join(figure.remarks, "; "))});
+    text +=
+        csv_line({of.id, of.family, figure.scenario, figure.run(), info(of.metric).name, of.convention, of.unit,
+                  of.statistic, of.relative_to, fmt::format("{}", in_unit(of, of.value)),
+                  figure.predicted ? fmt::format("{}", in_unit(of, *figure.predicted)) : "",
+                  figure.predicted ? fmt::format("{}", figure.error()) : "", of.calibration ? "true" : "false",
+                  word(figure.status), figure.reason, of.source, fmt::format("{}", fmt::join(figure.remarks, "; "))});
   }
   // A scenario that could not be read has no figures, but a row that says so.
   for (const ScenarioFailure& failure : validation.failures)
     if (std::none_of(validation.figures.begin(), validation.figures.end(),
                      [&](const ValidatedFigure& figure) { return figure.scenario == failure.scenario; }))
       text += csv_line(
-          {"", "", failure.scenario, "", "", "", "", "", "", "", "", "", "", failure.status, failure.reason, ""});
+          {"", "", failure.scenario, "", "", "", "", "", "", "", "", "", "", word(failure.status), failure.reason, ""});
   return text;
 }
 

@@ -13,7 +13,9 @@ constexpr int validation_schema_version = 1;
 
 // A scenario that could not be run, for all its figures.
 struct ScenarioFailure {
-  std::string scenario, status, reason;
+  std::string scenario;
+  Status status;
+  std::string reason;
 };
 
 struct Validation {

@@ -84,7 +84,7 @@ GateRow row_named(const std::string& name, RowStatus status)
   row.scenario = name;
   row.file     = name;
   row.status   = status;
-  row.word     = status == RowStatus::failed ? "input" : "";
+  row.failure  = status == RowStatus::failed ? std::optional(Status::input) : std::nullopt;
   row.reason   = "because of " + name;
   return row;
 }
@@ -166,6 +166,8 @@ TEST_CASE("check: a changed constant of the catalogue is named, with its file")
   fs::create_directories(sandbox.path("bin"));
   fs::create_directories(sandbox.path("share/podsim"));
   fs::copy_file(PODSIM_PROGRAM, program);
+  fs::copy_file(fs::path(PODSIM_PROGRAM).replace_filename("libpodsim_simgrid.so"),
+                sandbox.path("bin/libpodsim_simgrid.so"));
   for (const char* folder : {"models", "topologies", "scenarios"})
     fs::copy(source + "/" + folder, sandbox.path("share/podsim/") + folder, fs::copy_options::recursive);
   sandbox.write("a.json", scenario());

@@ -19,9 +19,9 @@
 // Collectives take the closed forms of their rings, and so do transfers. So it is right only where no two of them share
 // a link at one time, and says where they do.
 
+#include "sim/core/ticks.hpp"
 #include "sim/engine/collective_plan.hpp" // only MultiAxis
-#include "sim/engine/ticks.hpp"
-#include "sim/engine/trace.hpp" // only Granularity
+#include "sim/engine/trace.hpp"           // only Granularity
 #include "sim/sharding/sharded_program.hpp"
 #include "topologies/machine.hpp"
 

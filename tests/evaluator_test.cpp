@@ -4,7 +4,7 @@
 #include "tests/small_scenario.hpp"
 
 #include "scenarios/resolve.hpp"
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>

@@ -218,13 +218,11 @@ TEST_CASE("of dead cables the bound from below keeps one, with both of its ends"
 
 TEST_CASE("what faults make of a step must be within the clock, which one slow link leaves it")
 {
-  const auto status = [](const json& fault) {
-    return run(test::prepare(with(two_pods, fault)), {.progress = {}}).status;
-  };
-  const json at = {{"pod", 1}, {"x", 2}, {"y", 1}, {"z", 0}};
-  CHECK(status({{"links", {{{"at", at}, {"axis", "x"}, {"bandwidth", 0.001}}}}}) == "ok");
+  const auto status = [](const json& fault) { return evaluate(test::prepare(with(two_pods, fault))).status; };
+  const json at     = {{"pod", 1}, {"x", 2}, {"y", 1}, {"z", 0}};
+  CHECK(status({{"links", {{{"at", at}, {"axis", "x"}, {"bandwidth", 0.001}}}}}) == Status::ok);
   const json slow = {{"at", at}, {"compute", 0.001}};
-  CHECK(status({{"chips", {slow, slow, slow, slow, slow}}}) == "time"); // 10^15 times
+  CHECK(status({{"chips", {slow, slow, slow, slow, slow}}}) == Status::time); // 10^15 times
 }
 
 TEST_CASE("a speed of 1 is no fault")
@@ -352,13 +350,13 @@ TEST_CASE("one event is a bound from above where a link is slow, and near")
 
 TEST_CASE("a step whose collectives wait for groups out of step says that it is a bound, and chunks are within it")
 {
-  const SmallScenario s = with(two_pods, {{"chips", {{{"at", 5}, {"compute", 0.7}}}}});
-  const Result whole    = run(test::prepare(s), {.progress = {}}, {});
+  const SmallScenario s  = with(two_pods, {{"chips", {{{"at", 5}, {"compute", 0.7}}}}});
+  const Evaluation whole = evaluate(test::prepare(s));
   CHECK_THAT(whole.faults->bound, Catch::Contains("over several axes"));
   const double by_chunks = step(s, Granularity::chunk);
   CHECK(whole.faults->at_least.value() <= by_chunks);
   CHECK(by_chunks <= whole.metrics->step_time.value());
-  CHECK(run(test::prepare(s), {.granularity = Granularity::chunk, .progress = {}}, {}).faults->bound.empty());
+  CHECK(evaluate(test::prepare(s), {{.granularity = Granularity::chunk, .progress = {}}}).faults->bound.empty());
 }
 
 TEST_CASE("jitter: the slowest of n is slower by the scale times the n-th harmonic number")

@@ -17,7 +17,7 @@ namespace {
 
 Metrics small_metrics()
 {
-  return *run(test::prepare({.sharding = "gspmd-2d"}), {}).metrics;
+  return *evaluate(test::prepare({.sharding = "gspmd-2d"})).metrics;
 }
 
 Prepared prepared(const json& scenario)
@@ -123,8 +123,8 @@ TEST_CASE("HFU counts what is executed: the masked half of attention only where 
 
 TEST_CASE("kernels that reach at most .75 of the peak make no HFU of 85 %")
 {
-  const Result result = run(prepared(llama(131072, "full")), {});
-  const Metrics& m    = *result.metrics;
+  const Evaluation result = evaluate(prepared(llama(131072, "full")), {});
+  const Metrics& m        = *result.metrics;
   CHECK(m.hfu > 0.50);
   CHECK(m.hfu < 0.55);
   CHECK(predicted(Metric::hfu, Counting::executed, m) == Approx(m.hfu));
@@ -165,7 +165,7 @@ TEST_CASE("room for experts: capacity counts choices, capacity_factor tokens, an
   CHECK(shape({{"capacity_factor", 0.05}}).dropped == Approx(1 - 26 * 8 / 8192.0)); // 25.6 places are 26
 
   const auto slots = [](const json& capacity) {
-    const Metrics m = *run(prepared(mixtral(8, capacity)), {}).metrics;
+    const Metrics m = *evaluate(prepared(mixtral(8, capacity)), {}).metrics;
     CHECK(m.routing->choices == 8 * 4096.0 * 2 * 32);
     CHECK(m.routing->kept + m.routing->dropped == Approx(m.routing->choices));
     return m.routing->kept / m.routing->choices;
@@ -194,7 +194,7 @@ TEST_CASE("capacity's mistakes are told")
 
 TEST_CASE("an MFU over 100 % says what makes it so, and what is dropped is in every report")
 {
-  const Result result = run(prepared(mixtral(8, {{"capacity_factor", 0.05}})), {});
+  const Evaluation result = evaluate(prepared(mixtral(8, {{"capacity_factor", 0.05}})), {});
   CHECK(result.metrics->mfu > 1);
   CHECK(result.metrics->hfu < 1);
   const std::string text = to_text(result, Style(false)).text();
@@ -206,7 +206,7 @@ TEST_CASE("an MFU over 100 % says what makes it so, and what is dropped is in ev
   CHECK(written.at("remarks").size() == 2);
   CHECK(written.at("mfu").get<double>() > 1);
 
-  const Result whole = run(prepared(mixtral(8, {{"capacity", "dropless"}})), {});
+  const Evaluation whole = evaluate(prepared(mixtral(8, {{"capacity", "dropless"}})), {});
   CHECK(whole.metrics->mfu < 1);
   CHECK_THAT(to_text(whole, Style(false)).text(), Catch::Contains("no choice is dropped"));
   CHECK(json::parse(to_json(whole)).at("experts").at("dropped_choices") == 0);
@@ -249,8 +249,8 @@ TEST_CASE("gradients are reduced in the buffer that the device keeps")
 
 TEST_CASE("efficiencies that hold for another chip are said")
 {
-  const auto of        = [](const Prepared& p) { return describe(p); };
-  const Result foreign = of(prepared(llama(8192, "none", "torchtitan-2024")));
+  const auto of            = [](const Prepared& p) { return describe(p); };
+  const Evaluation foreign = of(prepared(llama(8192, "none", "torchtitan-2024")));
   REQUIRE(foreign.foreign.size() == 2);
   CHECK(foreign.foreign[0].path == "software.attention.forward_efficiency");
   CHECK(foreign.foreign[0].chip == "A100");

@@ -1,9 +1,6 @@
 // Jobs in processes of their own: what becomes of one is its own affair.
 
-#include "sim/app/fleet.hpp"
-
-#include "sim/engine/executor.hpp"
-#include "sim/engine/simgrid_engine.hpp"
+#include "sim/jobs/fleet.hpp"
 
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -38,18 +35,18 @@ std::map<std::size_t, JobOutcome> outcomes(std::size_t count, const Job& job, co
 TEST_CASE("fleet: each job's bytes arrive, large and empty ones among them, with any number of workers")
 {
   const int workers = GENERATE(0, 1, 2, 7);
-  const auto job = [](std::size_t index, bool) { return std::string(index * 50'000, static_cast<char>('a' + index)); };
-  const auto all = outcomes(10, job, {.workers = workers});
+  const auto job    = [](std::size_t index) { return std::string(index * 50'000, static_cast<char>('a' + index)); };
+  const auto all    = outcomes(10, job, {.workers = workers});
   for (const auto& [index, outcome] : all) {
-    CHECK(outcome.status == JobStatus::done);
-    CHECK(outcome.bytes == job(index, true));
+    CHECK(outcome.status == Status::ok);
+    CHECK(outcome.bytes == job(index));
   }
   CHECK(outcomes(0, job, {}).empty());
 }
 
 TEST_CASE("fleet: what fails, crashes or hangs is reported, and the rest go on")
 {
-  const auto job = [](std::size_t index, bool) -> std::string {
+  const auto job = [](std::size_t index) -> std::string {
     switch (index) {
     case 0:
       throw std::runtime_error("no such thing");
@@ -71,16 +68,16 @@ TEST_CASE("fleet: what fails, crashes or hangs is reported, and the rest go on")
     return "fine";
   };
   auto all = outcomes(7, job, {.workers = 2, .time_out = 300ms});
-  CHECK(all[0].status == JobStatus::failed);
+  CHECK(all[0].status == Status::failed);
   CHECK(describe(all[0]) == "no such thing");
-  CHECK(all[1].status == JobStatus::crashed);
+  CHECK(all[1].status == Status::crashed);
   CHECK(all[1].signal == SIGSEGV);
   CHECK_THAT(describe(all[1]), Catch::Contains("signal 11"));
-  CHECK(all[2].status == JobStatus::crashed);
+  CHECK(all[2].status == Status::crashed);
   CHECK_THAT(describe(all[2]), Catch::Contains("without an answer"));
-  CHECK(all[3].status == JobStatus::killed);
+  CHECK(all[3].status == Status::killed);
   CHECK_THAT(describe(all[3]), Catch::Contains("memory"));
-  CHECK(all[4].status == JobStatus::timed_out);
+  CHECK(all[4].status == Status::timed_out);
   CHECK_THAT(describe(all[4]), Catch::Contains("longer than 0.3 s"));
   for (const std::size_t sound : {5, 6})
     CHECK(all[sound].bytes == "fine");
@@ -89,8 +86,8 @@ TEST_CASE("fleet: what fails, crashes or hangs is reported, and the rest go on")
 TEST_CASE("fleet: an interrupt starts no more, and kills or finishes what is under way")
 {
   const bool finish = GENERATE(true, false);
-  std::vector<JobStatus> status(6, JobStatus::failed);
-  const auto job = [](std::size_t index, bool) -> std::string {
+  std::vector<Status> status(6, Status::failed);
+  const auto job = [](std::size_t index) -> std::string {
     if (index == 1)
       kill(getppid(), SIGINT);
     std::this_thread::sleep_for(index == 0 ? 0ms : 500ms);
@@ -98,48 +95,17 @@ TEST_CASE("fleet: an interrupt starts no more, and kills or finishes what is und
   };
   CHECK_FALSE(run_jobs(6, job, [&](std::size_t index, const JobOutcome& outcome) { status[index] = outcome.status; },
                        {.workers = 1, .on_interrupt = finish ? OnInterrupt::finish : OnInterrupt::kill}));
-  CHECK(status[0] == JobStatus::done);
-  CHECK(status[1] == (finish ? JobStatus::done : JobStatus::not_run));
+  CHECK(status[0] == Status::ok);
+  CHECK(status[1] == (finish ? Status::ok : Status::interrupted));
   for (std::size_t i = 2; i < 6; ++i)
-    CHECK(status[i] == JobStatus::not_run);
-}
-
-TEST_CASE("routes that share a link are equally long, or SimGrid would share it by their latencies")
-{
-  const auto job = [](std::size_t index, bool) {
-    SimgridEngine engine;
-    const Link nic  = engine.add_link(1, 10);
-    const Link near = engine.add_link(8, 0);
-    const Link far  = engine.add_link(8, 5);
-    engine.add_port({near, nic}, {});
-    engine.add_port({index == 0 ? near : far, nic}, {});
-    return std::string("made");
-  };
-  const auto all = outcomes(2, job, {.workers = 1});
-  CHECK(all.at(0).bytes == "made");
-  CHECK_THAT(describe(all.at(1)), Catch::Contains("differ in latency"));
-}
-
-TEST_CASE("fleet: a job whose fold stopped is run again in another process, once")
-{
-  const auto all = outcomes(3,
-                            [](std::size_t index, bool in_process) -> std::string {
-                              if (index == 2 || (index == 1 && in_process))
-                                throw FoldStopped("stopped");
-                              return in_process ? "in process" : "not in process";
-                            },
-                            {.workers = 1});
-  CHECK(all.at(0).bytes == "in process");
-  CHECK(all.at(1).bytes == "not in process");
-  CHECK(all.at(2).status == JobStatus::failed);
-  CHECK(describe(all.at(2)) == "stopped");
+    CHECK(status[i] == Status::interrupted);
 }
 
 TEST_CASE("fleet: what the receiver throws ends the jobs and is passed on")
 {
   const auto receive = [](std::size_t, const JobOutcome&) { throw std::runtime_error("disk full"); };
   CHECK_THROWS_WITH(run_jobs(4,
-                             [](std::size_t index, bool) {
+                             [](std::size_t index) {
                                std::this_thread::sleep_for(index == 0 ? 0s : 30s);
                                return std::string("x");
                              },

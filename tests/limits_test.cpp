@@ -1,8 +1,8 @@
 // Where a run, a sweep or a validation ends before it is done: its time, an interrupt, a crash, a system that has no
 // more files or processes.
 
-#include "sim/app/fleet.hpp"
 #include "sim/core/errors.hpp"
+#include "sim/jobs/fleet.hpp"
 #include "tests/sandbox.hpp"
 
 #include <csignal>
@@ -141,8 +141,8 @@ TEST_CASE("sweep and validate: a crash is told after the table, with 70")
 
 TEST_CASE("fleet: where the system has no more, what is under way is delivered and the rest is not begun")
 {
-  std::vector<JobStatus> status(5, JobStatus::failed);
-  const auto job = [](std::size_t index, bool) -> std::string {
+  std::vector<Status> status(5, Status::failed);
+  const auto job = [](std::size_t index) -> std::string {
     if (index == 1)
       throw OutOfResources("no more files");
     std::this_thread::sleep_for(index == 0 ? 300ms : 0ms);
@@ -151,9 +151,9 @@ TEST_CASE("fleet: where the system has no more, what is under way is delivered a
   CHECK_THROWS_WITH(
       run_jobs(5, job, [&](std::size_t i, const JobOutcome& outcome) { status[i] = outcome.status; }, {.workers = 2}),
       "no more files");
-  CHECK(status[0] == JobStatus::done);
-  CHECK(status[1] == JobStatus::not_run);
-  CHECK(std::count(status.begin(), status.end(), JobStatus::failed) >= 2); // nobody was told of them
+  CHECK(status[0] == Status::ok);
+  CHECK(status[1] == Status::interrupted);
+  CHECK(std::count(status.begin(), status.end(), Status::failed) >= 2); // nobody was told of them
 }
 
 TEST_CASE("no more files: one line, 71, and what was done is kept")
@@ -172,8 +172,7 @@ TEST_CASE("no more files: one line, 71, and what was done is kept")
   };
   check_error(limited(4, "run palm-8b"), no_resources, {"Too many open files"});
   const Outcome swept = limited(16, "sweep study.json --workers 64 --quiet");
-  check_error(swept, no_resources,
-              {"cannot make a pipe: Too many open files", " of 30 scenarios are stored in study.sqlite"});
+  check_error(swept, no_resources, {"Too many open files", " of 30 scenarios are stored in study.sqlite"});
   CHECK(std::stoi(swept.err.substr(swept.err.find("files; ") + 7)) > 0);
   CHECK(box.call({"sweep", "study.json", "--quiet"}).code == done);
   check_error(limited(12, "validate palm-540b palm-8b palm-62b a100/mpt-7b-8 h100/mpt-13b-16 "

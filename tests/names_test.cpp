@@ -174,7 +174,7 @@ TEST_CASE("numbers of options are decimal, whatever zeros lead")
   const auto parsed = [](const std::string& text) -> std::string {
     CLI::App app;
     FleetChoice choice;
-    add_fleet(app, choice);
+    add_fleet(app, choice, "heap");
     const std::vector<std::string> words{"--workers", text};
     try {
       app.parse(std::vector<std::string>{words.rbegin(), words.rend()});

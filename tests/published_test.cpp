@@ -1,7 +1,8 @@
 // Predictions beside what was published. The constants were calibrated on the scenarios in scenarios/calibration only;
 // PaLM is a prediction, with the room that its issue gave it.
 
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
+#include "sim/jobs/engines.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -11,10 +12,11 @@ using namespace podsim;
 
 namespace {
 
-Result result_of(const std::string& name)
+Evaluation result_of(const std::string& name)
 {
   const Catalogue catalogue(PODSIM_SOURCE_DIR);
-  Result result = run(prepare(read_scenario(resolve(catalogue.file(Shelf::scenarios, name), {}, catalogue))), {});
+  Evaluation result =
+      evaluate(read_scenario(resolve(catalogue.file(Shelf::scenarios, name), {}, catalogue)), {on_engine("simgrid")});
   REQUIRE(result.metrics);
   return result;
 }
@@ -75,8 +77,8 @@ TEST_CASE("every scenario of the catalogue runs, and nothing calibrated is score
   std::set<std::string> fitted;       // ids that a constant names
   for (const std::string& name : catalogue.names(Shelf::scenarios)) {
     CAPTURE(name);
-    const Result result = result_of(name);
-    CHECK(result.status == "ok");
+    const Evaluation result = result_of(name);
+    CHECK(result.status == Status::ok);
     for (const PublishedFigure& figure : result.published) {
       if (name.starts_with("calibration/"))
         CHECK(figure.calibration);

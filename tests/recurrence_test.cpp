@@ -32,7 +32,7 @@ std::int64_t check_same(const SmallScenario& scenario, Granularity granularity)
   check_same_trace(skipped, full, prepared, granularity);
   // And so do the reports, but for what they say of the simulation.
   const auto report = [&](bool skip) {
-    Result result     = run(prepared, {.granularity = granularity, .skip_repetitions = skip, .progress = {}});
+    Evaluation result = evaluate(prepared, {{.granularity = granularity, .skip_repetitions = skip, .progress = {}}});
     result.simulation = {};
     result.simulation.class_list.resize(result.metrics->breakdowns.size());
     return to_json(result);
@@ -145,8 +145,8 @@ TEST_CASE("where the fold in time cannot go on, all is simulated in full, and th
     if (calls->fetch_add(1) == 0)
       throw FoldStopped("a mistake");
   };
-  const Result full = run(prepared, {.skip_repetitions = false, .progress = {}});
-  Result result     = run(prepared, options);
+  const Evaluation full = evaluate(prepared, {{.skip_repetitions = false, .progress = {}}});
+  Evaluation result     = evaluate(prepared, {options});
   CHECK(calls->load() > 1);
   CHECK(result.simulation.fold_stopped);
   CHECK(result.simulation.activities == full.simulation.activities);

@@ -1,7 +1,7 @@
 #pragma once
 // Scenarios small enough to simulate every chip of, on the machine of tests/data/generic.json.
 
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -19,9 +19,9 @@ struct SmallScenario {
   std::string software    = "xla-tpu-2021";
   // Mesh axis -> where it lies; sizes follow.
   std::vector<std::pair<std::string, nlohmann::json>> mesh{{"data", {"y", "z"}}, {"model", "x"}};
-  nlohmann::json pipeline = nullptr;  // the scenario's part of that name, if any
-  int micro_batch         = 0;        // 0: none said
-  std::vector<std::string> changes{}; // as of --set
+  nlohmann::json pipeline = nullptr;     // the scenario's part of that name, if any
+  int micro_batch         = 0;           // 0: none said
+  std::vector<std::string> changes{};    // as of --set
   std::vector<std::string> replicated{}; // mesh axes that the sharding does not use
 };
 

@@ -6,7 +6,7 @@
 #include "scenarios/constraint.hpp"
 #include "scenarios/scenario.hpp"
 #include "scenarios/sweep.hpp"
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
 #include "tests/sandbox.hpp"
 
 #include <csignal>
@@ -208,14 +208,14 @@ TEST_CASE("study table: sorted best first, cut, and the front marked")
       StudyRow& one = made.rows.emplace_back();
       one.number    = made.rows.size() - 1;
       one.settings  = {std::to_string(one.number)};
-      one.status    = "ok";
+      one.status    = Status::ok;
       one.figures   = {{"days", days}, {"cost", cost}, {"mfu", mfu}};
     };
     row(10, 100, .5);
     row(20, 50, .4);
     row(20, 60, .6); // beaten by the one before in days and cost
     row(5, 200, .3);
-    made.rows.emplace_back(StudyRow{4, {"4"}, "memory", "too large", {}});
+    made.rows.emplace_back(StudyRow{4, {"4"}, Status::memory, "too large", {}});
     row(10, 100, .45); // as good as the first: both are on the front
     return made;
   };
@@ -236,7 +236,7 @@ TEST_CASE("study table: sorted best first, cut, and the front marked")
   made = table();
   arrange(made, {.sort = "mfu", .top = 2});
   CHECK(numbers(made) == std::vector<std::size_t>{2, 0, 4}); // what could not run is not counted as a row
-  CHECK(made.counts == std::vector<std::pair<std::string, std::size_t>>{{"ok", 5}, {"memory", 1}});
+  CHECK(made.counts == std::vector<std::pair<Status, std::size_t>>{{Status::ok, 5}, {Status::memory, 1}});
   made = table();
   CHECK_THROWS_WITH(arrange(made, {.sort = "dys"}), Catch::Contains("did you mean \"days\""));
 }
@@ -733,7 +733,7 @@ TEST_CASE("sweep: the figures of a row are those of its run, to the last bit")
     INFO(line);
     REQUIRE(row["status"] == "ok");
     const Combination one = combination(sweep, row["number"]);
-    const json alone = json::parse(to_json(run(prepare(read_scenario(resolve(one, "study.json", catalogue))), {})));
+    const json alone      = json::parse(to_json(evaluate(read_scenario(resolve(one, "study.json", catalogue)))));
     for (const char* figure : {"tokens_per_s", "mfu", "hfu", "bubble"})
       CHECK(row[figure].get<double>() == alone[figure].get<double>());
     CHECK(row["step_time"].get<double>() == alone["step_time_s"].get<double>());

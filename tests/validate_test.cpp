@@ -1,6 +1,6 @@
 // `podsim validate` and `podsim compare` as a user meets them, and the result of the one that is checked in.
 
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
 #include "tests/sandbox.hpp"
 #include "tests/small_scenario.hpp"
 
@@ -58,7 +58,7 @@ Metrics small_metrics()
 {
   const Prepared prepared = test::prepare({});
   SimulationOptions options;
-  return *run(prepared, options).metrics;
+  return *evaluate(prepared, {options}).metrics;
 }
 
 } // namespace
@@ -121,7 +121,7 @@ TEST_CASE("errors: figures of one run are one case, and what was fitted is apart
     published.family      = "TPU v4";
     published.calibration = calibration;
     published.run         = run;
-    return ValidatedFigure{published, file, 0.5 * (1 + error), "ok", ""};
+    return ValidatedFigure{published, file, 0.5 * (1 + error), Status::ok, ""};
   };
   const auto families = family_errors({row("a", 0.02), row("a", -0.04), row("b", 0.09), row("c", 0.5, true),
                                        row("d", 0.01, false, "joined"), row("e", -0.05, false, "joined")});

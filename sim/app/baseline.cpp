@@ -228,7 +228,7 @@ private:
   Measured& into_;
 };
 
-void add_metrics(const Result& result, Measured& measured)
+void add_metrics(const Evaluation& result, Measured& measured)
 {
   if (!result.metrics)
     return;
@@ -373,7 +373,7 @@ Measured inputs_of(const Document& document, const Baseline& baseline)
   return measured;
 }
 
-void add_results(const Result& result, Measured& measured)
+void add_results(const Evaluation& result, Measured& measured)
 {
   measured.hash = result.hash;
   add_metrics(result, measured);

@@ -18,8 +18,8 @@
 // stand once, under "catalogue" and "program", so that a constant that changed is one line of a diff; a scenario's
 // results name the files.
 
-#include "reports/result.hpp"
 #include "scenarios/catalogue.hpp"
+#include "sim/evaluate/evaluation.hpp"
 #include "sim/metrics/gate.hpp"
 
 #include <memory>
@@ -59,7 +59,7 @@ std::string from_folder(const Baseline& baseline, const std::string& file);
 
 // Each value that a scenario resolved to, by who gave it; of a document that nobody has taken yet.
 Measured inputs_of(const Document& document, const Baseline& baseline);
-void add_results(const Result& result, Measured& measured);
+void add_results(const Evaluation& result, Measured& measured);
 
 // Between processes.
 std::string to_bytes(const Measured& measured);

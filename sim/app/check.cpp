@@ -5,11 +5,12 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
-#include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
-#include "sim/engine/simgrid_engine.hpp"
+#include "sim/engine/clock/simgrid_module.hpp"
+#include "sim/evaluate/evaluate.hpp"
+#include "sim/jobs/engines.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -98,7 +99,7 @@ public:
         sound.push_back(&one);
     ProgressBar bar("checking", sound.size(), !options_.quiet);
     return run_jobs(
-        sound.size(), [&](std::size_t job, bool in_process) { return answer(sound[job]->entry, in_process); },
+        sound.size(), [&](std::size_t job) { return answer(sound[job]->entry); },
         [&](std::size_t job, const JobOutcome& outcome) {
           take(*sound[job], outcome);
           bar.job_ended(sound[job]->row.status == RowStatus::failed);
@@ -216,7 +217,7 @@ private:
       try {
         parse_json_file(file);
       } catch (const InputError& wrong) {
-        fail(fresh.row, "input", without_place(wrong.what(), file));
+        fail(fresh.row, Status::input, without_place(wrong.what(), file));
       }
       const auto after = std::find_if(cases_.begin(), cases_.end(),
                                       [&](const Case& one) { return entry.scenario < one.entry.scenario; });
@@ -225,48 +226,47 @@ private:
   }
 
   // In the child. Numbers go as JSON, which keeps every bit of a double.
-  std::string answer(const BaselineEntry& entry, bool in_process) const
+  std::string answer(const BaselineEntry& entry) const
   {
-    std::string status = "ok", reason;
+    Status status = Status::ok;
+    std::string reason;
     Measured measured;
     try {
-      Document document = resolve(entry.file, entry.changes, catalogue_);
-      measured          = inputs_of(document, baseline_);
-      SimulationOptions simulation;
-      simulation.in_process = in_process;
-      const Result result   = podsim::run(prepare(read_scenario(std::move(document))), simulation);
-      status                = result.status;
-      reason                = result.reason;
+      Document document       = resolve(entry.file, entry.changes, catalogue_);
+      measured                = inputs_of(document, baseline_);
+      const Evaluation result = evaluate(read_scenario(std::move(document)), {on_engine(options_.fleet.engine)});
+      status                  = result.status;
+      reason                  = result.reason;
       add_results(result, measured);
     } catch (const InputError& wrong) {
-      status = "input";
+      status = Status::input;
       reason = without_place(wrong.what(), entry.file);
     } catch (const CannotRun& wrong) {
-      status = "mesh";
+      status = Status::mesh;
       reason = wrong.what();
     }
-    return Json{{"status", status}, {"reason", reason}, {"measured", to_bytes(measured)}}.dump(
+    return Json{{"status", word(status)}, {"reason", reason}, {"measured", to_bytes(measured)}}.dump(
         -1, ' ', false, Json::error_handler_t::replace);
   }
 
   static void take(Case& one, const JobOutcome& outcome)
   {
-    if (outcome.status != JobStatus::done) {
-      fail(one.row, status_word(outcome.status), one_line(describe(outcome)));
+    if (outcome.status != Status::ok) {
+      fail(one.row, outcome.status, one_line(describe(outcome)));
       return;
     }
     const Json answer = Json::parse(outcome.bytes);
-    if (answer.at("status") == "ok")
+    if (answer.at("status") == word(Status::ok))
       one.now = measured_from_bytes(answer.at("measured"));
     else
-      fail(one.row, answer.at("status"), answer.at("reason"));
+      fail(one.row, status_of(answer.at("status")), answer.at("reason"));
   }
 
-  static void fail(GateRow& row, const std::string& word, const std::string& reason)
+  static void fail(GateRow& row, Status why, const std::string& reason)
   {
-    row.status = RowStatus::failed;
-    row.word   = word;
-    row.reason = reason;
+    row.status  = RowStatus::failed;
+    row.failure = why;
+    row.reason  = reason;
   }
 
   static std::string without_place(const std::string& said, const std::string& file)
@@ -353,7 +353,7 @@ int exit_code(const GateRow& row, bool updated)
     return exit_done;
   if (row.status != RowStatus::failed)
     return updated ? exit_done : exit_moved;
-  return is_bug(row.word) ? exit_internal_error : row.word == "input" ? exit_bad_input : exit_cannot_run;
+  return is_bug(*row.failure) ? exit_internal_error : row.failure == Status::input ? exit_bad_input : exit_cannot_run;
 }
 
 // The gravest there is.
@@ -375,7 +375,7 @@ void complain_of(const Gate& gate, int code)
   }
   for (const GateRow& row : gate.rows)
     if (row.status == RowStatus::failed && exit_code(row, gate.updated) == code) {
-      complain(fmt::format("{}: {} ({})", row.scenario, row.reason, row.word));
+      complain(fmt::format("{}: {} ({})", row.scenario, row.reason, word(*row.failure)));
       return;
     }
 }
@@ -437,7 +437,7 @@ Action setup_check(CLI::App& command)
   command.add_option("--filter", options->filter, "only scenarios with TEXT in their path")->type_name("TEXT");
   add_file(command, "--junit", options->junit, "also write it as JUnit's XML to FILE; - for standard output, alone");
   add_file(command, "--json", options->json, "also write all of it as JSON to FILE; - for standard output, alone");
-  add_fleet(command, options->fleet);
+  add_fleet(command, options->fleet, "simgrid");
   command.add_flag("--quiet", options->quiet, "no table, no progress");
   return [options] { return check(*options); };
 }

@@ -2,10 +2,11 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
-#include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
+#include "sim/evaluate/evaluate.hpp"
+#include "sim/jobs/engines.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -183,7 +184,7 @@ Prospect prospect(const Entry& entry, const CompareOptions& options, const Catal
     if (!entry.changes.empty())
       read.scenario->published.clear(); // it is another scenario than the one that they were published for
   } catch (const CannotRun& reason) {
-    read.column.status = "mesh";
+    read.column.status = Status::mesh;
     read.column.reason = reason.what();
   }
   return read;
@@ -198,20 +199,18 @@ bool simulate(std::vector<Prospect>& prospects, const CompareOptions& options)
   ProgressBar bar("simulating", sound.size(), !options.quiet);
   return run_jobs(
       sound.size(),
-      [&](std::size_t job, bool in_process) {
-        SimulationOptions simulation;
-        simulation.in_process = in_process;
-        return column_to_bytes(column_of(run(prepare(*sound[job]->scenario), simulation)));
+      [&](std::size_t job) {
+        return column_to_bytes(column_of(evaluate(*sound[job]->scenario, {on_engine(options.fleet.engine)})));
       },
       [&](std::size_t job, const JobOutcome& outcome) {
         Column& column = sound[job]->column;
-        if (outcome.status == JobStatus::done) {
+        if (outcome.status == Status::ok) {
           column_from_bytes(outcome.bytes, column);
         } else {
-          column.status = status_word(outcome.status);
+          column.status = outcome.status;
           column.reason = one_line(describe(outcome));
         }
-        bar.job_ended(outcome.status != JobStatus::done);
+        bar.job_ended(outcome.status != Status::ok);
       },
       fleet_options(options.fleet));
 }
@@ -262,7 +261,8 @@ int compare(const CompareOptions& options)
   auto told = std::find_if(columns.begin(), columns.end(), [](const Column& column) { return is_bug(column.status); });
   const int code = told != columns.end() ? exit_internal_error : exit_cannot_run;
   if (told == columns.end())
-    told = std::find_if(columns.begin(), columns.end(), [](const Column& column) { return column.status != "ok"; });
+    told =
+        std::find_if(columns.begin(), columns.end(), [](const Column& column) { return column.status != Status::ok; });
   if (told == columns.end())
     return exit_done;
   complain(fmt::format("{}: {}", told->file, told->reason));
@@ -282,7 +282,7 @@ Action setup_compare(CLI::App& command)
   add_changes(command, options->changes);
   add_file(command, "--json", options->json, "also write all of it as JSON to FILE; - for standard output, alone");
   add_file(command, "--csv", options->csv, "also write the table as CSV to FILE; - for standard output, alone");
-  add_fleet(command, options->fleet);
+  add_fleet(command, options->fleet, "simgrid");
   command.add_flag("--quiet", options->quiet, "no table, no progress");
   return [options] { return compare(*options); };
 }

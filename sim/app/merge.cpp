@@ -2,11 +2,11 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
-#include "sim/app/signals.hpp"
 #include "sim/app/store.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
 #include "sim/engine/simulate.hpp"
+#include "sim/jobs/signals.hpp"
 
 #include <algorithm>
 #include <filesystem>

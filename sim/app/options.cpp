@@ -1,6 +1,7 @@
 #include "sim/app/options.hpp"
 
 #include "sim/core/errors.hpp"
+#include "sim/jobs/engines.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -76,12 +77,24 @@ void add_file(CLI::App& command, const std::string& name, std::string& file, con
   });
 }
 
-void add_fleet(CLI::App& command, FleetChoice& choice)
+void add_engine(CLI::App& command, std::string& engine, const std::string& usual)
+{
+  engine = usual;
+  command
+      .add_option(
+          "--engine", engine,
+          fmt::format("what simulates: simgrid, or heap, which is faster and says the same; without it {}", usual))
+      ->check(one_of(engine_names()))
+      ->type_name("NAME");
+}
+
+void add_fleet(CLI::App& command, FleetChoice& choice, const std::string& engine)
 {
   command.add_option("--workers", choice.workers, "processes at a time; without it one a core")
       ->type_name("N")
       ->transform(whole_number(1, 1024));
   add_time_out(command, choice.time_out, "seconds after which a scenario is given up; without it 600");
+  add_engine(command, choice.engine, engine);
 }
 
 void add_time_out(CLI::App& command, double& seconds, const std::string& help)

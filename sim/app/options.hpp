@@ -1,7 +1,7 @@
 #pragma once
 // Command-line options that several subcommands share, and messages for what is mistyped.
 
-#include "sim/app/fleet.hpp"
+#include "sim/jobs/fleet.hpp"
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -17,9 +17,11 @@ void add_file(CLI::App& command, const std::string& name, std::string& file, con
 struct FleetChoice {
   int workers     = 0; // 0: one a core
   double time_out = 600;
+  std::string engine;
 };
-void add_fleet(CLI::App& command, FleetChoice& choice);                         // --workers, --timeout
-void add_time_out(CLI::App& command, double& seconds, const std::string& help); // --timeout alone
+void add_fleet(CLI::App& command, FleetChoice& choice, const std::string& engine); // --workers, --timeout, --engine
+void add_engine(CLI::App& command, std::string& engine, const std::string& usual); // --engine alone
+void add_time_out(CLI::App& command, double& seconds, const std::string& help);    // --timeout alone
 FleetOptions fleet_options(const FleetChoice& choice);
 
 // Numbers as people write them, in decimal whatever zeros lead: by itself CLI11 reads 010 as 8 and 0x10 as 16.

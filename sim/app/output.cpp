@@ -1,10 +1,10 @@
 #include "sim/app/output.hpp"
 
-#include "sim/app/signals.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/errors.hpp"
 #include "sim/core/input.hpp"
 #include "sim/core/utf8.hpp"
+#include "sim/jobs/signals.hpp"
 
 #include <array>
 #include <cerrno>

@@ -1,5 +1,7 @@
 #include "sim/app/overview.hpp"
 
+#include "sim/evaluate/feasibility.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 

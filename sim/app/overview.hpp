@@ -2,7 +2,7 @@
 // What `podsim show` says of a scenario: all that is known of it without simulating.
 
 #include "reports/show.hpp"
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
 
 namespace podsim {
 

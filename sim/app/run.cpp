@@ -4,9 +4,11 @@
 #include "sim/app/limits.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
-#include "sim/app/pipeline.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/app/validated.hpp"
+#include "sim/evaluate/evaluate.hpp"
+#include "sim/evaluate/feasibility.hpp"
+#include "sim/jobs/engines.hpp"
 
 #include <chrono>
 #include <fmt/format.h>
@@ -20,7 +22,7 @@ struct RunOptions {
   std::string scenario;
   std::string json;
   std::vector<std::string> changes;
-  std::string granularity = "auto";
+  std::string granularity = "auto", engine;
   bool explicit_devices   = false;
   bool every_layer        = false;
   bool timing             = false;
@@ -86,7 +88,7 @@ private:
 
 SimulationOptions simulation_options(const RunOptions& options)
 {
-  SimulationOptions simulation;
+  SimulationOptions simulation = on_engine(options.engine);
   for (const auto& [name, value] : granularity_names())
     if (name == options.granularity)
       simulation.granularity = value;
@@ -107,7 +109,7 @@ void announce_explicit(const Prepared& prepared, const SimulationOptions& option
       simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, options.granularity)));
 }
 
-int write_reports(Result result, const RunOptions& options)
+int write_reports(Evaluation result, const RunOptions& options)
 {
   const bool json_only = options.json == "-";
   Outputs outputs;
@@ -122,33 +124,33 @@ int write_reports(Result result, const RunOptions& options)
   if (result.simulation.fold_stopped && !options.quiet)
     complain("warning: the fold in time could not go on, so that all was simulated in full: the result is right, but "
              "this is a mistake of podsim's; please report it with the scenario");
-  if (result.status == "ok")
+  if (result.status == Status::ok)
     return exit_done;
   complain(options.scenario + ": " + result.reason);
   return exit_cannot_run;
 }
 
 // The result, or why there is none; within the time that it is given.
-Result simulated(const RunOptions& options, const SimulationOptions& simulation)
+Evaluation simulated(const RunOptions& options, const SimulationOptions& simulation)
 {
   const Limits limits(options.scenario, options.time_out);
   const Catalogue catalogue       = Catalogue::beside_program();
   Document document               = resolve(options.scenario, options.changes, catalogue);
   const ScenarioIdentity identity = identify(document);
   check_outputs({{"--json", options.json}});
-  Result result;
+  Evaluation result;
   try {
     const Prepared prepared = prepare(read_scenario(std::move(document)));
     if (options.explicit_devices && !options.quiet && serial_time(prepared) < longest_step)
       announce_explicit(prepared, simulation);
-    result           = run(prepared, simulation, options.quiet ? Announce() : Announce(announce_if_long));
+    result           = evaluate(prepared, {simulation, true, options.quiet ? Announce() : Announce(announce_if_long)});
     result.error_bar = validated_error(catalogue, chip_family(prepared.scenario.machine.chip.name));
     if (simulation.progress && stderr_is_terminal())
       fmt::print(stderr, "\r\033[K");
   } catch (const CannotRun& reason) {
     result.scenario  = identity.name;
     result.hash      = identity.hash;
-    result.status    = "mesh";
+    result.status    = Status::mesh;
     result.reason    = reason.what();
     result.constants = document.constants;
     result.files     = document.files;
@@ -170,6 +172,7 @@ Action setup_run(CLI::App& command)
   command.add_option("--granularity", options->granularity, "how collectives are simulated: auto, collective or chunk")
       ->check(one_of(granularities))
       ->type_name("HOW");
+  add_engine(command, options->engine, "simgrid");
   command.add_flag("--explicit", options->explicit_devices, "simulate every chip instead of one of a class");
   command.add_flag("--every-layer", options->every_layer,
                    "simulate every layer and micro-batch, also those that only repeat others");

@@ -1,11 +1,11 @@
 #include "sim/app/store.hpp"
 
 #include "scenarios/resolve.hpp"
-#include "sim/app/signals.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/reader.hpp"
-#include "sim/engine/simgrid_engine.hpp"
+#include "sim/engine/clock/simgrid_module.hpp"
 #include "sim/engine/simulate.hpp"
+#include "sim/jobs/signals.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -123,6 +123,14 @@ public:
     if (sqlite3_column_type(statement_, column) != SQLITE_INTEGER || number < least || number > most)
       unexpected(column, fmt::format("a number from {} to {}", least, most).c_str());
     return number;
+  }
+  Status status(int column) const
+  {
+    try {
+      return status_of(text(column));
+    } catch (const std::out_of_range&) {
+      unexpected(column, "a status");
+    }
   }
   // The text of a JSON object of texts or of numbers, or of a list of counts.
   std::string object_of(int column, const char* what, bool (Json::*is_one)() const noexcept) const
@@ -355,17 +363,17 @@ void Store::add(const std::string& hash, const std::string& version, const Store
   Statement(*this, "INSERT INTO results (hash, podsim_version, status, reason, figures) VALUES (?, ?, ?, ?, ?)", true)
       .bind(hash)
       .bind(version)
-      .bind(result.status)
+      .bind(std::string(word(result.status)))
       .bind(result.reason)
       .bind(result.figures)
       .execute();
 }
 
-void Store::forget(const std::string& version, const std::vector<std::string>& statuses)
+void Store::forget(const std::string& version, const std::vector<Status>& statuses)
 {
   Statement statement(*this, "DELETE FROM results WHERE podsim_version = ? AND status = ?", true);
-  for (const std::string& status : statuses)
-    statement.bind(version).bind(status).execute();
+  for (const Status status : statuses)
+    statement.bind(version).bind(std::string(word(status))).execute();
 }
 
 std::optional<std::string> Store::study_name() const
@@ -406,7 +414,7 @@ std::map<std::string, StoredResult> Store::results(const std::string& version) c
   statement.bind(version);
   std::map<std::string, StoredResult> all;
   while (statement.row())
-    all[statement.text(0)] = {statement.text(1), statement.text(2),
+    all[statement.text(0)] = {statement.status(1), statement.text(2),
                               statement.object_of(3, "an object of numbers", &Json::is_number)};
   return all;
 }

@@ -14,6 +14,8 @@
 // One process at a time writes; it holds a lock (flock) on the file as long as it has it open. Readers need none: each
 // result is a transaction of its own.
 
+#include "sim/core/status.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -40,7 +42,8 @@ struct StoredCombination {
 };
 
 struct StoredResult {
-  std::string status, reason, figures;
+  Status status;
+  std::string reason, figures;
 };
 
 // What results are kept under: podsim's version, the program's own bytes and SimGrid. Between releases the program
@@ -63,7 +66,7 @@ public:
   // The study that the file is about from now on; results of others stay.
   void begin(const StoredStudy& study, const std::vector<StoredCombination>& combinations);
   void add(const std::string& hash, const std::string& version, const StoredResult& result);
-  void forget(const std::string& version, const std::vector<std::string>& statuses);
+  void forget(const std::string& version, const std::vector<Status>& statuses);
 
   StoredStudy study() const;
   std::optional<std::string> study_name() const;                                 // nothing before the first

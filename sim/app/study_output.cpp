@@ -1,10 +1,10 @@
 #include "sim/app/study_output.hpp"
 
 #include "sim/app/commands.hpp"
-#include "sim/app/fleet.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
 #include "sim/app/terminal.hpp"
+#include "sim/jobs/fleet.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -96,7 +96,8 @@ StudyTable study_table(const Store& store, const Sweep& sweep)
       throw InputError(fmt::format("{}: is not as podsim sweep writes it: combination {} of {}", store.file(),
                                    stored.number, sweep.size()));
     const Combination one = combination(sweep, stored.number);
-    StudyRow row{.number = stored.number, .settings = one.labels, .status = "not run", .reason = "", .figures = {}};
+    StudyRow row{
+        .number = stored.number, .settings = one.labels, .status = Status::not_run, .reason = "", .figures = {}};
     if (const auto found = results.find(stored.hash); found != results.end()) {
       row.status  = found->second.status;
       row.reason  = found->second.reason;
@@ -125,7 +126,7 @@ int write_study(StudyTable table, const StudyOutput& output)
   const auto bug = std::find_if(table.reasons.begin(), table.reasons.end(),
                                 [](const StudyTable::Reason& reason) { return is_bug(reason.status); });
   if (bug != table.reasons.end()) {
-    complain(fmt::format("{} {}, by a bug of podsim's: {}", bug->rows, bug->status, bug->text));
+    complain(fmt::format("{} {}, by a bug of podsim's: {}", bug->rows, word(bug->status), bug->text));
     return exit_internal_error;
   }
   if (all == 0 || table.failed < all)

@@ -5,12 +5,13 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
-#include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
-#include "sim/app/signals.hpp"
 #include "sim/app/study_output.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
+#include "sim/evaluate/evaluate.hpp"
+#include "sim/jobs/engines.hpp"
+#include "sim/jobs/signals.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -147,7 +148,7 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
   throw InputError(fmt::format("{}: {}", options.study, first));
 }
 
-Figures figures_of(const Prepared& prepared, const Result& result)
+Figures figures_of(const Prepared& prepared, const Evaluation& result)
 {
   Figures figures;
   if (result.memory)
@@ -185,32 +186,30 @@ Figures figures_of(const Prepared& prepared, const Result& result)
 
 // In the child.
 std::string simulate(const Combination& combination, const std::string& study, const Catalogue& catalogue,
-                     bool in_process)
+                     const std::string& engine)
 {
-  const auto answer = [](const std::string& status, const std::string& reason, const Figures& figures) {
-    return Json{{"status", status}, {"reason", one_line(reason)}, {"figures", figures}}.dump(
+  const auto answer = [](Status status, const std::string& reason, const Figures& figures) {
+    return Json{{"status", word(status)}, {"reason", one_line(reason)}, {"figures", figures}}.dump(
         -1, ' ', false, Json::error_handler_t::replace);
   };
   try {
-    SimulationOptions simulation;
-    simulation.in_process   = in_process;
     const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)));
-    const Result result     = run(prepared, simulation);
+    const Evaluation result = evaluate(prepared, {on_engine(engine)});
     const std::string said  = fmt::format("{}", fmt::join(remarks(result), "; "));
-    return answer(result.status, result.status == "ok" ? said : result.reason, figures_of(prepared, result));
+    return answer(result.status, result.status == Status::ok ? said : result.reason, figures_of(prepared, result));
   } catch (const InputError& wrong) {
-    return answer("input", reason_alone(wrong.what(), combination, study, catalogue), {});
+    return answer(Status::input, reason_alone(wrong.what(), combination, study, catalogue), {});
   } catch (const CannotRun& wrong) {
-    return answer("mesh", wrong.what(), {});
+    return answer(Status::mesh, wrong.what(), {});
   }
 }
 
 StoredResult stored(const JobOutcome& outcome)
 {
-  if (outcome.status != JobStatus::done)
-    return {status_word(outcome.status), one_line(describe(outcome)), "{}"};
+  if (outcome.status != Status::ok)
+    return {outcome.status, one_line(describe(outcome)), "{}"};
   const Json json = Json::parse(outcome.bytes);
-  return {json.at("status"), json.at("reason"), json.at("figures").dump()};
+  return {status_of(json.at("status")), json.at("reason"), json.at("figures").dump()};
 }
 
 // Those of this shard that have no result; of several that come to the same scenario the first.
@@ -246,8 +245,7 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
                          options.file, *before));
   store.begin(all.study, all.combinations);
   if (options.retry)
-    store.forget(results_version(), {status_word(JobStatus::failed), status_word(JobStatus::crashed),
-                                     status_word(JobStatus::killed), status_word(JobStatus::timed_out)});
+    store.forget(results_version(), {worth_a_retry.begin(), worth_a_retry.end()});
   const auto jobs = missing(all, store);
   std::set<std::string> hashes; // several combinations may come to one scenario
   for (const StoredCombination& one : all.combinations)
@@ -269,16 +267,16 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
     ProgressBar progress("sweeping", jobs.size(), !options.output.quiet, ProgressBar::Elsewhere::lines);
     whole = run_jobs(
         jobs.size(),
-        [&](std::size_t job, bool in_process) {
-          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, in_process);
+        [&](std::size_t job) {
+          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, options.fleet.engine);
         },
         [&](std::size_t job, const JobOutcome& outcome) {
-          if (outcome.status == JobStatus::not_run)
+          if (outcome.status == Status::interrupted)
             return;
           const StoredResult result = stored(outcome);
           store.add(jobs[job]->hash, results_version(), result);
           ++ended;
-          progress.job_ended(result.status != "ok");
+          progress.job_ended(result.status != Status::ok);
         },
         fleet);
   } catch (const OutOfResources& lack) {
@@ -318,7 +316,7 @@ Action setup_sweep(CLI::App& command)
       ->required()
       ->check(or_listed("studies"));
   add_file(command, "--db", options->file, "SQLite file that keeps the results; without it STUDY.sqlite, here");
-  add_fleet(command, options->fleet);
+  add_fleet(command, options->fleet, "heap");
   command.add_option("--shard", options->shard, "only the Ith of N equal shares, for podsim merge")->type_name("I/N");
   command.add_flag("--retry", options->retry, "run again what crashed or took too long");
   add_study_output(command, options->output);

@@ -4,10 +4,11 @@
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
-#include "sim/app/pipeline.hpp"
 #include "sim/app/progress.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
+#include "sim/evaluate/evaluate.hpp"
+#include "sim/jobs/engines.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -63,7 +64,8 @@ struct Run {
   Scenario scenario;
   std::vector<std::pair<Metric, Counting>> asked = {};
 
-  std::string status = "interrupted", reason = "interrupted";
+  Status status                              = Status::interrupted;
+  std::string reason                         = word(Status::interrupted);
   std::vector<std::optional<double>> answers = {};
   std::vector<std::string> remarks           = {};
 
@@ -124,10 +126,10 @@ public:
         needed.push_back(run);
     ProgressBar bar("validating", needed.size(), !options_.quiet);
     return run_jobs(
-        needed.size(), [&](std::size_t job, bool in_process) { return answers(runs_[needed[job]], in_process); },
+        needed.size(), [&](std::size_t job) { return answers(runs_[needed[job]], options_.fleet.engine); },
         [&](std::size_t job, const JobOutcome& outcome) {
           take(runs_[needed[job]], outcome);
-          bar.job_ended(outcome.status != JobStatus::done);
+          bar.job_ended(outcome.status != Status::ok);
         },
         fleet_options(options_.fleet));
   }
@@ -144,10 +146,10 @@ public:
     all.families = family_errors(all.figures);
     all.failures = failures_;
     for (const Run& run : runs_)
-      if (!run.asked.empty() && run.status != "ok" && run.status != "interrupted")
+      if (!run.asked.empty() && run.status != Status::ok && run.status != Status::interrupted)
         all.failures.push_back({run.name, run.status, run.reason});
     for (const ValidatedFigure& figure : all.figures)
-      if (figure.status == "no prediction")
+      if (figure.status == Status::no_prediction)
         all.failures.push_back({figure.scenario, figure.status, figure.reason});
     std::stable_sort(all.failures.begin(), all.failures.end(),
                      [](const auto& a, const auto& b) { return a.scenario < b.scenario; });
@@ -157,7 +159,7 @@ public:
   std::size_t done() const
   {
     return static_cast<std::size_t>(
-        std::count_if(runs_.begin(), runs_.end(), [](const Run& run) { return run.status == "ok"; }));
+        std::count_if(runs_.begin(), runs_.end(), [](const Run& run) { return run.status == Status::ok; }));
   }
 
 private:
@@ -177,9 +179,9 @@ private:
       if (named)
         throw;
       const std::string said = wrong.what();
-      failures_.push_back({name, "input", said.starts_with(file + ": ") ? said.substr(file.size() + 2) : said});
+      failures_.push_back({name, Status::input, said.starts_with(file + ": ") ? said.substr(file.size() + 2) : said});
     } catch (const CannotRun& wrong) {
-      failures_.push_back({name, "mesh", wrong.what()});
+      failures_.push_back({name, Status::mesh, wrong.what()});
     }
     return at->second;
   }
@@ -203,11 +205,11 @@ private:
 
   void ask(const PublishedFigure& figure, std::size_t run)
   {
-    Question question{{figure, runs_[run].name, {}, "ok", ""}, {run, 0}, {}};
+    Question question{{figure, runs_[run].name, {}, Status::ok, ""}, {run, 0}, {}};
     if (!figure.relative_to.empty()) {
       const auto other = find(figure.relative_file);
       if (!other) {
-        question.figure.status = "input";
+        question.figure.status = Status::input;
         question.figure.reason = fmt::format("{} cannot be read", figure.relative_to);
         questions_.push_back(std::move(question));
         return;
@@ -219,29 +221,28 @@ private:
   }
 
   // In the child. Numbers go as JSON, which keeps every bit of a double.
-  static std::string answers(const Run& run, bool in_process)
+  static std::string answers(const Run& run, const std::string& engine)
   {
-    SimulationOptions simulation;
-    simulation.in_process = in_process;
-    const Result result   = podsim::run(prepare(run.scenario), simulation);
-    Json values           = Json::array();
+    const Evaluation result = evaluate(run.scenario, {on_engine(engine)});
+    Json values             = Json::array();
     for (const auto& [metric, counting] : run.asked) {
       const auto value = result.metrics ? predicted(metric, counting, *result.metrics) : std::nullopt;
       values.push_back(value ? Json(*value) : Json());
     }
-    return Json{{"status", result.status}, {"reason", result.reason}, {"values", values}, {"remarks", remarks(result)}}
+    return Json{
+        {"status", word(result.status)}, {"reason", result.reason}, {"values", values}, {"remarks", remarks(result)}}
         .dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
   static void take(Run& run, const JobOutcome& outcome)
   {
-    if (outcome.status != JobStatus::done) {
-      run.status = status_word(outcome.status);
+    if (outcome.status != Status::ok) {
+      run.status = outcome.status;
       run.reason = one_line(podsim::describe(outcome));
       return;
     }
     const Json answer = Json::parse(outcome.bytes);
-    run.status        = answer.at("status");
+    run.status        = status_of(answer.at("status"));
     run.reason        = answer.at("reason");
     run.remarks       = answer.at("remarks").get<std::vector<std::string>>();
     for (const Json& value : answer.at("values"))
@@ -251,12 +252,12 @@ private:
   ValidatedFigure answered(Question& question) const
   {
     ValidatedFigure& figure = question.figure;
-    if (figure.status != "ok")
+    if (figure.status != Status::ok)
       return figure;
     const Run& own   = runs_[question.own.run];
     const Run& other = question.other ? runs_[question.other->run] : own;
     for (const Run* run : {&own, &other})
-      if (run->status != "ok") {
+      if (run->status != Status::ok) {
         figure.status = run->status;
         figure.reason = run == &own ? run->reason : run->name + ": " + run->reason;
         return figure;
@@ -272,7 +273,7 @@ private:
     }
     if (!figure.predicted || !(*figure.predicted > 0)) {
       figure.predicted.reset();
-      figure.status = "no prediction";
+      figure.status = Status::no_prediction;
       figure.reason = fmt::format("{}: a run of this scenario does not give \"{}\"", figure.figure.id,
                                   info(figure.figure.metric).name);
     }
@@ -345,7 +346,7 @@ Action setup_validate(CLI::App& command)
   command.add_option("--family", options->family, "only figures of one family, as \"TPU v4\"")->type_name("NAME");
   add_file(command, "--json", options->json, "also write all of it as JSON to FILE; - for standard output, alone");
   add_file(command, "--csv", options->csv, "also write the figures as CSV to FILE; - for standard output, alone");
-  add_fleet(command, options->fleet);
+  add_fleet(command, options->fleet, "simgrid");
   command.add_flag("--quiet", options->quiet, "no table, no progress");
   return [options] { return validate(*options); };
 }

@@ -34,12 +34,15 @@ public:
   using std::runtime_error::runtime_error;
 };
 
-// The system gives this program no more files or processes (exit code 71). what() is one line: what it was for.
+// The system gives this program no more files or processes, or not a part of it (exit code 71). what() is one line:
+// what it was for.
 class OutOfResources : public std::runtime_error {
 public:
   using std::runtime_error::runtime_error;
 };
 bool is_out_of_resources(int reason); // an errno
+
+struct Interrupted {}; // by a SIGINT or the like, and nothing else is wrong
 
 // `; did you mean "X"?` for the names that begin as the misspelt one (tpu-v5: tpu-v5e, tpu-v5p), else for the one
 // nearest to it by edit distance, or "" if none is near.

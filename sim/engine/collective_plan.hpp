@@ -32,7 +32,7 @@
 // after the other, and the chip behind it has them all after the time of a ring that is as slow everywhere: no chip
 // is later, those further on are earlier. A ring with a dead link is run as the open line that is left.
 
-#include "sim/engine/ticks.hpp"
+#include "sim/core/ticks.hpp"
 #include "sim/sharding/collective.hpp"
 #include "sim/sharding/compilation.hpp"
 #include "topologies/machine.hpp"

@@ -4,10 +4,9 @@
 
 namespace podsim {
 
-CollectiveRunner::CollectiveRunner(SimgridEngine& engine, const std::vector<Processor>& processors,
-                                   const Machine& machine, const Placement& placement, const DeviceClasses& partition,
-                                   Network& network)
-    : engine_(engine), processors_(processors), machine_(machine), placement_(placement), partition_(partition),
+CollectiveRunner::CollectiveRunner(Clock& clock, const std::vector<Processor>& processors, const Machine& machine,
+                                   const Placement& placement, const DeviceClasses& partition, Network& network)
+    : clock_(clock), processors_(processors), machine_(machine), placement_(placement), partition_(partition),
       network_(network), active_(partition.classes.size())
 {
 }
@@ -18,9 +17,9 @@ void CollectiveRunner::listen(Listener started, Listener ended)
   ended_   = std::move(ended);
 }
 
-void CollectiveRunner::keep_time(Clock clock, Synchronise synchronise)
+void CollectiveRunner::keep_time(ClassTime time, Synchronise synchronise)
 {
-  clock_       = std::move(clock);
+  time_        = std::move(time);
   synchronise_ = std::move(synchronise);
 }
 
@@ -49,8 +48,8 @@ void CollectiveRunner::begin(int device_class, std::int32_t slot)
   for (const int member : classes)
     started_(member, slot);
   if (!operation.chunked) {
-    engine_.compute(processors_[static_cast<std::size_t>(device_class)], duration(operation, classes),
-                    {event_token, device_class, slot, 0, 0});
+    clock_.compute(processors_[static_cast<std::size_t>(device_class)], duration(operation, classes),
+                   {event_token, device_class, slot, 0, 0});
     return;
   }
   for (const int member : classes)
@@ -171,7 +170,7 @@ std::optional<double> CollectiveRunner::arrive_at(const Barrier& barrier, int de
   if (members == 1)
     return 0.0;
   Meeting& meeting = arrived_[barrier];
-  meeting.latest   = std::max(meeting.latest, clock_(device_class));
+  meeting.latest   = std::max(meeting.latest, time_(device_class));
   if (++meeting.there < members)
     return {};
   const double latest = meeting.latest;
@@ -192,7 +191,7 @@ std::optional<double> CollectiveRunner::arrive_at_group(Barrier::At at, int devi
 void CollectiveRunner::wait(double time, int device_class, std::int32_t slot, int part)
 {
   if (time > 0)
-    engine_.wait(processors_[static_cast<std::size_t>(device_class)], time, {wait_token, device_class, slot, part, 0});
+    clock_.wait(processors_[static_cast<std::size_t>(device_class)], time, {wait_token, device_class, slot, part, 0});
   else if (part == whole)
     begin(device_class, slot);
   else
@@ -252,8 +251,8 @@ void CollectiveRunner::begin_phase(int device_class, std::int32_t slot, std::siz
     start(active(member, slot), part);
   }
   if (least > 0)
-    engine_.compute(processors_[static_cast<std::size_t>(device_class)], least,
-                    {pace_token, device_class, slot, static_cast<std::int32_t>(part), 0});
+    clock_.compute(processors_[static_cast<std::size_t>(device_class)], least,
+                   {pace_token, device_class, slot, static_cast<std::int32_t>(part), 0});
 }
 
 void CollectiveRunner::start(Active& on, std::size_t part)
@@ -334,7 +333,7 @@ void CollectiveRunner::next_phase(int device_class, std::int32_t slot, std::size
   if (!time)
     return;
   if (const double rest = *time + static_cast<double>(on.operation->plan.rest); rest > 0)
-    engine_.wait(processors_[static_cast<std::size_t>(device_class)], rest, {event_token, device_class, slot, 0, 0});
+    clock_.wait(processors_[static_cast<std::size_t>(device_class)], rest, {event_token, device_class, slot, 0, 0});
   else
     finish(group_of(device_class, on.axes), slot);
 }

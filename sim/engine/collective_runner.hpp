@@ -23,15 +23,15 @@ public:
   // Hears of each device class and slot: the collective begins to move data; it has ended.
   using Listener = std::function<void(int device_class, std::int32_t slot)>;
 
-  CollectiveRunner(SimgridEngine& engine, const std::vector<Processor>& processors, const Machine& machine,
+  CollectiveRunner(Clock& clock, const std::vector<Processor>& processors, const Machine& machine,
                    const Placement& placement, const DeviceClasses& partition, Network& network);
   void listen(Listener started, Listener ended);
 
   // Classes may have clocks that are ahead of the engine's by different times (see time_fold.hpp). `synchronise` gives
   // those that meet one clock, and returns how long the engine has to wait until the last of them is there.
-  using Clock       = std::function<double(int device_class)>;
+  using ClassTime   = std::function<double(int device_class)>;
   using Synchronise = std::function<double(const std::vector<int>& classes, double latest)>;
-  void keep_time(Clock clock, Synchronise synchronise);
+  void keep_time(ClassTime time, Synchronise synchronise);
 
   // A device class has reached the collective. `operation` must outlive the run.
   void arrive(int device_class, std::int32_t slot, const TimedOperation& operation, AxisMask axes);
@@ -106,7 +106,7 @@ private:
   void next_phase(int device_class, std::int32_t slot, std::size_t part);
   void finish(const std::vector<int>& classes, std::int32_t slot);
 
-  SimgridEngine& engine_;
+  Clock& clock_;
   const std::vector<Processor>& processors_;
   const Machine& machine_;
   const Placement& placement_;
@@ -114,7 +114,7 @@ private:
   Network& network_;
   Listener started_, ended_;
   std::map<AxisMask, Groups> whole_groups_;
-  Clock clock_;
+  ClassTime time_;
   Synchronise synchronise_;
   std::map<Barrier, Meeting> arrived_;
   std::vector<std::vector<Active>> active_; // by class; few at a time

@@ -131,10 +131,16 @@ Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor
 
 bool shares_links_with_itself(const Plan& plan, const Machine& machine)
 {
+  // On a line those at its ends are done first, and go on to their next axis while the other part is still there.
+  const auto open = [](const RingPhase& phase) { return !phase.one_way() && !phase.factor.closed && phase.length > 2; };
+  const bool meets_on_lines = !plan.exchange && plan.parts.size() > 1 &&
+                              std::any_of(plan.parts.begin(), plan.parts.end(), [&](const PlanPart& part) {
+                                return std::any_of(part.begin(), part.end(), open);
+                              });
   const auto crowds = [&](const RingPhase& phase) {
     return phase.link == AxisKind::dcn && machine.devices_per_host() > 1;
   };
-  return !(plan.exchange || in_lockstep(plan.parts)) ||
+  return meets_on_lines || !(plan.exchange || in_lockstep(plan.parts)) ||
          std::any_of(plan.parts.begin(), plan.parts.end(),
                      [&](const PlanPart& part) { return std::any_of(part.begin(), part.end(), crowds); });
 }

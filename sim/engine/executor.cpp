@@ -21,10 +21,10 @@ constexpr std::int32_t compute_token = 0, transfer_token = 3; // others are the 
 
 class Executor {
 public:
-  explicit Executor(const Replay& replay)
-      : replay_(replay), streams_(make_streams(replay)), processors_(make_processors()),
-        network_(engine_, replay.machine, replay.placement, replay.partition),
-        collectives_(engine_, processors_, replay.machine, replay.placement, replay.partition, network_)
+  Executor(const Replay& replay, Clock& clock)
+      : replay_(replay), clock_(clock), streams_(make_streams(replay)), processors_(make_processors()),
+        network_(clock, replay.machine, replay.placement, replay.partition),
+        collectives_(clock, processors_, replay.machine, replay.placement, replay.partition, network_)
   {
     for (std::size_t c = 0; c < streams_.classes.size(); ++c)
       prepare(c);
@@ -41,8 +41,8 @@ public:
   {
     std::optional<TimeFold> fold;
     if (replay_.skip_repetitions)
-      fold.emplace(replay_, streams_, engine_, collectives_);
-    engine_.run(
+      fold.emplace(replay_, streams_, clock_, collectives_);
+    clock_.run(
         [this] {
           for (int c = 0; c < static_cast<int>(streams_.classes.size()); ++c)
             advance(c);
@@ -71,7 +71,7 @@ public:
         throw std::logic_error(what);
       }
     trace.simulated_classes = static_cast<std::int64_t>(streams_.classes.size());
-    trace.activities        = engine_.activities();
+    trace.activities        = clock_.activities();
     for (const TimedBlocks& program : replay_.timed.programs)
       for (const std::vector<TimedOperation>& block : program)
         trace.chunked = trace.chunked || std::any_of(block.begin(), block.end(),
@@ -96,7 +96,7 @@ private:
   {
     std::vector<Processor> all;
     for (std::size_t c = 0; c < streams_.classes.size(); ++c)
-      all.push_back(engine_.add_processor());
+      all.push_back(clock_.add_processor());
     return all;
   }
 
@@ -124,7 +124,7 @@ private:
 
   Stream& stream(int c) { return streams_.of(c); }
   const Slots& slots(const Stream& s) const { return streams_.slots_of(s); }
-  double ticks(int c) const { return engine_.now() + streams_.of(c).skipped; } // the time on the class's own clock
+  double ticks(int c) const { return clock_.now() + streams_.of(c).skipped; } // the time on the class's own clock
   Seconds now(int c) const { return to_seconds(ticks(c)); }
   Ticks duration(int c, std::int32_t slot) const
   {
@@ -146,7 +146,7 @@ private:
           throw std::logic_error("classes of devices meet while something else is under way");
         stream(c).skipped = least;
       }
-    return latest - least - engine_.now();
+    return latest - least - clock_.now();
   }
 
   Pending& pending(int c, std::int32_t slot)
@@ -283,7 +283,7 @@ private:
     record.start = now(c);
     s.running    = true;
     if (sum > 0)
-      engine_.compute(processors_[static_cast<std::size_t>(c)], sum, {compute_token, c, s.slot, 0, 0});
+      clock_.compute(processors_[static_cast<std::size_t>(c)], sum, {compute_token, c, s.slot, 0, 0});
     else
       end(c, s.slot);
   }
@@ -362,7 +362,7 @@ private:
                            : 0;
     if (rest > 0) {
       s.running = true;
-      engine_.compute(processors_[static_cast<std::size_t>(c)], rest, {compute_token, c, s.slot, 0, 0});
+      clock_.compute(processors_[static_cast<std::size_t>(c)], rest, {compute_token, c, s.slot, 0, 0});
     } else {
       end(c, s.slot);
     }
@@ -454,7 +454,7 @@ private:
   }
 
   const Replay& replay_;
-  SimgridEngine engine_;
+  Clock& clock_;
   Streams streams_;
   std::vector<Processor> processors_;
   Network network_;
@@ -464,9 +464,9 @@ private:
 
 } // namespace
 
-Trace execute(const Replay& replay)
+Trace execute(const Replay& replay, Clock& clock)
 {
-  return Executor(replay).run();
+  return Executor(replay, clock).run();
 }
 
 } // namespace podsim

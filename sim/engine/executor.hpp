@@ -10,6 +10,7 @@
 // A send hands its data to the network and holds the stream only where transfers block; a receive waits for the data.
 // Consecutive operations between which nothing can happen are one activity and one record.
 
+#include "sim/engine/clock/clock.hpp"
 #include "sim/engine/equivalence.hpp"
 #include "sim/engine/timed_program.hpp"
 #include "sim/engine/trace.hpp"
@@ -36,7 +37,7 @@ struct FoldStopped : std::logic_error {
   using std::logic_error::logic_error;
 };
 
-// Runs to the end and returns the trace. Once in a process (see SimgridEngine). Throws FoldStopped.
-Trace execute(const Replay& replay);
+// Runs to the end of a clock that nobody has used yet, and returns the trace. Throws FoldStopped.
+Trace execute(const Replay& replay, Clock& clock);
 
 } // namespace podsim

@@ -4,9 +4,8 @@
 
 namespace podsim {
 
-Network::Network(SimgridEngine& engine, const Machine& machine, const Placement& placement,
-                 const DeviceClasses& partition)
-    : engine_(engine), machine_(machine), partition_(partition)
+Network::Network(Clock& clock, const Machine& machine, const Placement& placement, const DeviceClasses& partition)
+    : clock_(clock), machine_(machine), partition_(partition)
 {
   for (const AxisPlacement& axis : placement)
     for (const AxisFactor& factor : axis)
@@ -56,7 +55,7 @@ Network::Ports Network::make_ports(std::size_t axis)
   Ports ports;
   for (std::vector<Port>& towards : ports)
     for (std::size_t c = 0; c < partition_.classes.size(); ++c)
-      towards.push_back(engine_.add_port({engine_.add_link(1, latency)}, {}));
+      towards.push_back(clock_.add_port({clock_.add_link(1, latency)}, {}));
   return ports;
 }
 
@@ -71,7 +70,7 @@ Network::Nics Network::make_nics()
   for (const std::vector<int>& classes : hosts.classes) {
     const std::int64_t device = partition_.classes[static_cast<std::size_t>(classes.front())].representative;
     const double speed        = machine_.overrides.host(machine_.host_of(device));
-    links.push_back({engine_.add_link(speed, to_ticks(machine_.dcn_latency)), engine_.add_link(speed, 0)});
+    links.push_back({clock_.add_link(speed, to_ticks(machine_.dcn_latency)), clock_.add_link(speed, 0)});
   }
   const double pcie = machine_.host.pcie_bandwidth / machine_.host.nic_bandwidth;
   for (std::size_t c = 0; c < partition_.classes.size(); ++c) {
@@ -81,8 +80,8 @@ Network::Nics Network::make_nics()
     const auto& nic    = links[static_cast<std::size_t>(hosts.group_of[c])];
     const double buses = pcie * static_cast<double>(copies); // each device has its own
     nics.copies.push_back(copies);
-    nics.out.push_back({engine_.add_link(buses, 0), nic[0]});
-    nics.in.push_back(engine_.add_port({}, {nic[1], engine_.add_link(buses, 0)}));
+    nics.out.push_back({clock_.add_link(buses, 0), nic[0]});
+    nics.in.push_back(clock_.add_port({}, {nic[1], clock_.add_link(buses, 0)}));
   }
   return nics;
 }
@@ -96,9 +95,9 @@ Network::Ports Network::make_dcn_ports()
   Ports ports;
   for (std::vector<Port>& towards : ports)
     for (const std::vector<Link>& shared : nics_.out) {
-      std::vector<Link> all{engine_.add_link(0x1p20, 0)};
+      std::vector<Link> all{clock_.add_link(0x1p20, 0)};
       all.insert(all.end(), shared.begin(), shared.end());
-      towards.push_back(engine_.add_port(all, {}));
+      towards.push_back(clock_.add_port(all, {}));
     }
   return ports;
 }
@@ -115,12 +114,12 @@ void Network::send(int index, int device_class, int direction, Ticks size, Token
   const auto c    = static_cast<std::size_t>(device_class);
   const auto d    = static_cast<std::size_t>(direction);
   if (own.factor.axis != machine_.dcn_axis()) {
-    engine_.send(ports_.at(own.factor.axis)[d][c], at_link_speed(size, own.speed[d][c]), token);
+    clock_.send(ports_.at(own.factor.axis)[d][c], at_link_speed(size, own.speed[d][c]), token);
     return;
   }
   const auto to = static_cast<std::size_t>(own.to[d][c]);
   for (std::int64_t copy = 0; copy < nics_.copies[c]; ++copy)
-    engine_.send(own.out[d][c], nics_.in[to], size, token);
+    clock_.send(own.out[d][c], nics_.in[to], size, token);
 }
 
 std::int64_t Network::transfers(int index, int device_class) const

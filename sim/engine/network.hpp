@@ -2,9 +2,9 @@
 // The network as classes of devices see it: a link of its own for each class, torus axis and direction, a NIC for
 // each kind of host, and who hears what a class sends.
 
+#include "sim/engine/clock/clock.hpp"
 #include "sim/engine/collective_plan.hpp"
 #include "sim/engine/equivalence.hpp"
-#include "sim/engine/simgrid_engine.hpp"
 
 #include <array>
 #include <map>
@@ -14,7 +14,7 @@ namespace podsim {
 
 class Network {
 public:
-  Network(SimgridEngine& engine, const Machine& machine, const Placement& placement, const DeviceClasses& partition);
+  Network(Clock& clock, const Machine& machine, const Placement& placement, const DeviceClasses& partition);
 
   // A factor of the placement, as the other functions name it.
   int line_of(const AxisFactor& factor) const;
@@ -60,7 +60,7 @@ private:
   Nics make_nics();
   const Line& line(int index) const { return lines_[static_cast<std::size_t>(index)]; }
 
-  SimgridEngine& engine_;
+  Clock& clock_;
   const Machine& machine_;
   const DeviceClasses& partition_;
   std::map<std::size_t, Ports> ports_; // by local or ICI axis

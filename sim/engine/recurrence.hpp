@@ -8,7 +8,7 @@
 // what is left of it: that follows from the age and from what else went on since it began, so all that happened
 // since the oldest began must be the same as well (told by a hash of 64 bits; all else is compared itself).
 
-#include "sim/engine/simgrid_engine.hpp" // only Token
+#include "sim/engine/clock/clock.hpp" // only Token
 #include "sim/engine/slots.hpp"
 #include "sim/engine/state.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
-// A sharded program on a machine -> what happened. SimGrid allows one engine a process, so each simulation
-// runs in a forked child and hands its trace back through a pipe; call it as often as you like.
+// A sharded program on a machine -> what happened.
 
+#include "sim/engine/executor.hpp"
 #include "sim/engine/timed_program.hpp"
 #include "sim/engine/trace.hpp"
 
@@ -10,21 +10,24 @@
 
 namespace podsim {
 
+// What runs a replay to its end.
+struct Engine {
+  std::string name;
+  std::function<Trace(const Replay&)> execute;
+};
+Engine heap_engine(); // on a clock in this process; sim/jobs/engines.hpp has SimGrid
+
 struct SimulationOptions {
   Granularity granularity = Granularity::automatic;
   bool explicit_devices   = false;               // every device for itself instead of one a class
   bool skip_repetitions   = true;                // see recurrence.hpp
-  std::function<void(double fraction)> progress; // called in the child
-  bool in_process = false;                       // without a child: for a process that simulates once and ends
+  std::function<void(double fraction)> progress; // called where it is executed
+  Engine engine = heap_engine();
 };
 
-// Throws Interrupted if a SIGINT ended the child, OutOfResources where there can be none, std::logic_error if it
-// failed. Where the fold in time cannot go on, it simulates in full; `in_process` it cannot, and throws FoldStopped
-// (sim/engine/executor.hpp).
+// Where the fold in time cannot go on, it simulates in full. Throws what the engine does.
 Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
                const Placement& placement, const SimulationOptions& options);
-
-struct Interrupted {};
 
 // How long a simulation of so many classes will take if nothing repeats, from the activities of each and what SimGrid
 // costs for them when that many are under way (measured: 2 us, and 4.4 ns more for each).

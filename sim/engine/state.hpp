@@ -3,7 +3,7 @@
 // and slots are counted from where each class of devices stands, so that two states are equal if and only if what
 // follows is the same but for a shift.
 
-#include "sim/engine/ticks.hpp"
+#include "sim/core/ticks.hpp"
 
 #include <cstdint>
 #include <vector>

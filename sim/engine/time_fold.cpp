@@ -68,8 +68,8 @@ std::int32_t oldest_row(const Stream& s, const Slots& at)
 
 } // namespace
 
-TimeFold::TimeFold(const Replay& replay, Streams& streams, SimgridEngine& engine, CollectiveRunner& collectives)
-    : replay_(replay), streams_(streams), engine_(engine), collectives_(collectives)
+TimeFold::TimeFold(const Replay& replay, Streams& streams, Clock& clock, CollectiveRunner& collectives)
+    : replay_(replay), streams_(streams), clock_(clock), collectives_(collectives)
 {
   const std::vector<int> first = connected(replay);
   for (std::size_t c = 0; c < first.size(); ++c) {
@@ -87,14 +87,14 @@ void TimeFold::before(const Token& token, double since)
 {
   Part& part      = parts_[static_cast<std::size_t>(part_of_[static_cast<std::size_t>(token.device_class)])];
   const Stream& s = streams_.of(token.device_class);
-  if (part.boundary && engine_.now() + s.skipped > *part.boundary) {
+  if (part.boundary && clock_.now() + s.skipped > *part.boundary) {
     const double time = *part.boundary;
     part.boundary.reset();
     look_back(part, time);
   }
   const std::int32_t place = streams_.slots_of(s).place(token.slot);
   for (History* history : {&part.layers, &part.forward_passes, &part.backward_passes})
-    history->note(token, place, since + s.skipped, engine_.now() + s.skipped);
+    history->note(token, place, since + s.skipped, clock_.now() + s.skipped);
 }
 
 void TimeFold::after(const Token& token)
@@ -105,7 +105,7 @@ void TimeFold::after(const Token& token)
   if (first.slot == streams_.slots_of(first).end())
     part.boundary.reset();
   else if (row != part.row)
-    part.boundary = engine_.now() + first.skipped;
+    part.boundary = clock_.now() + first.skipped;
   part.row = row;
 }
 
@@ -187,7 +187,7 @@ Boundary TimeFold::boundary(const Part& part, double time)
   now.state.add_sorted(rows);
   collectives_.describe(now.state, first);
   const double skipped = streams_.of(part.classes.front()).skipped;
-  engine_.each_running([&](const Token& token, double since) {
+  clock_.each_running([&](const Token& token, double since) {
     if (!is_of(part, token.device_class))
       return;
     now.oldest = std::min(now.oldest, since + skipped);
@@ -221,7 +221,7 @@ std::optional<std::vector<TimeFold::Window>> TimeFold::windows(const Part& part,
     for (const Pending& one : s.pending)
       covers(s, streams_.slots_of(s).row(one.slot));
   }
-  engine_.each_running([&](const Token& token, double) {
+  clock_.each_running([&](const Token& token, double) {
     const Stream& s = streams_.of(token.device_class);
     if (is_of(part, token.device_class))
       covers(s, streams_.slots_of(s).row(token.slot));
@@ -314,7 +314,7 @@ void TimeFold::move_on(const Part& part, const std::vector<std::int32_t>& slots,
     sending.emplace(std::pair(sender.first, sender.second + by(sender.first)), transfers);
   streams_.sending = std::move(sending);
   collectives_.move_on(slots, later);
-  engine_.each_running([&](Token& token, double) { token.slot += by(token.device_class); });
+  clock_.each_running([&](Token& token, double) { token.slot += by(token.device_class); });
 }
 
 } // namespace podsim

@@ -28,7 +28,7 @@ namespace podsim {
 
 class TimeFold {
 public:
-  TimeFold(const Replay& replay, Streams& streams, SimgridEngine& engine, CollectiveRunner& collectives);
+  TimeFold(const Replay& replay, Streams& streams, Clock& clock, CollectiveRunner& collectives);
 
   // Around each event, before and after it is dealt with.
   void before(const Token& token, double since);
@@ -55,7 +55,7 @@ private:
 
   const Replay& replay_;
   Streams& streams_;
-  SimgridEngine& engine_;
+  Clock& clock_;
   CollectiveRunner& collectives_;
   std::vector<Part> parts_;
   std::vector<std::ptrdiff_t> part_of_; // of each class

@@ -7,6 +7,7 @@
 // case of its own; "run" in the scenario joins others. What constants were fitted to is summed apart.
 
 #include "sim/core/published.hpp"
+#include "sim/core/status.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -19,7 +20,7 @@ struct ValidatedFigure {
   PublishedFigure figure;
   std::string scenario;               // its file
   std::optional<double> predicted;    // in base units, of a ratio the ratio
-  std::string status = "ok";          // else why there is no prediction, in a word, and
+  Status status = Status::ok;         // else why there is no prediction,
   std::string reason;                 // in a line
   std::vector<std::string> remarks{}; // what must be known beside it
   std::string run() const;            // under which it is averaged

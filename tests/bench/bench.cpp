@@ -1,7 +1,7 @@
 // How fast podsim is: build/release/bench.json and a table. First the figures of tests/bench/figures.hpp, flat at the
 // top, then Google Benchmark's own entries under "benchmarks": absolute times, the fork of each simulation included.
 
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
 #include "tests/bench/child.hpp"
 #include "tests/bench/figures.hpp"
 
@@ -37,7 +37,7 @@ void simulate_step(benchmark::State& state, const std::string& file, Granularity
   double activities       = 0;
   for (auto _ : state)
     activities += static_cast<double>(
-        run(prepare(scenario), {.granularity = granularity, .explicit_devices = false, .progress = {}})
+        evaluate(scenario, {{.granularity = granularity, .explicit_devices = false, .progress = {}}})
             .simulation.activities);
   state.counters["activities"]   = activities / static_cast<double>(state.iterations());
   state.counters["activities/s"] = benchmark::Counter(activities, benchmark::Counter::kIsRate);

@@ -1,6 +1,6 @@
 #include "tests/bench/child.hpp"
 
-#include "sim/engine/simgrid_engine.hpp"
+#include "sim/jobs/engines.hpp"
 
 #include <array>
 #include <cerrno>
@@ -39,7 +39,6 @@ double seconds_of(const std::function<void()>& work)
 
 Sample in_child(const std::function<void(Sample&)>& work)
 {
-  start_simgrid(); // as before a fleet of simulations
   std::array<int, 2> ends{};
   if (pipe(ends.data()) != 0)
     throw std::runtime_error("cannot make a pipe");
@@ -66,11 +65,12 @@ Sample in_child(const std::function<void(Sample&)>& work)
 Sample simulate_in_child(const Scenario& scenario, Granularity granularity)
 {
   const Sample sample = in_child([&](Sample& own) {
-    const Result result = run(
-        prepare(scenario), {.granularity = granularity, .explicit_devices = false, .progress = {}, .in_process = true});
-    own.chips      = scenario.machine.chips();
-    own.classes    = result.simulation.classes;
-    own.activities = result.simulation.activities;
+    SimulationOptions options = on_engine("simgrid");
+    options.granularity       = granularity;
+    const Evaluation result   = evaluate(scenario, {options});
+    own.chips                 = scenario.machine.chips();
+    own.classes               = result.simulation.classes;
+    own.activities            = result.simulation.activities;
   });
   if (sample.activities == 0)
     throw std::runtime_error("nothing was simulated");

@@ -1,7 +1,7 @@
 #pragma once
 // Simulations and programs in processes of their own, with the time and the memory that they took.
 
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
 
 #include <functional>
 #include <string>

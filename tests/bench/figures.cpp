@@ -1,6 +1,6 @@
 #include "tests/bench/figures.hpp"
 
-#include "sim/app/fleet.hpp"
+#include "sim/jobs/fleet.hpp"
 #include "tests/bench/child.hpp"
 #include "tests/bench/heap_replay.hpp"
 

@@ -12,18 +12,10 @@
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <sanitizer/lsan_interface.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 extern "C" {
 std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
-// How often each edge was passed, as the linker names the section in which Clang counts it.
-extern std::uint8_t counters_begin[] __asm__("__start___sancov_cntrs") __attribute__((visibility("hidden")));
-extern std::uint8_t counters_end[] __asm__("__stop___sancov_cntrs") __attribute__((visibility("hidden")));
 }
 
 namespace podsim::fuzz {
@@ -32,8 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::clock_t longest = 10 * CLOCKS_PER_SEC; // of the processor's time: whoever else is busy makes no hang
-constexpr rlim_t longest_child = 30;                  // seconds of the same
-constexpr int looked_for_leaks = 16;                  // children of which one looks for leaks: that takes half its time
 
 const Target* chosen = nullptr;
 
@@ -124,36 +114,6 @@ void write_scratch(const std::string& file, const std::string& bytes)
 bool names_foreign_file(const Json& json, const fs::path& file)
 {
   return leads_outside(json, file.parent_path(), false);
-}
-
-void in_child(const std::function<void()>& work)
-{
-  const auto size          = static_cast<std::size_t>(counters_end - counters_begin);
-  static void* const their = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  require(their != MAP_FAILED, "there is memory to share with a child");
-  std::fflush(nullptr);
-  static int children = 0;
-  ++children;
-  const pid_t child = fork();
-  require(child >= 0, "a process can be started");
-  if (child == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const rlimit limit{longest_child, longest_child};
-    setrlimit(RLIMIT_CPU, &limit);
-    work();                               // what it throws aborts
-    if (children % looked_for_leaks == 1) // the first of a process is
-      require(__lsan_do_recoverable_leak_check() == 0, "a child leaks nothing");
-    std::memcpy(their, counters_begin, size);
-    _exit(EXIT_SUCCESS);
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  require(!WIFSIGNALED(status) || (WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGXCPU),
-          "nothing takes a child longer than 30 s, nor more memory than there is");
-  require(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS, "a child ends well");
-  std::transform(counters_begin, counters_end, static_cast<const std::uint8_t*>(their), counters_begin,
-                 [](std::uint8_t own, std::uint8_t other) { return std::max(own, other); });
 }
 
 } // namespace podsim::fuzz

@@ -32,7 +32,7 @@ void check(const Overview& all)
   require(sound(all.model.parameters) && sound(all.flops.model()) && sound(all.flops.hardware()),
           "parameters and FLOPs are numbers");
   require(!all.description.memory || sound(all.description.memory->total().value()), "the memory is a number");
-  require((all.description.status == "ok") == all.description.reason.empty(), "what cannot run has its reason");
+  require((all.description.status == Status::ok) == all.description.reason.empty(), "what cannot run has its reason");
   for (const BlockRow& block : all.blocks)
     for (const CollectiveRow& row : block.collectives)
       require(sound(row.full.value()) && sound(row.alone.value()), "sizes and times are numbers");
@@ -77,7 +77,6 @@ SimulationOptions options_for(const std::string& input)
   options.granularity      = granularity_names()[bits / 8 % granularity_names().size()].second;
   options.explicit_devices = bits % 4 == 1;
   options.skip_repetitions = bits % 4 != 2;
-  options.in_process       = true;
   return options;
 }
 
@@ -101,9 +100,9 @@ void check(const Metrics& metrics)
 
 void simulate_and_report(const Prepared& prepared, const SimulationOptions& options)
 {
-  const Result result = run(prepared, options);
-  require((result.status == "ok") == result.reason.empty(), "what cannot run has its reason");
-  require((result.status == "ok") == result.metrics.has_value(), "what runs is measured");
+  const Evaluation result = evaluate(prepared, {options});
+  require((result.status == Status::ok) == result.reason.empty(), "what cannot run has its reason");
+  require((result.status == Status::ok) == result.metrics.has_value(), "what runs is measured");
   if (result.metrics)
     check(*result.metrics);
   require(!to_text(result, Style(true)).empty(), "something is printed");
@@ -134,7 +133,7 @@ bool run_input(const std::string& input)
   const SimulationOptions options = options_for(input);
   if (serial_time(prepared) < longest_step && estimate(prepared, options) > longest)
     return false;
-  in_child([&] { simulate_and_report(prepared, options); });
+  simulate_and_report(prepared, options);
   return true;
 }
 

@@ -49,8 +49,4 @@ void write_scratch(const std::string& file, const std::string& bytes);
 // has no business to read: devices and pipes are files too.
 bool names_foreign_file(const Json& json, const std::filesystem::path& file);
 
-// Runs `work` in a child, as SimGrid has one engine a process, and takes over what it covered. What crashes, throws or
-// hangs there ends this process as well.
-void in_child(const std::function<void()>& work);
-
 } // namespace podsim::fuzz

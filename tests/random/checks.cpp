@@ -1,5 +1,7 @@
 #include "tests/random/checks.hpp"
 
+#include "reports/json.hpp"
+#include "sim/jobs/engines.hpp"
 #include "tests/evaluator.hpp"
 #include "tests/random/draw.hpp"
 #include "tests/random/rewordings.hpp"
@@ -62,6 +64,23 @@ Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
 }
 
 // ---- A second opinion ----
+
+// To the last bit of all that is reported, with faults too.
+Verdict heap_is_simgrid(const Case& c, Granularity granularity)
+{
+  const auto reported = [&](const std::string& engine) {
+    EvaluationOptions options{on_engine(engine)};
+    options.simulation.granularity = granularity;
+    Evaluation result              = evaluate(prepared_from(c.scenario), options);
+    // What ends at one instant is called back in any order, on which depends how much is one event.
+    result.simulation.engine     = {};
+    result.simulation.activities = 0;
+    result.simulation.wall.reset();
+    return json::parse(to_json(result));
+  };
+  const json differs = json::diff(reported("simgrid"), reported("heap"));
+  return differs.empty() ? well : fails("heap against SimGrid: " + differs.front().dump());
+}
 
 // Of what the evaluator models: TPUs, whose computation no collective slows down, whole hosts whose buses carry more
 // than their NICs, rings that go from axis to axis and no all-to-alls, receives that wait for nobody.
@@ -264,6 +283,9 @@ std::vector<Check> all_checks()
       {"slower is not faster", [](const Case& c) { return slower_is_not_faster(c, Granularity::automatic); }, slowed});
   all.push_back({"slower is not faster, by chunks",
                  [](const Case& c) { return slower_is_not_faster(c, Granularity::chunk); }, slowed});
+  all.push_back({"heap is SimGrid", [](const Case& c) { return heap_is_simgrid(c, Granularity::automatic); }, {}, 0.5});
+  all.push_back(
+      {"heap is SimGrid, by chunks", [](const Case& c) { return heap_is_simgrid(c, Granularity::chunk); }, {}, 0.5});
   all.push_back({"nothing impossible", nothing_impossible, {}});
   all.push_back({"memory is monotone", memory_is_monotone, {}});
   all.push_back({"turned is the same", turned_is_same, turned, 0.5, true});
@@ -297,8 +319,8 @@ std::string refusal(const json& scenario)
     const Scenario& s        = prepared.scenario;
     if (s.machine.devices() < 2)
       return "one device";
-    if (const Result described = describe(prepared); described.status != "ok")
-      return described.status;
+    if (const Evaluation described = describe(prepared); described.status != Status::ok)
+      return word(described.status);
     if (simulation_estimate(s.machine.devices(), prepared.sharded, timed_program(prepared, Granularity::chunk)) >
         Seconds(0.5))
       return "would take long";

@@ -3,6 +3,7 @@
 #include "reports/json.hpp"
 #include "reports/text.hpp"
 #include "sim/app/overview.hpp"
+#include "sim/jobs/engines.hpp"
 #include "tests/random/simulated.hpp"
 #include "tests/run_program.hpp"
 
@@ -310,7 +311,7 @@ Verdict program_is_library(const Case& c)
   Document document       = resolve(file, {}, catalogue());
   const Document kept     = resolve(file, {}, catalogue());
   const Prepared prepared = prepare(read_scenario(std::move(document)));
-  Result result           = run(prepared, {});
+  Evaluation result       = evaluate(prepared, {on_engine("simgrid")});
   result.simulation.wall.reset();
   const json own = json::parse(to_json(result));
   const json got = json::parse(ran.out, nullptr, false);

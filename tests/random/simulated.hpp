@@ -2,7 +2,7 @@
 // What checks share: a drawn scenario through podsim's library, in one of the ways to simulate it.
 
 #include "scenarios/resolve.hpp"
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/evaluate.hpp"
 
 #include <nlohmann/json.hpp>
 #include <string>

@@ -1,8 +1,9 @@
 #pragma once
-// All that a run has to say, as plain data with its provenance; the writers only format it.
+// All that there is to say of a scenario, as plain data with its provenance; the writers only format it.
 
 #include "sim/core/published.hpp"
 #include "sim/core/reader.hpp"
+#include "sim/core/status.hpp"
 #include "sim/metrics/metrics.hpp"
 #include "sim/metrics/validation.hpp"
 
@@ -20,6 +21,7 @@ struct SimulationInfo {
   bool folded = true, chunked = false;
   bool fold_stopped       = false;                  // simulated in full, because the fold in time could not go on
   Granularity granularity = Granularity::automatic; // as asked for
+  std::string engine;                               // that simulated it
   std::optional<Seconds> wall;
   std::vector<DeviceClass> class_list;
 };
@@ -55,11 +57,17 @@ struct ExpertUse {
   double dropped = 0;
 };
 
-struct Result {
+// Why there is no result, one line.
+struct Refusal {
+  Status status;
+  std::string complaint;
+};
+
+struct Evaluation {
   std::string scenario, hash;
   std::string model, machine, mesh; // one line each, for people
   std::string device = "chip";      // what is simulated, in a word: a "core" where a chip is several devices
-  std::string status = "ok";        // else why it cannot run: "memory", "mesh", "time"
+  Status status      = Status::ok;  // else why it cannot run
   std::string reason;               // and in which way, one line
   std::optional<Memory> memory;     // of a chip, that of all its devices
   Bytes capacity;
@@ -74,6 +82,8 @@ struct Result {
   std::optional<ExpertUse> experts;
   std::string chip; // of the machine
   std::vector<std::string> files;
+
+  void refuse(Refusal why);
 };
 
 // "chunk", "collective", "auto".

@@ -1,7 +1,7 @@
 #pragma once
 // What would make a scenario fit that needs more memory than a chip has.
 
-#include "sim/app/pipeline.hpp"
+#include "sim/evaluate/prepare.hpp"
 
 #include <functional>
 #include <optional>

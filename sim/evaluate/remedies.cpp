@@ -1,4 +1,4 @@
-#include "sim/app/remedies.hpp"
+#include "sim/evaluate/remedies.hpp"
 
 #include "sim/metrics/memory.hpp"
 

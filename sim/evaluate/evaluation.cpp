@@ -1,6 +1,12 @@
-#include "reports/result.hpp"
+#include "sim/evaluate/evaluation.hpp"
 
 namespace podsim {
+
+void Evaluation::refuse(Refusal why)
+{
+  status = why.status;
+  reason = std::move(why.complaint);
+}
 
 const std::vector<std::pair<std::string, Granularity>>& granularity_names()
 {

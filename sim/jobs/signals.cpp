@@ -1,4 +1,4 @@
-#include "sim/app/signals.hpp"
+#include "sim/jobs/signals.hpp"
 
 #include <cstddef>
 #include <ctime>

@@ -1,0 +1,174 @@
+#include "sim/evaluate/evaluate.hpp"
+
+#include "sim/evaluate/feasibility.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <optional>
+#include <set>
+
+namespace podsim {
+namespace {
+
+std::string mesh_text(const Scenario& scenario)
+{
+  std::string text;
+  for (std::size_t i = 0; i < scenario.mesh.axes.size(); ++i)
+    text += fmt::format("{}{} {} on {}", text.empty() ? "" : "; ", scenario.mesh.axes[i].name,
+                        scenario.mesh.axes[i].size, podsim::describe(scenario.placement[i], scenario.machine));
+  return scenario.micro_benchmark ? text : fmt::format("{}; sharding {}", text, scenario.sharding.name);
+}
+
+// The element-wise operations that a program has: how often they pass over HBM is an assumption like the constants of
+// the catalogue.
+std::vector<const PointwiseKind*> kinds_of(const Program& program)
+{
+  std::vector<const PointwiseKind*> kinds;
+  for (const StageProgram& stage : program.programs)
+    for (const Block& block : stage.blocks)
+      for (const Operation& operation : block.operations)
+        if (operation.pointwise && std::find(kinds.begin(), kinds.end(), operation.pointwise) == kinds.end())
+          kinds.push_back(operation.pointwise);
+  return kinds;
+}
+
+// What a chip draws with its share of the system, in watts, where its file says so.
+std::optional<double> chip_power(const Chip& chip)
+{
+  return chip.power ? std::optional(chip.power->value() * static_cast<double>(chip.devices)) : std::nullopt;
+}
+
+// What the one operation has reached: a collective by NCCL's bus bandwidth, which counts what each device must send.
+void add_achieved(const MicroBenchmark& benchmark, const Mesh& mesh, Metrics& metrics)
+{
+  const DeviceOperation& op = benchmark.operation;
+  if (op.work.matrix.flops() > Flops(0)) {
+    metrics.achieved_flops = op.work.matrix.flops() / metrics.step_time;
+  } else if (op.kind == DeviceOperation::Kind::compute) {
+    metrics.achieved_bandwidth = op.work.hbm / metrics.step_time;
+  } else {
+    const auto n               = static_cast<double>(mesh.size(op.collective.axes));
+    const double times         = op.collective.kind == CollectiveKind::all_reduce ? 2 : 1;
+    metrics.achieved_bandwidth = op.collective.full * (times * (n - 1) / n) / metrics.step_time;
+  }
+}
+
+std::vector<ForeignConstant> foreign_constants(const Scenario& scenario)
+{
+  std::vector<ForeignConstant> foreign;
+  for (const UsedConstant& constant : scenario.constants)
+    if (!constant.chips.empty() &&
+        std::none_of(constant.chips.begin(), constant.chips.end(),
+                     [&](const std::string& name) { return is_chip(scenario.machine.chip.name, name); }))
+      foreign.push_back({constant.path, fmt::format("{}", fmt::join(constant.chips, ", "))});
+  return foreign;
+}
+
+} // namespace
+
+Evaluation describe(const Prepared& prepared)
+{
+  const Scenario& s = prepared.scenario;
+  Evaluation result;
+  result.scenario  = s.name;
+  result.hash      = s.hash;
+  result.machine   = fmt::format("{} {} chips, {}{}", s.machine.chips(), s.machine.chip.name, s.machine.shape(),
+                               s.software.name.empty() ? "" : "; " + s.software.name);
+  result.mesh      = mesh_text(s);
+  result.device    = s.machine.device_word();
+  result.capacity  = capacity_of(s.machine.chip);
+  result.published = s.published;
+  result.constants = s.constants;
+  result.files     = s.files;
+  result.chip      = s.machine.chip.name;
+  result.foreign   = foreign_constants(s);
+  if (s.micro_benchmark) {
+    result.model = s.micro_benchmark->description;
+    return result;
+  }
+  result.model =
+      fmt::format("{}, {}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}", s.model.name,
+                  s.model.encoder ? "encoder" : "decoder", prepared.program.model.parameters / 1e9, s.workload.batch,
+                  s.workload.sequence, s.workload.optimizer.name, s.workload.remat_name);
+  if (const ModelShape& shape = prepared.program.model; shape.expert_layers > 0)
+    result.experts = {s.model.experts.count, shape.top_k, shape.dropped};
+  result.memory = memory_of_chip(prepared);
+  for (const PointwiseKind* kind : kinds_of(prepared.program))
+    result.constants.push_back({"program.pointwise." + kind->name,
+                                kind->describe(),
+                                "counted from the arithmetic, see sim/program/pointwise.hpp",
+                                {}});
+  if (auto why = refusal(prepared))
+    result.refuse(std::move(*why));
+  return result;
+}
+
+namespace {
+
+// The healthy machine's step where it is soon simulated.
+std::optional<Seconds> quick_step(const Prepared& prepared, const SimulationOptions& options)
+{
+  constexpr Seconds quick{2};
+  const Scenario& s       = prepared.scenario;
+  Machine machine         = s.machine;
+  machine.overrides       = {};
+  SimulationOptions quiet = options;
+  quiet.progress          = {};
+  quiet.explicit_devices  = false;
+  const auto classes = static_cast<std::int64_t>(fold(machine, s.placement, prepared.sharded.pipeline).classes.size());
+  const TimedProgram timed =
+      time_program(prepared.sharded, machine, s.placement, s.software.multi_axis, quiet.granularity);
+  if (serial_time(prepared) > longest_step || simulation_estimate(classes, prepared.sharded, timed) > quick)
+    return std::nullopt;
+  return measure_on(machine, prepared, quiet).metrics.step_time;
+}
+
+} // namespace
+
+Evaluation evaluate(const Prepared& prepared, const EvaluationOptions& options)
+{
+  Evaluation result = describe(prepared);
+  if (result.status == Status::memory && options.times_remedies)
+    result.refuse(
+        lacks_memory(prepared, [&](const Prepared& changed) { return quick_step(changed, options.simulation); }));
+  if (result.status != Status::ok)
+    return result;
+  const Scenario& s  = prepared.scenario;
+  const auto started = std::chrono::steady_clock::now();
+  Faulty all         = measure_faulty(s.machine, prepared, options.simulation);
+  const Trace& trace = all.measured.trace;
+  if (trace.end > longest_step) {
+    result.refuse(too_long(trace.end));
+    return result;
+  }
+  if (!s.faults.empty())
+    result.faults = fault_report(all, prepared, options.simulation, options.announce);
+  result.simulation = {.chips                  = s.machine.chips(),
+                       .devices                = s.machine.devices(),
+                       .classes                = trace.simulated_classes,
+                       .activities             = trace.activities,
+                       .repeated_layers        = trace.repeated_layers,
+                       .repeated_micro_batches = trace.repeated_micro_batches,
+                       .folded                 = !options.simulation.explicit_devices,
+                       .chunked                = trace.chunked,
+                       .fold_stopped           = trace.fold_stopped,
+                       .granularity            = options.simulation.granularity,
+                       .engine                 = options.simulation.engine.name,
+                       .wall                   = {},
+                       .class_list             = trace.classes};
+  result.metrics    = std::move(all.measured.metrics);
+  if (s.micro_benchmark)
+    add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);
+  result.energy_per_token = energy_per_token(chip_power(s.machine.chip), *result.metrics);
+  result.simulation.wall  = Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  return result;
+}
+
+Evaluation evaluate(const Scenario& scenario, const EvaluationOptions& options)
+{
+  return evaluate(prepare(scenario), options);
+}
+
+} // namespace podsim
