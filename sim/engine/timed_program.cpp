@@ -1,7 +1,7 @@
 #include "sim/engine/timed_program.hpp"
 
 #include <algorithm>
-#include <boost/graph/transitive_closure.hpp>
+#include <boost/dynamic_bitset.hpp>
 #include <map>
 #include <set>
 
@@ -21,6 +21,36 @@ std::uint32_t links_used(const Plan& plan)
 struct Place {
   std::size_t block, operation;
 };
+
+using Operations = boost::dynamic_bitset<>; // of a block
+
+// What must end before each operation begins. All edges of the graph lead to later operations.
+std::vector<Operations> predecessors(const DeviceBlock& block)
+{
+  const PrecedenceGraph graph = precedence(block);
+  std::vector<Operations> before(block.operations.size(), Operations(block.operations.size()));
+  for (std::size_t o = 0; o < before.size(); ++o)
+    for (auto [edge, last] = out_edges(o, graph); edge != last; ++edge) {
+      Operations& later = before[target(*edge, graph)];
+      later |= before[o];
+      later.set(o);
+    }
+  return before;
+}
+
+// Which operations a blocking one of the same block waits for, by itself or through others: what is asynchronous among
+// them ends within its own iteration, and so meets only what its block leaves unordered with it.
+std::vector<bool> awaited(const DeviceBlock& block)
+{
+  std::vector<bool> all(block.operations.size(), false);
+  for (std::size_t o = block.operations.size(); o-- > 0;) {
+    const DeviceOperation& own = block.operations[o];
+    for (const int need : own.needs)
+      if (!own.asynchronous || all[o])
+        all[static_cast<std::size_t>(need)] = true;
+  }
+  return all;
+}
 
 // On closed rings where all do the same, all devices reach everything together.
 bool all_in_step(const ShardedProgram& program, const Machine& machine, const Placement& placement)
@@ -76,10 +106,21 @@ private:
     return blocks_[place.block].operations[place.operation];
   }
 
-  // One that runs beyond its own iteration: gathered ahead, or read by later blocks only.
-  bool roams(const DeviceOperation& op) const
+  // One that may run beyond its own iteration: gathered ahead, or awaited by nobody there.
+  bool roams(const Place& place)
   {
-    return op.asynchronous && (!op.needs.empty() || whole_.prefetch_iterations > 0);
+    const DeviceOperation& op = operation(place);
+    if (!op.asynchronous)
+      return false;
+    return !is_awaited(place) || (op.needs.empty() && whole_.prefetch_iterations > 0);
+  }
+
+  bool is_awaited(const Place& place)
+  {
+    std::vector<bool>& known = awaited_[place.block];
+    if (known.empty())
+      known = awaited(blocks_[place.block]);
+    return known[place.operation];
   }
 
   bool may_meet(const Place& a, const Place& b)
@@ -90,21 +131,22 @@ private:
       return false; // both stand in the order
     if (first.asynchronous && second.asynchronous && first.collective.axes == second.collective.axes)
       return false; // one queue
-    if (roams(first) || roams(second))
+    if (roams(a) || roams(b))
       return true;
     if (a.block != b.block)
       return false;
-    PrecedenceGraph& reachable = reachable_[a.block];
-    if (num_vertices(reachable) == 0)
-      boost::transitive_closure(precedence(blocks_[a.block]), reachable);
-    return !edge(a.operation, b.operation, reachable).second && !edge(b.operation, a.operation, reachable).second;
+    std::vector<Operations>& before = before_[a.block];
+    if (before.empty())
+      before = predecessors(blocks_[a.block]);
+    return !before[b.operation][a.operation] && !before[a.operation][b.operation];
   }
 
   const ShardedProgram& whole_;
   const std::vector<DeviceBlock>& blocks_;
   TimedBlocks& timed_;
   const Machine& machine_;
-  std::map<std::size_t, PrecedenceGraph> reachable_; // by block, as they come to be needed
+  std::map<std::size_t, std::vector<Operations>> before_; // by block, as they come to be needed
+  std::map<std::size_t, std::vector<bool>> awaited_;      // likewise
   bool in_step_;
   std::uint32_t crowded_; // lattice axes that stages send over, or with slow links or NICs
 };
