@@ -39,17 +39,21 @@ struct Repetition {
   std::vector<Advance> advance; // of each class
 };
 
-struct Trace {
-  std::vector<DeviceClass> classes;    // those with records, as records number them
-  std::vector<std::size_t> stages;     // the pipeline stage of each
-  std::vector<TraceRecord> records;    // that were simulated, those of a class in the order in which they ended
-  std::vector<Repetition> repetitions; // by their ends; see each_record()
+// How a simulation went, and of whom it tells.
+struct Course {
+  std::vector<DeviceClass> classes; // those with records, as records number them
+  std::vector<std::size_t> stages;  // the pipeline stage of each
   Seconds end;
   std::int64_t simulated_classes = 0;
-  std::int64_t activities        = 0;                           // that SimGrid executed
+  std::int64_t activities        = 0;                           // that the clock executed
   std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
   bool fold_stopped = false; // the fold in time could not go on: this was simulated in full
   bool chunked      = false; // whether any collective was simulated by its chunks
+};
+
+struct Trace : Course {
+  std::vector<TraceRecord> records;    // that were simulated, those of a class in the order in which they ended
+  std::vector<Repetition> repetitions; // by their ends; see each_record()
 };
 
 // Calls f(record) for all records, those that were not simulated among them: of each class in the order in which they

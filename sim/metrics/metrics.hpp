@@ -6,8 +6,9 @@
 // tokens/s times that over the peak. HFU here is of what the step executes; after PaLM it would be MFU with what is
 // recomputed, as published figures of that convention count it.
 
-#include "sim/core/published.hpp"
-#include "sim/engine/simulate.hpp"
+#include "sim/metrics/breakdown.hpp"
+#include "sim/metrics/flops.hpp"
+#include "sim/metrics/links.hpp"
 #include "sim/metrics/memory.hpp"
 
 #include <optional>
@@ -16,37 +17,6 @@
 #include <vector>
 
 namespace podsim {
-
-struct FlopsPerToken {
-  double weights   = 0; // 6N
-  double attention = 0; // 12 L H Q T
-  double repeated  = 0; // what remat recomputes, from the program
-  double lookup    = 0; // of the 6N, those of parameters that no product reads
-  double executed  = 0; // from the program
-  double skipped   = 0; // of its fused attention, the masked half that kernels do not compute
-  double model() const { return weights + attention; }
-  double narayanan = 0; // 96 L h^2 (1 + T/6h + V/16Lh)
-  double hardware() const { return weights + attention + repeated; }
-  double counted(Counting counting) const; // 0 where nothing is counted
-};
-FlopsPerToken flops_per_token(const Program& program);
-
-// Where the time of one device went, by name: matrix_unit, hbm, vector_unit, overhead (dispatch and pipeline
-// fill), exposed_<link>_<mesh axis> (link: ici, dcn, nvlink, core), optimizer, idle (waiting for others: of a pipeline
-// stage, its bubble), slower_pods (waiting for the slowest of several pods). Sums to the step.
-using Breakdown = std::vector<std::pair<std::string, Seconds>>;
-
-struct LinkUse {
-  std::string name;     // "ici_x", "nvlink", "dcn"
-  Bytes sent;           // by one device in a step
-  double busy_fraction; // of the busiest link
-};
-
-// The choices of experts in a step, top_k of a token in each layer that has experts: those that find room if all are
-// chosen alike, and those that are dropped.
-struct Routing {
-  double choices = 0, kept = 0, dropped = 0;
-};
 
 struct Metrics {
   Seconds step_time;
@@ -77,6 +47,8 @@ double waiting_for_slower_pods(double scale, std::int64_t pods);
 
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace);
+Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
+                const Machine& machine, const Placement& placement, const Course& course, const Tally& tally);
 
 // The figure of the metrics that a published one stands beside, in base units; nothing where they have none.
 std::optional<double> predicted(Metric metric, Counting counting, const Metrics& metrics);
