@@ -148,6 +148,8 @@ Ordered to_json(const SimulationInfo& simulation)
     json["engine"] = simulation.engine;
   if (simulation.fold_stopped)
     json["fold_stopped"] = true;
+  if (simulation.by_recurrence)
+    json["by_recurrence"] = true;
   if (simulation.wall)
     put(json, "wall_s", simulation.wall->value());
   return json;

@@ -185,8 +185,9 @@ Page simulated(const SimulationInfo& info, const std::string& device)
   const char* how = !info.chunked                            ? "as one event each"
                     : info.granularity == Granularity::chunk ? "chunk by chunk"
                                                              : "chunk by chunk where they may meet";
-  Page text       = lay("  simulated {} {}{}{} {}, {} events, collectives {}", info.devices, device,
-                  info.devices == 1 ? "" : "s", of, classes, info.activities, how);
+  Page text       = lay("  simulated {} {}{}{} {}, ", info.devices, device, info.devices == 1 ? "" : "s", of, classes) +
+              (info.by_recurrence ? lay("by recurrence over stages, without events")
+                                  : lay("{} events, collectives {}", info.activities, how));
   const auto part = [&](std::int64_t count, const char* what) {
     return count > 0 ? lay(", {} {} as repetitions", count, what) : Page();
   };

@@ -80,6 +80,7 @@ Network::Nics Network::make_nics()
     const auto& nic    = links[static_cast<std::size_t>(hosts.group_of[c])];
     const double buses = pcie * static_cast<double>(copies); // each device has its own
     nics.copies.push_back(copies);
+    nics.host.push_back(hosts.group_of[c]);
     nics.out.push_back({clock_.add_link(buses, 0), nic[0]});
     nics.in.push_back(clock_.add_port({}, {nic[1], clock_.add_link(buses, 0)}));
   }
@@ -125,6 +126,15 @@ void Network::send(int index, int device_class, int direction, Ticks size, Token
 std::int64_t Network::transfers(int index, int device_class) const
 {
   return line(index).factor.axis == machine_.dcn_axis() ? nics_.copies[static_cast<std::size_t>(device_class)] : 1;
+}
+
+std::vector<int> Network::shared_links(int index, int device_class, int direction) const
+{
+  const Line& own = line(index);
+  if (own.factor.axis != machine_.dcn_axis())
+    return {2 * device_class + direction};
+  const int to = own.to[static_cast<std::size_t>(direction)][static_cast<std::size_t>(device_class)];
+  return {2 * nics_.host[static_cast<std::size_t>(device_class)], 2 * nics_.host[static_cast<std::size_t>(to)] + 1};
 }
 
 const std::vector<int>& Network::receivers(int index, int device_class, int direction) const

@@ -25,6 +25,10 @@ public:
   void send(int line, int device_class, int direction, Ticks size, Token token);
   std::int64_t transfers(int line, int device_class) const;
 
+  // What a class's transmissions over a line may meet those of others on, as numbers: its own port, or the NICs of its
+  // host and of the receiver's.
+  std::vector<int> shared_links(int line, int device_class, int direction) const;
+
   // The classes that receive what this one sends.
   const std::vector<int>& receivers(int line, int device_class, int direction) const;
   RingPlace place(const RingPhase& phase, int line, int device_class) const;
@@ -52,6 +56,7 @@ private:
     std::vector<std::vector<Link>> out; // of each class: its bus and its host's NIC, as its messages pass them
     std::vector<Port> in;
     std::vector<std::int64_t> copies; // devices of the class in the representative's host
+    std::vector<int> host;            // of each class, among hosts that differ
   };
 
   void add_line(const AxisFactor& factor);

@@ -6,10 +6,12 @@ namespace podsim {
 
 Engine heap_engine()
 {
-  return {"heap", [](const Replay& replay) {
+  return {"heap",
+          [](const Replay& replay) {
             const std::unique_ptr<Clock> clock = heap_clock();
             return execute(replay, *clock);
-          }};
+          },
+          true};
 }
 
 Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,

@@ -14,8 +14,9 @@ namespace podsim {
 struct Engine {
   std::string name;
   std::function<Trace(const Replay&)> execute;
+  bool reckons = false; // what needs no events (stage_recurrence.hpp)
 };
-Engine heap_engine(); // on a clock in this process; sim/jobs/engines.hpp has SimGrid
+Engine heap_engine(); // on a clock in this process, and reckons; sim/jobs/engines.hpp has SimGrid
 
 struct SimulationOptions {
   Granularity granularity = Granularity::automatic;

@@ -38,20 +38,6 @@ std::vector<Operations> predecessors(const DeviceBlock& block)
   return before;
 }
 
-// Which operations a blocking one of the same block waits for, by itself or through others: what is asynchronous among
-// them ends within its own iteration, and so meets only what its block leaves unordered with it.
-std::vector<bool> awaited(const DeviceBlock& block)
-{
-  std::vector<bool> all(block.operations.size(), false);
-  for (std::size_t o = block.operations.size(); o-- > 0;) {
-    const DeviceOperation& own = block.operations[o];
-    for (const int need : own.needs)
-      if (!own.asynchronous || all[o])
-        all[static_cast<std::size_t>(need)] = true;
-  }
-  return all;
-}
-
 // On closed rings where all do the same, all devices reach everything together.
 bool all_in_step(const ShardedProgram& program, const Machine& machine, const Placement& placement)
 {
@@ -215,6 +201,18 @@ double activities(const Plan& plan)
 }
 
 } // namespace
+
+std::vector<bool> awaited(const DeviceBlock& block)
+{
+  std::vector<bool> all(block.operations.size(), false);
+  for (std::size_t o = block.operations.size(); o-- > 0;) {
+    const DeviceOperation& own = block.operations[o];
+    for (const int need : own.needs)
+      if (!own.asynchronous || all[o])
+        all[static_cast<std::size_t>(need)] = true;
+  }
+  return all;
+}
 
 const std::vector<std::vector<Ticks>>& TimedProgram::durations(std::size_t program, const Speed& speed) const
 {

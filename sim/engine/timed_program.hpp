@@ -44,6 +44,10 @@ AxisFactor stage_factor(const ShardedProgram& program, const Placement& placemen
 std::vector<TraceRecord> split(const TraceRecord& record, const DeviceProgram& program, const Stage& stage,
                                const std::vector<std::vector<Ticks>>& durations);
 
+// Which operations a blocking one of the same block waits for, by itself or through others: what is asynchronous among
+// them ends within its own iteration, and so meets only what its block leaves unordered with it.
+std::vector<bool> awaited(const DeviceBlock& block);
+
 // How many activities one device takes in a step, for an estimate of the time that a simulation will need.
 double activities_per_device(const ShardedProgram& program, const TimedProgram& timed);
 

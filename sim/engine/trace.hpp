@@ -47,8 +47,9 @@ struct Course {
   std::int64_t simulated_classes = 0;
   std::int64_t activities        = 0;                           // that the clock executed
   std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
-  bool fold_stopped = false; // the fold in time could not go on: this was simulated in full
-  bool chunked      = false; // whether any collective was simulated by its chunks
+  bool fold_stopped  = false; // the fold in time could not go on: this was simulated in full
+  bool chunked       = false; // whether any collective was simulated by its chunks
+  bool by_recurrence = false; // without events, see stage_recurrence.hpp
 };
 
 struct Trace : Course {

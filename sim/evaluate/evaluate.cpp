@@ -135,29 +135,30 @@ Evaluation evaluate(const Prepared& prepared, const EvaluationOptions& options)
         lacks_memory(prepared, [&](const Prepared& changed) { return quick_step(changed, options.simulation); }));
   if (result.status != Status::ok)
     return result;
-  const Scenario& s  = prepared.scenario;
-  const auto started = std::chrono::steady_clock::now();
-  Faulty all         = measure_faulty(s.machine, prepared, options.simulation);
-  const Trace& trace = all.measured.trace;
-  if (trace.end > longest_step) {
-    result.refuse(too_long(trace.end));
+  const Scenario& s    = prepared.scenario;
+  const auto started   = std::chrono::steady_clock::now();
+  Faulty all           = measure_faulty(s.machine, prepared, options.simulation);
+  const Course& course = all.measured.course;
+  if (course.end > longest_step) {
+    result.refuse(too_long(course.end));
     return result;
   }
   if (!s.faults.empty())
     result.faults = fault_report(all, prepared, options.simulation, options.announce);
   result.simulation = {.chips                  = s.machine.chips(),
                        .devices                = s.machine.devices(),
-                       .classes                = trace.simulated_classes,
-                       .activities             = trace.activities,
-                       .repeated_layers        = trace.repeated_layers,
-                       .repeated_micro_batches = trace.repeated_micro_batches,
+                       .classes                = course.simulated_classes,
+                       .activities             = course.activities,
+                       .repeated_layers        = course.repeated_layers,
+                       .repeated_micro_batches = course.repeated_micro_batches,
                        .folded                 = !options.simulation.explicit_devices,
-                       .chunked                = trace.chunked,
-                       .fold_stopped           = trace.fold_stopped,
+                       .chunked                = course.chunked,
+                       .fold_stopped           = course.fold_stopped,
+                       .by_recurrence          = course.by_recurrence,
                        .granularity            = options.simulation.granularity,
                        .engine                 = options.simulation.engine.name,
                        .wall                   = {},
-                       .class_list             = trace.classes};
+                       .class_list             = course.classes};
   result.metrics    = std::move(all.measured.metrics);
   if (s.micro_benchmark)
     add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);

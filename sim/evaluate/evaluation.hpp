@@ -20,6 +20,7 @@ struct SimulationInfo {
   std::int64_t repeated_layers = 0, repeated_micro_batches = 0; // of the first class, not simulated
   bool folded = true, chunked = false;
   bool fold_stopped       = false;                  // simulated in full, because the fold in time could not go on
+  bool by_recurrence      = false;                  // over pipeline stages, without events
   Granularity granularity = Granularity::automatic; // as asked for
   std::string engine;                               // that simulated it
   std::optional<Seconds> wall;

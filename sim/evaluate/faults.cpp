@@ -1,5 +1,6 @@
 #include "sim/evaluate/faults.hpp"
 
+#include "sim/engine/stage_recurrence.hpp"
 #include "sim/engine/symmetry.hpp"
 #include "sim/metrics/possible.hpp"
 
@@ -18,6 +19,14 @@ constexpr Seconds affordable{30};
 // when the last of them is there, and not ring by ring. By chunks the step is shorter, by less than this share of it in
 // all of some thousand random cases.
 constexpr double groups_cost_at_most = 1e-5;
+
+std::optional<Reckoned> reckoned(const Prepared& prepared, const TimedProgram& timed, const Machine& machine,
+                                 const SimulationOptions& options)
+{
+  if (!options.engine.reckons || options.explicit_devices || !options.skip_repetitions)
+    return {};
+  return stage_recurrence(prepared.sharded, timed, machine, prepared.scenario.placement);
+}
 
 bool waits_for_groups(const ShardedProgram& program, const TimedProgram& timed, const Trace& trace)
 {
@@ -42,9 +51,17 @@ MeasuredStep measure_on(const Machine& machine, const Prepared& prepared, const 
   const Scenario& s        = prepared.scenario;
   const TimedProgram timed = time_program(prepared.sharded, machine, s.placement, s.software.multi_axis,
                                           options.granularity, slow_links_by_chunks);
-  MeasuredStep measured{simulate(prepared.sharded, timed, machine, s.placement, options), {}, false};
-  measured.waits_for_groups = waits_for_groups(prepared.sharded, timed, measured.trace);
-  measured.metrics          = measure(prepared.program, prepared.sharded, timed, machine, s.placement, measured.trace);
+  MeasuredStep measured;
+  if (auto all = reckoned(prepared, timed, machine, options)) {
+    measured.course = std::move(all->course);
+    measured.metrics =
+        measure(prepared.program, prepared.sharded, timed, machine, s.placement, measured.course, all->tally);
+  } else {
+    Trace trace               = simulate(prepared.sharded, timed, machine, s.placement, options);
+    measured.waits_for_groups = waits_for_groups(prepared.sharded, timed, trace);
+    measured.metrics          = measure(prepared.program, prepared.sharded, timed, machine, s.placement, trace);
+    measured.course           = std::move(trace);
+  }
   check_possible(measured.metrics, s.hash);
   return measured;
 }
@@ -159,7 +176,7 @@ FaultReport fault_report(const Faulty& all, const Prepared& prepared, const Simu
   Machine machine           = s.machine;
   machine.overrides         = {};
   const Metrics healthy     = measure_on(machine, prepared, quiet).metrics;
-  const DeviceClass slowest = all.measured.trace.classes[all.measured.metrics.critical];
+  const DeviceClass slowest = all.measured.course.classes[all.measured.metrics.critical];
   FaultReport report{healthy.step_time, healthy.mfu, {}, {slowest.devices, s.machine.describe(slowest.representative)},
                      all.bound,         all.at_least};
   if (s.faults.size() == 1)

@@ -11,7 +11,7 @@
 namespace podsim {
 
 struct MeasuredStep {
-  Trace trace;
+  Course course;
   Metrics metrics;
   bool waits_for_groups = false; // somewhere a collective over several rings does, and they are out of step
 };
