@@ -47,12 +47,14 @@ public:
     if (!walk())
       return {};
     constexpr int most_repairs = 1000;
+    Ticks from                 = 0;
     for (int repairs = 0;; ++repairs) {
-      const std::optional<Meeting> first = first_meeting();
+      const std::optional<Meeting> first = first_meeting(from);
       if (!first)
         return reckoned();
       if (repairs == most_repairs || !set_right(*first) || !walk())
         return {};
+      from = first->from;
     }
   }
 
@@ -64,14 +66,15 @@ private:
   struct Message {
     Ticks left = unknown, arrived = unknown;
     Ticks later      = 0;  // than it would be if it met nobody, because it met
-    std::int64_t met = -1; // this one
+    std::int32_t met = -1; // this one
     int from = 0, way = 0;
   };
   struct Meeting {
-    std::int64_t one, other; // messages
+    std::int32_t one, other; // messages
     Ticks from, overlap;
   };
-  using Rows = std::vector<RowAlone>; // by block
+  using Rows    = std::vector<RowAlone>;                            // by block
+  using Senders = std::vector<std::pair<std::size_t, std::size_t>>; // stage and way
 
   std::size_t stages() const { return program_.stages.size(); }
   const DeviceProgram& program_of(std::size_t stage) const { return program_.program_of(stage); }
@@ -225,6 +228,7 @@ private:
     messages_.assign(2 * per_way_, {});
     moves_.resize(stages());
     begins_.resize(stages());
+    sent_.resize(stages());
     stops_.assign(stages(), {});
     for (std::size_t s = 0; s < stages(); ++s) {
       const Stage& stage                     = program_.stages[s];
@@ -247,6 +251,7 @@ private:
         moves_[s].push_back({sends ? Move::Kind::send : Move::Kind::receive, way, message, rows_of(s)[b].time,
                              timed_.speeds.front().durations[stage.program][b].front()});
         if (sends) {
+          sent_[s][way].push_back(message);
           messages_[static_cast<std::size_t>(message)].from = static_cast<int>(s);
           messages_[static_cast<std::size_t>(message)].way  = way;
         }
@@ -321,36 +326,50 @@ private:
   // ---- Who meets ----
 
   struct Moving { // a message on a link
-    std::int64_t message;
+    std::int32_t message;
     Ticks from, until;
   };
+  struct Sending { // of one sender over a link, what is still to be looked at
+    std::vector<std::int32_t>::const_iterator next, end;
+    Ticks latency;
+  };
 
-  // The earliest time at which two messages are on a link that have not been set right.
-  std::optional<Meeting> first_meeting() const
+  // The earliest time at which two messages are on a link that have not been set right; none are before `from`.
+  std::optional<Meeting> first_meeting(Ticks from) const
   {
     std::optional<Meeting> first;
-    for (const auto& senders : senders_)
+    for (const Senders& senders : senders_)
       if (!senders.empty())
-        look_at(senders, first);
+        look_at(senders, from, first);
     return first;
   }
 
   // The messages of each sender stand in their order; those of all are gone through in order of time.
-  void look_at(const std::vector<std::pair<std::size_t, std::size_t>>& senders, std::optional<Meeting>& first) const
+  void look_at(const Senders& senders, Ticks from, std::optional<Meeting>& first) const
   {
-    std::vector<std::size_t> next(senders.size(), 0);
+    std::vector<Sending> all;
+    for (const auto& [s, way] : senders) {
+      const std::vector<std::int32_t>& sent = sent_[s][way];
+      const auto begin                      = std::partition_point(sent.begin(), sent.end(), [&](std::int32_t one) {
+        return messages_[static_cast<std::size_t>(one)].arrived <= from;
+      });
+      all.push_back({begin, sent.end(), transfers_[s][way].latency});
+    }
     std::optional<Moving> before;
     for (;;) {
       std::optional<Moving> soonest;
-      std::size_t whose = 0;
-      for (std::size_t i = 0; i < senders.size(); ++i)
-        if (const auto own = moving(senders[i], next[i]); own && (!soonest || own->from < soonest->from)) {
-          soonest = own;
-          whose   = i;
+      Sending* whose = nullptr;
+      for (Sending& one : all)
+        if (one.next != one.end) {
+          const Message& own = messages_[static_cast<std::size_t>(*one.next)];
+          if (!soonest || own.left + one.latency < soonest->from) {
+            soonest = Moving{*one.next, own.left + one.latency, own.arrived};
+            whose   = &one;
+          }
         }
       if (!soonest || (first && soonest->from >= first->from))
         return;
-      ++next[whose];
+      ++whose->next;
       if (before && soonest->from < before->until &&
           messages_[static_cast<std::size_t>(soonest->message)].met != before->message) {
         first = {before->message, soonest->message, soonest->from,
@@ -360,18 +379,6 @@ private:
       if (!before || soonest->until > before->until)
         before = soonest;
     }
-  }
-
-  // The next message of a sender from this move on, which is set to its move.
-  std::optional<Moving> moving(const std::pair<std::size_t, std::size_t>& sender, std::size_t& next) const
-  {
-    const auto& [s, way] = sender;
-    for (; next < moves_[s].size(); ++next)
-      if (const Move& move = moves_[s][next]; move.kind == Move::Kind::send && move.way == way) {
-        const Message& own = messages_[static_cast<std::size_t>(move.message)];
-        return Moving{move.message, own.left + transfers_[s][way].latency, own.arrived};
-      }
-    return {};
   }
 
   // Both end later by what they shared; all that began after they met is worked out anew. False where more than those
@@ -430,6 +437,7 @@ private:
     for (const DeviceBlock& block : blocks)
       own.operations.emplace_back(block.operations.size());
     const std::vector<Step>& steps = program_.stages[s].steps;
+    Ticks idle                     = 0;
     for (std::size_t i = 0; i < steps.size(); ++i) {
       const auto b     = static_cast<std::size_t>(steps[i].block);
       const Move& move = moves_[s][i];
@@ -442,16 +450,17 @@ private:
       const Ticks ready = begins_[s][i];
       const Ticks end   = (i + 1 < steps.size() ? begins_[s][i + 1] : stops_[s].clock) - move.time;
       const Ticks start = move.kind == Move::Kind::receive ? std::max(ready, message(move).left) : ready;
-      own.waits[0].add(seconds(start - ready));
-      own.operations[b].front().time.add(seconds(end - start));
+      idle += start - ready;
+      own.operations[b].front().time.add_ticks(end - start);
     }
     for (std::size_t b = 0; b < blocks.size(); ++b)
       for (std::size_t o = 0; o < blocks[b].operations.size(); ++o)
         if (runs[b] > 0 && !blocks[b].operations[o].asynchronous && !transfers(blocks[b].operations[o])) {
           own.operations[b][o].times += runs[b];
           if (rows[b].wait[o] > 0)
-            own.waits[rows[b].waited_for[o]].add(seconds(rows[b].wait[o]), runs[b]);
+            own.waits[rows[b].waited_for[o]].add_ticks(rows[b].wait[o] * runs[b]);
         }
+    own.waits[0].add_ticks(idle);
     own.last = seconds(stops_[s].clock);
   }
 
@@ -481,7 +490,8 @@ private:
   std::vector<Stop> stops_;                // of each stage
   std::vector<Message> messages_;          // down the pipeline, then up: by receiving virtual stage and micro-batch
   std::size_t per_way_ = 0;
-  std::vector<std::vector<std::pair<std::size_t, std::size_t>>> senders_; // over each shared link: stage and way
+  std::vector<std::array<std::vector<std::int32_t>, 2>> sent_; // messages of each stage, by way, in their order
+  std::vector<Senders> senders_;                               // over each shared link
 };
 
 } // namespace

@@ -17,12 +17,14 @@ namespace podsim {
 // end together stand in any order. Counted in 2^-9 ticks, of which 2^63 are the longest step.
 class TimeSum {
 public:
-  void add(Seconds time, std::int64_t times = 1) { parts_ += std::llround(time.value() * parts_per_second) * times; }
+  void add(Seconds time) { parts_ += std::llround(time.value() * parts_per_second); }
+  void add_ticks(Ticks ticks) { parts_ += ticks * parts_per_tick; }
   Seconds total() const { return Seconds(static_cast<double>(parts_) / parts_per_second); }
 
 private:
-  static constexpr double parts_per_second = ticks_per_second * 0x1p9;
-  std::int64_t parts_                      = 0;
+  static constexpr std::int64_t parts_per_tick = 512;
+  static constexpr double parts_per_second     = ticks_per_second * parts_per_tick;
+  std::int64_t parts_                          = 0;
 };
 
 struct Spent {

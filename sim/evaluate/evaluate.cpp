@@ -100,7 +100,7 @@ Evaluation describe(const Prepared& prepared)
                                 kind->describe(),
                                 "counted from the arithmetic, see sim/program/pointwise.hpp",
                                 {}});
-  if (auto why = refusal(prepared))
+  if (auto why = refusal(prepared, *result.memory))
     result.refuse(std::move(*why));
   return result;
 }
@@ -131,8 +131,8 @@ Evaluation evaluate(const Prepared& prepared, const EvaluationOptions& options)
 {
   Evaluation result = describe(prepared);
   if (result.status == Status::memory && options.times_remedies)
-    result.refuse(
-        lacks_memory(prepared, [&](const Prepared& changed) { return quick_step(changed, options.simulation); }));
+    result.refuse(lacks_memory(prepared, *result.memory,
+                               [&](const Prepared& changed) { return quick_step(changed, options.simulation); }));
   if (result.status != Status::ok)
     return result;
   const Scenario& s    = prepared.scenario;

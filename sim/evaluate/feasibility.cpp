@@ -48,21 +48,19 @@ Refusal too_long(Seconds step)
                       step / Seconds(3600), longest_step / Seconds(3600))};
 }
 
-Refusal lacks_memory(const Prepared& prepared, const TimeStep& time)
+Refusal lacks_memory(const Prepared& prepared, const Memory& needed, const TimeStep& time)
 {
-  const Bytes needed = memory_of_chip(prepared).total();
-  const Bytes there  = capacity_of(prepared.scenario.machine.chip);
-  return {Status::memory, fmt::format("needs {} a chip, {} more than its {}; {}", format(needed),
-                                      format(needed - there), format(there), remedies(prepared, time))};
+  const Bytes all   = needed.total();
+  const Bytes there = capacity_of(prepared.scenario.machine.chip);
+  return {Status::memory, fmt::format("needs {} a chip, {} more than its {}; {}", format(all), format(all - there),
+                                      format(there), remedies(prepared, time))};
 }
 
-std::optional<Refusal> refusal(const Prepared& prepared)
+std::optional<Refusal> refusal(const Prepared& prepared, const Memory& needed)
 {
   const Machine& machine = prepared.scenario.machine;
-  if (prepared.scenario.micro_benchmark)
-    return {};
-  if (memory_of_chip(prepared).total() > capacity_of(machine.chip))
-    return lacks_memory(prepared, [](const Prepared&) { return std::optional<Seconds>(); });
+  if (needed.total() > capacity_of(machine.chip))
+    return lacks_memory(prepared, needed, [](const Prepared&) { return std::optional<Seconds>(); });
   const Seconds time = serial_time(prepared);
   if (time > longest_step)
     return too_long(time);

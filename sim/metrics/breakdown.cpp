@@ -1,6 +1,8 @@
 #include "sim/metrics/breakdown.hpp"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 
 namespace podsim {
 namespace {
@@ -29,12 +31,13 @@ public:
   }
 
 private:
+  using Shares = std::vector<std::pair<std::size_t, double>>; // by slot
+
   Breakdown breakdown(const ClassTally& own, const Course& course, std::size_t device_class)
   {
     const std::size_t program = program_.stages[course.stages[device_class]].program;
     const std::int64_t device = course.classes[device_class].representative;
     const auto& durations     = timed_.durations(program, machine_.overrides.device(device));
-    const Chip chip           = at_speed(machine_.chip, machine_.overrides.device(device));
     std::vector<double> by_slot;
     const auto add = [&](std::size_t name, Seconds time) {
       by_slot.resize(std::max(by_slot.size(), name + 1));
@@ -46,8 +49,7 @@ private:
         const Ticks alone  = durations[b][o];
         const Seconds time = spent.time.total() + to_seconds(static_cast<double>(alone * spent.times));
         if (time > Seconds(0))
-          for (const auto& [name, share] : shares(program_.programs[program].blocks[b].operations[o],
-                                                  timed_.programs[program][b][o].plan, alone, chip))
+          for (const auto& [name, share] : known_shares(program, b, o, alone, device))
             add(name, time * share);
       }
     for (const auto& [axes, time] : own.waits)
@@ -88,11 +90,26 @@ private:
     return "exposed_" + link + "_" + program_.mesh.names(axes);
   }
 
-  // What an operation's time is spent on; shares sum to 1. `alone`: how long it takes by itself on this chip.
-  std::vector<std::pair<std::size_t, double>> shares(const DeviceOperation& operation, const Plan& plan, Ticks alone,
-                                                     const Chip& chip)
+  // Worked out once for all classes of a program and a speed.
+  const Shares& known_shares(std::size_t program, std::size_t block, std::size_t operation, Ticks alone,
+                             std::int64_t device)
   {
-    std::vector<std::pair<std::size_t, double>> result;
+    const Speed speed = machine_.overrides.device(device);
+    auto& known       = shares_[{program, speed}];
+    const auto& own   = program_.programs[program].blocks;
+    known.resize(own.size());
+    known[block].resize(own[block].operations.size());
+    std::optional<Shares>& one = known[block][operation];
+    if (!one)
+      one = shares(own[block].operations[operation], timed_.programs[program][block][operation].plan, alone,
+                   at_speed(machine_.chip, speed));
+    return *one;
+  }
+
+  // What an operation's time is spent on; shares sum to 1. `alone`: how long it takes by itself on this chip.
+  Shares shares(const DeviceOperation& operation, const Plan& plan, Ticks alone, const Chip& chip)
+  {
+    Shares result;
     if (operation.kind == DeviceOperation::Kind::collective) {
       for (const auto& [link, share] : link_shares(plan, machine_)) {
         const AxisMask axes = axes_on(link, operation.collective.axes, placement_, machine_);
@@ -119,6 +136,7 @@ private:
   const Machine& machine_;
   const Placement& placement_;
   std::vector<std::string> names_;
+  std::map<std::pair<std::size_t, Speed>, std::vector<std::vector<std::optional<Shares>>>> shares_;
 };
 
 } // namespace

@@ -53,6 +53,9 @@ Roaming roaming(const DeviceBlock& block)
 std::vector<Roaming> in_flight_beside(const std::vector<Roaming>& own, const Stage& stage, int ahead)
 {
   std::vector<Roaming> most(own.size());
+  if (std::none_of(own.begin(), own.end(),
+                   [](const Roaming& one) { return one.gathers > Bytes(0) || one.reduced > Bytes(0); }))
+    return most;
   std::size_t iterations = 0;
   for (const Step& step : stage.steps)
     iterations += static_cast<std::size_t>(step.count);
@@ -123,16 +126,20 @@ Memory memory_of(const DeviceProgram& device, const BlockMemory& blocks, const S
     micro_batches = std::max(micro_batches, step.micro_batch + 1);
   std::vector<Bytes> by_pass(static_cast<std::size_t>(micro_batches) * static_cast<std::size_t>(chunks));
   Memory worst;
+  std::vector<Bytes> most_saved(device.blocks.size(), Bytes(-1)); // beside each block so far
   for (const Step& step : stage.steps) {
     const DeviceBlock& block = device.blocks[static_cast<std::size_t>(step.block)];
     Bytes& own               = by_pass[static_cast<std::size_t>(step.micro_batch) * static_cast<std::size_t>(chunks) +
                          static_cast<std::size_t>(step.chunk)];
     own += block.saved * static_cast<double>(step.count);
     saved += block.saved * static_cast<double>(step.count);
-    Memory now            = moments[static_cast<std::size_t>(step.block)];
-    now.saved_activations = saved;
-    if (now.total() > worst.total())
-      worst = now;
+    if (Bytes& most = most_saved[static_cast<std::size_t>(step.block)]; saved > most) {
+      most                  = saved;
+      Memory now            = moments[static_cast<std::size_t>(step.block)];
+      now.saved_activations = saved;
+      if (now.total() > worst.total())
+        worst = now;
+    }
     if (block.role == BlockRole::layers_backward && !block.operations.empty() &&
         block.operations.front().kind != DeviceOperation::Kind::receive &&
         block.operations.front().kind != DeviceOperation::Kind::send) {
