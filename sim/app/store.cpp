@@ -8,6 +8,7 @@
 #include "sim/jobs/signals.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -18,6 +19,7 @@
 #include <sqlite3.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <thread>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto patience      = 10s;        // with another process that writes
+constexpr auto longest_group = 100ms;      // of results in a transaction
 constexpr int application_id = 0x706f6473; // "pods", by which the file is known as podsim's
 constexpr int schema_version = 1;
 
@@ -198,6 +201,19 @@ void check_plain(const std::string& file)
                                  S_ISDIR(status.st_mode) ? "a folder" : "a pipe or a device"));
 }
 
+// Whether it lies on a file system that several machines share, as far as the kernel's word on it tells.
+bool is_shared(const std::string& file)
+{
+  struct statfs system = {};
+  if (statfs(file.c_str(), &system) != 0)
+    return true;
+  // linux/magic.h, and for what it lacks the file systems' own sources: NFS, SMB (two), 9P, Ceph, AFS, FUSE, Lustre,
+  // GPFS
+  constexpr std::array<std::uint32_t, 9> shared{0x6969,     0xff534d42, 0xfe534d42, 0x01021997, 0x00c36400,
+                                                0x5346414f, 0x65735546, 0x0bd00bd0, 0x47504653};
+  return std::find(shared.begin(), shared.end(), static_cast<std::uint32_t>(system.f_type)) != shared.end();
+}
+
 // An open file that is locked. It stays open in jobs that are forked later, so the lock goes when they are gone as
 // well: they die with their parent.
 int lock_file(const std::string& file)
@@ -273,9 +289,10 @@ Store::Store(std::string file, bool writes) : file_(std::move(file))
   }
   check_tables();
   if (writes)
-    // A rollback journal also works on network file systems, where job arrays put their shards; it is kept between
-    // transactions, which spares its folder two changes for each result.
-    run("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL");
+    // A log of what is new spares waiting for the disk, but needs memory that processes share, which network file
+    // systems, where job arrays put their shards, do not give.
+    run(fmt::format("PRAGMA journal_mode = {}; PRAGMA synchronous = NORMAL", is_shared(file_) ? "TRUNCATE" : "WAL")
+            .c_str());
 }
 
 // A view in place of a table could reckon for ever.
@@ -297,6 +314,8 @@ std::string results_version()
 
 Store::~Store()
 {
+  if (database_ && unsettled_)
+    sqlite3_exec(database_.get(), "COMMIT", nullptr, nullptr, nullptr);
   if (database_ && lock_) // no journal is left beside it
     sqlite3_exec(database_.get(), "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr);
 }
@@ -360,6 +379,11 @@ void Store::begin(const StoredStudy& study, const std::vector<StoredCombination>
 
 void Store::add(const std::string& hash, const std::string& version, const StoredResult& result)
 {
+  const auto now = std::chrono::steady_clock::now();
+  if (!unsettled_ && sqlite3_get_autocommit(database_.get()) != 0) { // not within together()
+    run("BEGIN IMMEDIATE");
+    unsettled_ = now;
+  }
   Statement(*this, "INSERT INTO results (hash, podsim_version, status, reason, figures) VALUES (?, ?, ?, ?, ?)", true)
       .bind(hash)
       .bind(version)
@@ -367,6 +391,16 @@ void Store::add(const std::string& hash, const std::string& version, const Store
       .bind(result.reason)
       .bind(result.figures)
       .execute();
+  if (unsettled_ && now - *unsettled_ >= longest_group)
+    settle();
+}
+
+void Store::settle()
+{
+  if (!unsettled_)
+    return;
+  unsettled_.reset(); // also where it fails: then it is rolled back
+  run("COMMIT");
 }
 
 void Store::forget(const std::string& version, const std::vector<Status>& statuses)

@@ -1,5 +1,5 @@
 #pragma once
-// The results of a study in an SQLite file, each stored the moment it exists:
+// The results of a study in an SQLite file, stored at most a tenth of a second after they exist:
 //
 //     study         one row: name, text (the study's JSON), digest, podsim_version, shard, shards,
 //                   left_out (JSON: how many combinations each constraint left out)
@@ -11,11 +11,13 @@
 // earlier study in the same file, that lead to the same scenario share it. `sequence` is never used twice, so that it
 // equals the count exactly when no scenario was ever stored twice.
 //
-// One process at a time writes; it holds a lock (flock) on the file as long as it has it open. Readers need none: each
-// result is a transaction of its own.
+// One process at a time writes; it holds a lock (flock) on the file as long as it has it open. Readers need none.
+// Results that come close together are one transaction, since each costs a disk some milliseconds; a process that is
+// killed loses the last tenth of a second, and simulates that again.
 
 #include "sim/core/status.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -60,12 +62,13 @@ public:
   static Store to_write(const std::string& file); // made if it is not there; waits some seconds for another writer
   static Store to_read(const std::string& file);
 
-  // All that `work` stores, or, where it throws, nothing.
+  // All that `work` stores, or, where it throws, nothing. Not between add() and settle().
   void together(const std::function<void()>& work);
 
   // The study that the file is about from now on; results of others stay.
   void begin(const StoredStudy& study, const std::vector<StoredCombination>& combinations);
   void add(const std::string& hash, const std::string& version, const StoredResult& result);
+  void settle(); // what was added is in the file: for when nothing more comes soon
   void forget(const std::string& version, const std::vector<Status>& statuses);
 
   StoredStudy study() const;
@@ -94,6 +97,7 @@ private:
   std::string file_;
   std::unique_ptr<Lock, Unlock> lock_; // before the database, to outlive it
   std::unique_ptr<sqlite3, Close> database_;
+  std::optional<std::chrono::steady_clock::time_point> unsettled_; // since when
 };
 
 } // namespace podsim

@@ -257,6 +257,7 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
 
   FleetOptions fleet = fleet_options(options.fleet);
   fleet.on_interrupt = OnInterrupt::finish;
+  fleet.quiet        = [&] { store.settle(); };
   std::size_t ended  = 0;
   bool whole         = true;
   const auto so_far  = [&] {
@@ -282,6 +283,7 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
   } catch (const OutOfResources& lack) {
     throw OutOfResources(fmt::format("{}; {}", lack.what(), so_far()));
   }
+  store.settle();
   if (!whole && ended < jobs.size()) {
     complain("interrupted: " + so_far());
     return {};

@@ -204,7 +204,7 @@ private:
   void wait()
   {
     std::vector<pollfd> files;
-    Time::time_point first = Time::time_point::max();
+    Time::time_point first = options_.quiet ? Time::now() + std::chrono::milliseconds(100) : Time::time_point::max();
     for (const Worker& worker : workers_) {
       files.push_back({worker.socket, POLLIN, 0});
       if (!worker.given.empty())
@@ -220,6 +220,8 @@ private:
                             &signals_.while_waiting());
     if (ready < 0)
       return; // a signal
+    if (ready == 0 && options_.quiet)
+      options_.quiet();
     for (std::size_t i = files.size(); i-- > 0;) {
       const bool alive = files[i].revents == 0 || more(workers_[i]);
       deliver_answers(workers_[i]);

@@ -30,7 +30,8 @@ enum class OnInterrupt { kill, finish }; // what is under way at an interrupt
 struct FleetOptions {
   int workers = 0;                       // 0: one for each core that this process may use
   std::chrono::milliseconds time_out{0}; // of each job; 0: none
-  OnInterrupt on_interrupt = OnInterrupt::kill;
+  OnInterrupt on_interrupt    = OnInterrupt::kill;
+  std::function<void()> quiet = {}; // called where no outcome has come for a tenth of a second
 };
 
 using Job     = std::function<std::string(std::size_t index)>; // called in a worker
