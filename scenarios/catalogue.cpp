@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 namespace podsim {
@@ -56,6 +57,7 @@ std::string without(std::string name, std::string_view prefix, std::string_view 
 } // namespace
 
 struct Catalogue::Kept {
+  std::mutex mutex;
   std::map<Shelf, std::vector<std::string>> names;
   std::map<std::string, Json> files; // those below the root
 };
@@ -75,6 +77,7 @@ Catalogue Catalogue::beside_program()
 
 std::vector<std::string> Catalogue::names(Shelf shelf) const
 {
+  const std::lock_guard lock(kept_->mutex);
   const auto [known, unlisted]  = kept_->names.try_emplace(shelf);
   std::vector<std::string>& all = known->second;
   if (!unlisted)
@@ -161,6 +164,7 @@ Json Catalogue::read(const std::string& file) const
 {
   if (!file.starts_with(root_ + "/"))
     return parse_json_file(file);
+  const std::lock_guard lock(kept_->mutex);
   auto known = kept_->files.find(file);
   if (known == kept_->files.end())
     known = kept_->files.emplace(file, parse_json_file(file)).first;

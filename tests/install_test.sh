@@ -1,5 +1,5 @@
 #!/bin/sh
-# An installed podsim finds its catalogue and runs from any folder. usage: install_test.sh BUILD_FOLDER SCENARIO
+# An installed podsim finds its catalogue and runs from any folder. usage: install_test.sh BUILD_FOLDER SCENARIO LIBRARY_TEST
 set -eu
 prefix=$(mktemp -d)
 trap 'rm -rf "$prefix"' EXIT
@@ -27,3 +27,8 @@ for document in bash-completion/completions/podsim zsh/site-functions/_podsim fi
   man/man1/podsim.1; do
   grep -q granularity "$prefix/share/$document"
 done
+# The library, from a project of its own.
+cmake -S "$3" -B "$prefix/library" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >/dev/null
+cmake --build "$prefix/library" >"$prefix/log"
+grep -q "s a step" "$prefix/log"
+! ldd "$prefix/library/uses_podsim" | grep -Eiq "sqlite|simgrid"

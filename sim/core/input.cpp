@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <map>
+#include <mutex>
 #include <poll.h>
 #include <unistd.h>
 #include <utility>
@@ -24,17 +25,43 @@ constexpr auto patience       = 2s; // until somebody opens a pipe to write to i
 
 using Identity = std::pair<dev_t, ino_t>;
 
-// Of this process. A pipe gives its text only once, but a scenario may be asked for twice.
-struct Read {
-  std::map<Identity, std::string> files; // names
-  std::map<Identity, std::string> pipes; // texts
-};
+// What this process has read, on whatever thread. A pipe gives its text only once, but a scenario may be asked for
+// twice.
+class Read {
+public:
+  static Read& all()
+  {
+    static Read read;
+    return read;
+  }
 
-Read& all_read()
-{
-  static Read read;
-  return read;
-}
+  void keep_file(const Identity& file, const std::string& name)
+  {
+    const std::lock_guard lock(mutex_);
+    files_.emplace(file, name);
+  }
+  void keep_pipe(const Identity& pipe, const std::string& text)
+  {
+    const std::lock_guard lock(mutex_);
+    pipes_[pipe] = text;
+  }
+  std::optional<std::string> file(const Identity& file) const { return find(files_, file); }
+  std::optional<std::string> pipe(const Identity& pipe) const { return find(pipes_, pipe); }
+
+private:
+  using Texts = std::map<Identity, std::string>;
+
+  std::optional<std::string> find(const Texts& among, const Identity& one) const
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = among.find(one);
+    return found == among.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  mutable std::mutex mutex_;
+  Texts files_; // names
+  Texts pipes_;
+};
 
 Identity identity(const struct stat& file)
 {
@@ -138,8 +165,8 @@ std::string read_input(const std::string& file)
   if ((standard ? fstat(STDIN_FILENO, &status) : stat(file.c_str(), &status)) != 0)
     cannot_be_read(file, errno);
   check_kind(file, status);
-  if (const auto known = all_read().pipes.find(identity(status)); known != all_read().pipes.end())
-    return known->second;
+  if (const auto known = Read::all().pipe(identity(status)))
+    return *known;
   // Not to wait for a writer who never comes; a file is read as ever.
   const Descriptor opened(standard ? -1 : open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!standard && (opened.get() < 0 || fstat(opened.get(), &status) != 0))
@@ -148,9 +175,9 @@ std::string read_input(const std::string& file)
   const bool pipe  = S_ISFIFO(status.st_mode);
   std::string text = read_all(file, standard ? STDIN_FILENO : opened.get(), pipe && !standard);
   if (S_ISREG(status.st_mode))
-    all_read().files.emplace(identity(status), file);
+    Read::all().keep_file(identity(status), file);
   if (pipe || standard)
-    all_read().pipes[identity(status)] = text;
+    Read::all().keep_pipe(identity(status), text);
   return text;
 }
 
@@ -185,13 +212,12 @@ void note_input(const std::string& file)
 {
   struct stat status = {};
   if (stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode))
-    all_read().files.emplace(identity(status), file);
+    Read::all().keep_file(identity(status), file);
 }
 
 std::optional<std::string> noted_input(const struct stat& file)
 {
-  const auto found = all_read().files.find(identity(file));
-  return found == all_read().files.end() ? std::nullopt : std::optional(found->second);
+  return Read::all().file(identity(file));
 }
 
 } // namespace podsim

@@ -77,7 +77,7 @@ Sample simulate_in_child(const Scenario& scenario, Granularity granularity)
   return sample;
 }
 
-ProcessSample run_podsim(const std::vector<std::string>& arguments)
+ProcessSample run_podsim(const std::vector<std::string>& arguments, const std::string& program)
 {
   std::vector<char*> words{const_cast<char*>("podsim")};
   for (const std::string& argument : arguments)
@@ -89,10 +89,15 @@ ProcessSample run_podsim(const std::vector<std::string>& arguments)
     const pid_t child = fork();
     if (child == 0) {
       dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
-      execv(PODSIM_PROGRAM, words.data());
+      execv(program.c_str(), words.data());
       _exit(EXIT_FAILURE);
     }
-    sample.peak_mb = static_cast<double>(wait_for(child).ru_maxrss) * 1024 / 1e6;
+    const rusage usage = wait_for(child);
+    sample.peak_mb     = static_cast<double>(usage.ru_maxrss) * 1024 / 1e6;
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    };
+    sample.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
   });
   return sample;
 }

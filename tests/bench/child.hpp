@@ -23,13 +23,14 @@ Sample in_child(const std::function<void(Sample&)>& work);
 Sample simulate_in_child(const Scenario& scenario, Granularity granularity);
 
 struct ProcessSample {
-  double seconds = 0;
-  double peak_mb = 0; // of its resident memory
+  double seconds     = 0;
+  double cpu_seconds = 0; // with those of processes that it waited for
+  double peak_mb     = 0; // of resident memory, the most of any of them
 };
 
 // `podsim ARGUMENTS`, its output thrown away. What this process has in its memory when it starts the program counts as
 // the program's: Linux takes the peak over.
-ProcessSample run_podsim(const std::vector<std::string>& arguments);
+ProcessSample run_podsim(const std::vector<std::string>& arguments, const std::string& program = PODSIM_PROGRAM);
 
 double seconds_of(const std::function<void()>& work);
 
