@@ -31,6 +31,7 @@ struct Experts {
   std::int64_t capacity(std::int64_t tokens) const;
   // The share of the choices of a group that find no room, if all experts are chosen alike.
   double dropped(std::int64_t tokens) const;
+  friend bool operator==(const Experts&, const Experts&) = default;
 };
 
 enum class Positions : std::uint8_t {
@@ -63,6 +64,7 @@ struct TransformerConfig {
   Experts experts{};
 
   bool dropout = false; // of attention's probabilities and of the branches: the workload's to say
+  friend bool operator==(const TransformerConfig&, const TransformerConfig&) = default;
 };
 
 TransformerConfig read_transformer(Reader model);

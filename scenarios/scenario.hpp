@@ -25,6 +25,7 @@ struct Workload {
   Remat remat;
   Optimizer optimizer;
   bool dropout = false;
+  friend bool operator==(const Workload&, const Workload&) = default;
 };
 
 // One operation by itself instead of a training step.

@@ -193,8 +193,9 @@ std::string simulate(const Combination& combination, const std::string& study, c
         -1, ' ', false, Json::error_handler_t::replace);
   };
   try {
-    const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)));
-    const Evaluation result = evaluate(prepared, {on_engine(engine)});
+    static PreparedBefore before; // of this worker
+    const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)), &before);
+    const Evaluation result = evaluate(prepared, {.simulation = on_engine(engine), .before = &before});
     const std::string said  = fmt::format("{}", fmt::join(remarks(result), "; "));
     return answer(result.status, result.status == Status::ok ? said : result.reason, figures_of(prepared, result));
   } catch (const InputError& wrong) {

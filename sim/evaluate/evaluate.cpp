@@ -68,7 +68,7 @@ std::vector<ForeignConstant> foreign_constants(const Scenario& scenario)
 
 } // namespace
 
-Evaluation describe(const Prepared& prepared)
+Evaluation describe(const Prepared& prepared, PreparedBefore* before)
 {
   const Scenario& s = prepared.scenario;
   Evaluation result;
@@ -100,7 +100,7 @@ Evaluation describe(const Prepared& prepared)
                                 kind->describe(),
                                 "counted from the arithmetic, see sim/program/pointwise.hpp",
                                 {}});
-  if (auto why = refusal(prepared, *result.memory))
+  if (auto why = refusal(prepared, *result.memory, before))
     result.refuse(std::move(*why));
   return result;
 }
@@ -129,10 +129,11 @@ std::optional<Seconds> quick_step(const Prepared& prepared, const SimulationOpti
 
 Evaluation evaluate(const Prepared& prepared, const EvaluationOptions& options)
 {
-  Evaluation result = describe(prepared);
+  Evaluation result = describe(prepared, options.before);
   if (result.status == Status::memory && options.times_remedies)
-    result.refuse(lacks_memory(prepared, *result.memory,
-                               [&](const Prepared& changed) { return quick_step(changed, options.simulation); }));
+    result.refuse(lacks_memory(
+        prepared, *result.memory,
+        [&](const Scenario& changed) { return quick_step(prepare(changed), options.simulation); }, options.before));
   if (result.status != Status::ok)
     return result;
   const Scenario& s    = prepared.scenario;
@@ -169,7 +170,7 @@ Evaluation evaluate(const Prepared& prepared, const EvaluationOptions& options)
 
 Evaluation evaluate(const Scenario& scenario, const EvaluationOptions& options)
 {
-  return evaluate(prepare(scenario), options);
+  return evaluate(prepare(scenario, options.before), options);
 }
 
 } // namespace podsim

@@ -15,10 +15,11 @@ struct EvaluationOptions {
   SimulationOptions simulation = {};    // without more, on the clock in this process
   bool times_remedies          = false; // of what lacks memory: say how long a step takes that would fit
   Announce announce            = {};
+  PreparedBefore* before       = nullptr; // for whoever evaluates many that are alike, on one thread
 };
 
 // What there is to say of a scenario before anything is simulated, whether it can be among it.
-Evaluation describe(const Prepared& prepared);
+Evaluation describe(const Prepared& prepared, PreparedBefore* before = nullptr);
 
 // Simulates, measures, and completes the description; with faults, also the healthy machine and each fault alone. What
 // cannot run (memory, time) is not simulated: its status says so. Throws what options.simulation.engine does, and

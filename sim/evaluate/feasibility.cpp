@@ -48,19 +48,20 @@ Refusal too_long(Seconds step)
                       step / Seconds(3600), longest_step / Seconds(3600))};
 }
 
-Refusal lacks_memory(const Prepared& prepared, const Memory& needed, const TimeStep& time)
+Refusal lacks_memory(const Prepared& prepared, const Memory& needed, const TimeStep& time, PreparedBefore* before)
 {
   const Bytes all   = needed.total();
   const Bytes there = capacity_of(prepared.scenario.machine.chip);
   return {Status::memory, fmt::format("needs {} a chip, {} more than its {}; {}", format(all), format(all - there),
-                                      format(there), remedies(prepared, time))};
+                                      format(there), remedies(prepared, time, before))};
 }
 
-std::optional<Refusal> refusal(const Prepared& prepared, const Memory& needed)
+std::optional<Refusal> refusal(const Prepared& prepared, const Memory& needed, PreparedBefore* before)
 {
   const Machine& machine = prepared.scenario.machine;
   if (needed.total() > capacity_of(machine.chip))
-    return lacks_memory(prepared, needed, [](const Prepared&) { return std::optional<Seconds>(); });
+    return lacks_memory(
+        prepared, needed, [](const Scenario&) { return std::optional<Seconds>(); }, before);
   const Seconds time = serial_time(prepared);
   if (time > longest_step)
     return too_long(time);

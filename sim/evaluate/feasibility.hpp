@@ -15,9 +15,9 @@ constexpr Seconds longest_step{8192};
 Refusal too_long(Seconds step);
 
 // With what would make it fit, and how long a step then takes, where `time` says so.
-Refusal lacks_memory(const Prepared& prepared, const Memory& needed, const TimeStep& time);
+Refusal lacks_memory(const Prepared& prepared, const Memory& needed, const TimeStep& time, PreparedBefore* before);
 
 // Why it cannot be simulated; of what lacks memory without any times. `needed`: memory_of_chip(prepared).
-std::optional<Refusal> refusal(const Prepared& prepared, const Memory& needed);
+std::optional<Refusal> refusal(const Prepared& prepared, const Memory& needed, PreparedBefore* before);
 
 } // namespace podsim

@@ -6,18 +6,64 @@
 #include "sim/engine/trace.hpp"
 #include "sim/metrics/memory.hpp"
 
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
 namespace podsim {
 
-struct Prepared {
-  Scenario scenario;
+// What follows from the model, the workload, the mesh and the software, whatever the machine.
+struct Programs {
   Program program;
   ShardedProgram sharded;
+  Memory memory; // of a device
 };
 
-Prepared prepare(Scenario scenario);
+struct Prepared {
+  Prepared(Scenario own, std::shared_ptr<const Programs> programs)
+      : scenario(std::move(own)), kept(std::move(programs)), program(kept->program), sharded(kept->sharded)
+  {
+  }
+
+  Scenario scenario;
+  std::shared_ptr<const Programs> kept;
+  const Program& program; // of `kept`
+  const ShardedProgram& sharded;
+};
+
+// What is known of scenarios that were prepared before: those of a study differ in their machines more often than in
+// what they run, and what would make one fit is another of its rows. Of all the memory that they need, of the last the
+// programs. For one thread.
+class PreparedBefore {
+public:
+  std::shared_ptr<const Programs> programs_of(const Scenario& scenario);
+  Memory memory_of(const Scenario& scenario); // of a device
+
+private:
+  struct Known {
+    TransformerConfig model;
+    Workload workload;
+    Pipeline pipeline;
+    Mesh mesh;
+    ShardingRules sharding;
+    Precision precision;
+    Compilation compilation;
+    Memory memory;
+    std::weak_ptr<const Programs> programs;
+  };
+  Known& known(const Scenario& scenario);
+
+  std::unordered_map<std::size_t, std::vector<Known>> known_;
+  std::size_t count_ = 0;
+  std::deque<std::shared_ptr<const Programs>> last_; // that are kept
+};
+
+Prepared prepare(Scenario scenario, PreparedBefore* before = nullptr);
 
 // Of all the devices of a chip: they are alike, but where stages divide them; and what the chip has.
 Memory memory_of_chip(const Prepared& prepared);
+Memory memory_of_chip(const Scenario& scenario, PreparedBefore* before); // of a training step
 Bytes capacity_of(const Chip& chip);
 
 TimedProgram timed_program(const Prepared& prepared, Granularity granularity);

@@ -134,15 +134,14 @@ struct Remedy {
 };
 
 // The mildest that fits.
-std::optional<Remedy> first_to_fit(const Changes& changes, const TimeStep& time)
+std::optional<Remedy> first_to_fit(const Changes& changes, const TimeStep& time, PreparedBefore* before)
 {
   for (const Change& change : changes) {
     if (!divides(change.scenario))
       continue;
-    const Prepared prepared = prepare(change.scenario);
-    const Bytes needed      = memory_of_chip(prepared).total();
+    const Bytes needed = memory_of_chip(change.scenario, before).total();
     if (needed <= capacity_of(change.scenario.machine.chip))
-      return Remedy{change.what, needed, time(prepared)};
+      return Remedy{change.what, needed, time(change.scenario)};
   }
   return std::nullopt;
 }
@@ -168,12 +167,19 @@ Changes both(const Changes& first, Changes (*second)(const Scenario&))
 
 } // namespace
 
-std::string remedies(const Prepared& prepared, const TimeStep& time)
+std::string remedies(const Prepared& prepared, const TimeStep& time, PreparedBefore* before)
 {
   const Scenario& scenario = prepared.scenario;
+  // None of the changes has an influence on what is kept through the step.
+  const Memory need = memory_of_chip(prepared);
+  const Bytes kept  = need.parameters + need.optimizer_state + need.gradients;
+  if (kept > capacity_of(scenario.machine.chip))
+    return fmt::format("parameters, gradients and optimizer state alone take {}: it takes more chips, or weights split "
+                       "over more of them",
+                       format(kept));
   std::vector<Remedy> found;
   const auto attempt = [&](const Changes& changes) {
-    if (auto remedy = first_to_fit(changes, time))
+    if (auto remedy = first_to_fit(changes, time, before))
       found.push_back(std::move(*remedy));
   };
   attempt(context_axes(scenario));
@@ -189,12 +195,6 @@ std::string remedies(const Prepared& prepared, const TimeStep& time)
     attempt(both(smaller_batches(scenario), more_remat));
   if (!found.empty())
     return text(found);
-  const Memory need = memory_of_chip(prepared);
-  const Bytes kept  = need.parameters + need.optimizer_state + need.gradients;
-  if (kept > capacity_of(scenario.machine.chip))
-    return fmt::format("parameters, gradients and optimizer state alone take {}: it takes more chips, or weights split "
-                       "over more of them",
-                       format(kept));
   return fmt::format("{} of it are activations: it takes more chips to split them over, by batch or by sequence",
                      format(need.saved_activations + need.workspace));
 }

@@ -23,6 +23,7 @@ struct Remat {
   bool repeats_logits = false; // the fraction is of the whole model, the logits among it
   double whole_layers = 0;     // the share of the layers that keep all they have: of memory, the fraction says what
                                // that saves of the products
+  friend bool operator==(const Remat&, const Remat&) = default;
 };
 
 // Appends the gradient operations of all operations in `block` in reverse order, given the gradient of

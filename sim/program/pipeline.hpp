@@ -21,6 +21,7 @@ struct Pipeline {
   std::int64_t chunks        = 1; // of each stage
   std::int64_t micro_batches = 1;
   std::vector<std::int64_t> layers; // of each virtual stage; in a Program, iterations of its layer block
+  friend bool operator==(const Pipeline&, const Pipeline&) = default;
 };
 
 struct ScheduledPass {

@@ -41,6 +41,7 @@ struct FusedAttention {
   bool skips_masked          = false; // a causal mask's half of the scores is not computed
   double forward_efficiency  = 0;     // of the chip's matrix peak, of the FLOPs that are computed
   double backward_efficiency = 0;
+  friend bool operator==(const FusedAttention&, const FusedAttention&) = default;
 };
 
 struct Operation {
@@ -67,8 +68,8 @@ struct Block {
   std::int64_t count = 1;
   std::vector<Tensor> tensors;
   std::vector<Operation> operations;
-  std::vector<TensorId> outputs;         // what later blocks or iterations read
-  std::vector<TensorId> saved;           // what is kept from each iteration until the backward pass
+  std::vector<TensorId> outputs; // what later blocks or iterations read
+  std::vector<TensorId> saved;   // what is kept from each iteration until the backward pass
   // Where a share of the iterations keeps other things: what these do, and what of `saved` only the rest needs.
   double some = 0;
   std::vector<TensorId> saved_by_some{}, saved_by_rest{};
@@ -98,8 +99,9 @@ double executed_flops(const Block& block, const Operation& operation);
 // Which kernels do what is not a plain product.
 struct Kernels {
   std::optional<FusedAttention> attention; // absent: two products and a softmax, with the scores in HBM
-  ElementWise element_wise     = ElementWise::xla;
-  double element_wise_overhead = 1;
+  ElementWise element_wise                               = ElementWise::xla;
+  double element_wise_overhead                           = 1;
+  friend bool operator==(const Kernels&, const Kernels&) = default;
 };
 
 // The element types and kernels that the software of the day chose.
@@ -110,6 +112,7 @@ struct Precision {
   Dtype attention_logits = Dtype::f32;
   Dtype parameters       = Dtype::f32; // as stored; bf16: beside an f32 master copy in the optimizer's state
   Kernels kernels{};
+  friend bool operator==(const Precision&, const Precision&) = default;
 };
 
 // What the formulas for utilisation need of the model.

@@ -22,6 +22,7 @@ struct Optimizer {
   std::string name;
   const PointwiseKind* update;
   bool factored; // a row and a column state instead of two states of the weight's size
+  friend bool operator==(const Optimizer&, const Optimizer&) = default;
 };
 
 // "adamw", "adamw-mixed" (Megatron's), "adamw-unfused" (eager kernels), "adafactor" (unfactored with momentum, as

@@ -18,6 +18,7 @@ struct Overlap {
   bool activation_reductions = false; // of activations' gradients, in the backward pass
   bool activation_gathers    = false; // of saved activations, in the backward pass
   int prefetch_layers        = 0;     // how many layers ahead weights may be gathered
+  friend bool operator==(const Overlap&, const Overlap&) = default;
 };
 
 // How gradients of several micro-batches become one.
@@ -27,6 +28,7 @@ struct Gradients {
   bool last_micro_batch_only = false; // else each micro-batch's are reduced
   Accumulation accumulation  = Accumulation::none;
   Dtype accumulator          = Dtype::f32;
+  friend bool operator==(const Gradients&, const Gradients&) = default;
 };
 
 // How activations go from stage to stage.
@@ -35,6 +37,7 @@ struct Transfers {
   bool blocking_receives   = false; // the data moves when both are there, and both wait for it
   bool scattered           = false; // each device of a tensor-parallel group sends its part, and the receivers gather
   bool scattered_gradients = false; // the same of their gradients
+  friend bool operator==(const Transfers&, const Transfers&) = default;
 };
 
 // Bytes of HBM traffic an element beside a collective, in copies to and from its buffer, casts and scalings; 0 where it
@@ -42,6 +45,7 @@ struct Transfers {
 struct Copies {
   double after_weight_gather       = 0;
   double before_gradient_reduction = 0;
+  friend bool operator==(const Copies&, const Copies&) = default;
 };
 
 struct Compilation {
@@ -50,6 +54,7 @@ struct Compilation {
   Overlap overlap;
   Gradients gradients;
   Transfers transfers;
+  friend bool operator==(const Compilation&, const Compilation&) = default;
 };
 
 } // namespace podsim

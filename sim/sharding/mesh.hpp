@@ -11,6 +11,7 @@ namespace podsim {
 struct MeshAxis {
   std::string name;
   std::int64_t size;
+  friend bool operator==(const MeshAxis&, const MeshAxis&) = default;
 };
 
 using AxisMask = std::uint32_t; // a set of mesh axes, bit i for axis i
@@ -22,6 +23,7 @@ struct Mesh {
   std::int64_t size(AxisMask set) const;        // product of the sizes
   std::string names(AxisMask set) const;        // "data+model"
   AxisMask find(const std::string& name) const; // 0 if the mesh has no such axis
+  friend bool operator==(const Mesh&, const Mesh&) = default;
 };
 
 // The mesh axis of pipeline stages; it splits no tensor.

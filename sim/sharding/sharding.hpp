@@ -25,6 +25,7 @@ struct ShardingRules {
 
   std::vector<std::string> known; // the names of axes that the rules use, whether or not the mesh has them, sorted
   AxisMask used() const;          // those of the mesh that split anything
+  friend bool operator==(const ShardingRules&, const ShardingRules&) = default;
 };
 
 // {"weights": {"embed": "data", ...}, "activations": {...}, "compute": {...}}, and "gradients" and "optimizer" where
