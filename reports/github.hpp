@@ -8,8 +8,8 @@
 
 namespace podsim {
 
-constexpr std::size_t annotations_shown = 10;          // of errors, and of warnings, in a step; GitHub drops the others
-constexpr std::size_t summary_limit     = 1024 * 1024; // bytes a step; GitHub refuses what is longer
+constexpr std::size_t annotations_shown = 10;        // of errors, and of warnings, in a step; GitHub drops the others
+constexpr std::size_t summary_limit     = 1U << 20U; // bytes a step; GitHub refuses what is longer
 
 // "::error file=...,title=...::message" a line; where there are more than GitHub shows, the last one counts the rest.
 std::string annotations(const Gate& gate);

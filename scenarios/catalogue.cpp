@@ -113,11 +113,11 @@ std::string Catalogue::short_name(Shelf shelf, const std::string& name)
 
 std::string Catalogue::find(Shelf shelf, const std::string& name, const std::string& beside) const
 {
-  const std::string here = beside.empty() ? name : (fs::path(folder_of(beside)) / name).lexically_normal().string();
+  std::string here = beside.empty() ? name : (fs::path(folder_of(beside)) / name).lexically_normal().string();
   std::error_code error;
   if (name.empty() || name == "-" || fs::is_regular_file(here, error))
     return here;
-  if (const std::string file = here + ".json"; fs::is_regular_file(file, error) && !fs::equivalent(file, beside, error))
+  if (std::string file = here + ".json"; fs::is_regular_file(file, error) && !fs::equivalent(file, beside, error))
     return file;
   const std::vector<std::string> known = names(shelf);
   for (const std::string& full : {std::string(training) + name, name})

@@ -274,8 +274,8 @@ private:
       ++end;
     if (end == at_)
       fail("expected a number, a name, a text in single quotes or (");
-    const Term value = value_of(text_.substr(at_, end - at_));
-    at_              = end;
+    Term value = value_of(text_.substr(at_, end - at_));
+    at_        = end;
     return value;
   }
 

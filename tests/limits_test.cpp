@@ -4,6 +4,7 @@
 #include "sim/core/errors.hpp"
 #include "sim/jobs/fleet.hpp"
 #include "tests/sandbox.hpp"
+#include "tests/sanitizers.hpp"
 
 #include <csignal>
 #include <fmt/format.h>
@@ -16,14 +17,6 @@ using namespace podsim::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool under_sanitizers = true;
-#elif defined(__has_feature)
-constexpr bool under_sanitizers = __has_feature(address_sanitizer);
-#else
-constexpr bool under_sanitizers = false;
-#endif
 
 constexpr int internal_error = 70;
 constexpr int no_resources   = 71;

@@ -1,4 +1,5 @@
 #include "tests/run_program.hpp"
+#include "tests/sanitizers.hpp"
 
 #include <array>
 #include <cerrno>
@@ -67,7 +68,7 @@ std::vector<std::string> environment(const std::map<std::string, std::string>& a
 // Feeds the input and collects both outputs until the program closes them.
 void converse(Pipe& in, Pipe& out, Pipe& err, const RunOptions& options, pid_t child, Outcome& outcome)
 {
-  const auto end  = std::chrono::steady_clock::now() + options.limit;
+  const auto end  = std::chrono::steady_clock::now() + options.limit * (under_sanitizers ? 10 : 1); // as much slower
   std::size_t fed = 0;
   std::string buffer(1U << 16U, '\0');
   const auto collect = [&](Pipe& from, std::string& text) {

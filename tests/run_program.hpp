@@ -17,7 +17,7 @@ struct RunOptions {
   std::string input                              = {}; // standard input
   std::optional<std::string> output              = {}; // a file for standard output, which is then not captured
   std::function<void(pid_t)> meanwhile           = {}; // called while it runs, as the leader of a process group
-  std::chrono::seconds limit{60};                      // after which it is killed
+  std::chrono::seconds limit{60};                      // after which it is killed; ten times that under sanitizers
 };
 
 struct Outcome {

@@ -574,13 +574,19 @@ TEST_CASE("sweep: two processes on one file wait for each other, and say so")
   REQUIRE(box.call({"sweep", "study.json"}).code == done);
   const int held = open(box.path("study.sqlite").c_str(), O_RDWR | O_CLOEXEC);
   REQUIRE(flock(held, LOCK_EX) == 0);
-  const std::string folder = fs::path(box.path("study.json")).parent_path().string();
-  const Outcome waited     = call({"sweep", "study.json"}, {.directory = folder, .meanwhile = [&](pid_t) {
-                                                          std::this_thread::sleep_for(600ms);
-                                                          flock(held, LOCK_UN);
-                                                        }});
+  const auto said = [&](const std::string& words) {
+    return fs::exists(box.path("said")) && read_text(box.path("said")).find(words) != std::string::npos;
+  };
+  const auto let_go = [&](pid_t) {
+    for (int i = 0; i < 3000 && !said("waiting"); ++i) // however long it takes to start
+      std::this_thread::sleep_for(10ms);
+    flock(held, LOCK_UN);
+  };
+  const Outcome waited =
+      run_program("/bin/sh", {"-c", "exec \"$0\" sweep study.json 2> said", PODSIM_PROGRAM},
+                  {.directory = fs::path(box.path("study.json")).parent_path().string(), .meanwhile = let_go});
   CHECK(waited.code == done);
-  CHECK_THAT(waited.err, Catch::Contains("another podsim is writing to it; waiting"));
+  CHECK(said("another podsim is writing to it; waiting"));
   REQUIRE(flock(held, LOCK_EX) == 0);
   const Outcome refused = box.call({"sweep", "study.json"});
   close(held);

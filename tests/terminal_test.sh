@@ -18,9 +18,12 @@ fail() {
   screen
   exit 1
 }
-wait_for() { # wait_for PATTERN: until a line of the screen has it
+wait_for() { # wait_for PATTERN: until a line of the screen has it, or nothing has changed on it for a minute
   tries=0
-  until screen | grep -q "$1"; do
+  before=""
+  until now=$(screen) && echo "$now" | grep -q "$1"; do
+    [ "$now" = "$before" ] || tries=0
+    before=$now
     tries=$((tries + 1))
     [ "$tries" -lt 600 ] || fail "there is no \"$1\""
     sleep 0.1

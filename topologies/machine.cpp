@@ -34,7 +34,7 @@ std::vector<std::int64_t> parse_shape(const Reader& slice, std::size_t dimension
                               : dimensions == 2 ? "16x16"
                                                 : "16"),
                   !meant.empty() && meant != text ? fmt::format("; did you mean \"{}\"?", meant) : "");
-    return std::vector<std::int64_t>(dimensions, 1);
+    shape.assign(dimensions, 1);
   }
   return shape;
 }

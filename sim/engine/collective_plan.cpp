@@ -60,7 +60,7 @@ std::size_t first_torus_axis(const Machine& machine) // among the lattice's
 }
 
 // The routes of an exchange over parts of the torus.
-AllToAllLoad torus_load(const std::vector<AxisFactor>& group, RoutedLattice torus, const Machine& machine)
+AllToAllLoad torus_load(const std::vector<AxisFactor>& group, const RoutedLattice& torus, const Machine& machine)
 {
   const std::size_t first = first_torus_axis(machine);
   LatticeGroup parts;

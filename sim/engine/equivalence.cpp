@@ -321,7 +321,8 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
     for (const Span& span : spans)
       refine(span, machine, colours);
   }
-  return to_device_classes(std::move(colours).take(), colours.count());
+  const int count = colours.count();
+  return to_device_classes(std::move(colours).take(), count);
 }
 
 Overrides worst_everywhere(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline)

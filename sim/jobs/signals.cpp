@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <ctime>
-#include <iterator>
 
 namespace podsim {
 namespace {
@@ -17,7 +16,7 @@ HeldSignals::HeldSignals()
   sigemptyset(&held_);
   struct sigaction action = {};
   action.sa_handler       = [](int) { noted = 1; };
-  for (std::size_t i = 0; i < std::size(signals_); ++i) {
+  for (std::size_t i = 0; i < signals_.size(); ++i) {
     sigaction(signals_[i], nullptr, &old_[i]);
     if (old_[i].sa_handler != SIG_IGN)
       sigaddset(&held_, signals_[i]);
@@ -34,7 +33,7 @@ HeldSignals::HeldSignals()
 HeldSignals::~HeldSignals()
 {
   interrupted(); // takes what is pending, which would end the process now
-  for (std::size_t i = 0; i < std::size(signals_); ++i)
+  for (std::size_t i = 0; i < signals_.size(); ++i)
     if (sigismember(&held_, signals_[i]) == 1)
       sigaction(signals_[i], &old_[i], nullptr);
   sigprocmask(SIG_SETMASK, &before_, nullptr);

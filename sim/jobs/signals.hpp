@@ -2,6 +2,7 @@
 // SIGINT, SIGTERM and SIGHUP held back where they must not end the process: while jobs are under way, and while a file
 // takes the place of another.
 
+#include <array>
 #include <csignal>
 
 namespace podsim {
@@ -20,9 +21,9 @@ public:
   bool interrupted() const; // since it was made
 
 private:
-  static constexpr int signals_[] = {SIGINT, SIGTERM, SIGHUP};
+  static constexpr std::array signals_{SIGINT, SIGTERM, SIGHUP};
   sigset_t held_{}, before_{}, waiting_{};
-  struct sigaction old_[3] = {};
+  std::array<struct sigaction, signals_.size()> old_{};
 };
 
 // Lets these signals wait until it is gone; then they do what they would have done. HeldSignals within it take them.
