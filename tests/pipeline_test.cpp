@@ -132,23 +132,24 @@ json pipeline_part(const std::string& schedule, int chunks)
 
 Run run_stages(const std::string& schedule, int stages, int chunks, int micro_batches, const Timing& timing)
 {
-  Prepared p                   = test::prepare({.slice       = "1x1x1",
-                                                .pods        = stages,
-                                                .model       = "tiny-serial",
-                                                .batch       = micro_batches,
-                                                .sharding    = "data-parallel",
-                                                .mesh        = {{"pipeline", "dcn"}},
-                                                .pipeline    = pipeline_part(schedule, chunks),
-                                                .micro_batch = 1,
-                                                .changes     = {"model.layers=" + std::to_string(stages * chunks)}});
-  Machine& machine             = p.scenario.machine; // only layers take time, and transfers what they are given
-  machine.chip.dispatch        = Seconds(0);
-  machine.chip.hbm_bandwidth   = BytesPerSecond(1e9);
-  machine.dcn_latency          = Seconds(0);
-  machine.host.nic_bandwidth   = BytesPerSecond(1e9);
-  p.sharded.blocking_transfers = timing.blocking;
-  p.sharded.blocking_receives  = timing.receives;
-  for (DeviceProgram& program : p.sharded.programs)
+  Prepared p                 = test::prepare({.slice       = "1x1x1",
+                                              .pods        = stages,
+                                              .model       = "tiny-serial",
+                                              .batch       = micro_batches,
+                                              .sharding    = "data-parallel",
+                                              .mesh        = {{"pipeline", "dcn"}},
+                                              .pipeline    = pipeline_part(schedule, chunks),
+                                              .micro_batch = 1,
+                                              .changes     = {"model.layers=" + std::to_string(stages * chunks)}});
+  Machine& machine           = p.scenario.machine; // only layers take time, and transfers what they are given
+  machine.chip.dispatch      = Seconds(0);
+  machine.chip.hbm_bandwidth = BytesPerSecond(1e9);
+  machine.dcn_latency        = Seconds(0);
+  machine.host.nic_bandwidth = BytesPerSecond(1e9);
+  ShardedProgram sharded     = p.sharded;
+  sharded.blocking_transfers = timing.blocking;
+  sharded.blocking_receives  = timing.receives;
+  for (DeviceProgram& program : sharded.programs)
     for (DeviceBlock& block : program.blocks) {
       DeviceOperation first = block.operations.front();
       first.work            = {};
@@ -161,10 +162,10 @@ Run run_stages(const std::string& schedule, int stages, int chunks, int micro_ba
       block.operations = {first};
     }
   const TimedProgram timed =
-      time_program(p.sharded, machine, p.scenario.placement, MultiAxis::sequential, Granularity::automatic);
-  const Trace trace = podsim::simulate(p.sharded, timed, machine, p.scenario.placement,
+      time_program(sharded, machine, p.scenario.placement, MultiAxis::sequential, Granularity::automatic);
+  const Trace trace = podsim::simulate(sharded, timed, machine, p.scenario.placement,
                                        {.granularity = Granularity::automatic, .progress = {}});
-  return {trace.end.value(), measure(p.program, p.sharded, timed, machine, p.scenario.placement, trace).bubble};
+  return {trace.end.value(), measure(p.program, sharded, timed, machine, p.scenario.placement, trace).bubble};
 }
 
 constexpr double tiny_error = 1e-9; // transfers of a tick or two

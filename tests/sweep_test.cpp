@@ -403,7 +403,7 @@ TEST_CASE("sweep: mistakes in a study are answered in one line, with the place a
 TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats nothing, and ends in the same table")
 {
   const Sandbox box;
-  box.write("study.json", many_links(150));
+  box.write("study.json", many_links(1500));
   const Outcome undisturbed = box.call({"sweep", "study.json", "--db", "whole.sqlite", "--csv", "whole.csv"});
   REQUIRE(undisturbed.code == done);
 
@@ -597,23 +597,24 @@ TEST_CASE("sweep: two processes on one file wait for each other, and say so")
 TEST_CASE("sweep: a read-only file and a full disk are clear errors, and what was done is kept")
 {
   const Sandbox box;
-  box.write("study.json", many_links(200));
+  constexpr int links = 6000; // which take longer than one transaction
+  box.write("study.json", many_links(links));
   const std::string folder = fs::path(box.path("study.json")).parent_path().string();
-  // A limit on the size of files stands in for a disk of that size: 96 blocks of 512 bytes.
+  // A limit on the size of files, in blocks of 512 bytes, stands in for a disk of that size.
   const auto limited = [&](int blocks) {
     const std::string script = fmt::format("trap '' XFSZ; ulimit -f {}; exec \"$0\" sweep study.json", blocks);
     return run_program("/bin/sh", {"-c", script, PODSIM_PROGRAM}, {.directory = folder});
   };
-  const Outcome full = limited(192);
+  const Outcome full = limited(4000);
   INFO(full.err);
   CHECK(full.code == bad_input);
   CHECK_THAT(full.err, Catch::Contains("study.sqlite: cannot be written") && Catch::Contains("kept"));
   const std::int64_t kept = stored(box.path("study.sqlite"));
   CHECK(kept > 0);
-  CHECK(kept < 200);
+  CHECK(kept < links);
   const Outcome rest = box.call({"sweep", "study.json"});
   CHECK(rest.code == done);
-  CHECK(stored(box.path("study.sqlite")) == 200);
+  CHECK(stored(box.path("study.sqlite")) == links);
   check_none_twice(box.path("study.sqlite"));
 
   // Read-only: for root nothing is, so that it is somebody else who tries.
