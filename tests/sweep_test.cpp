@@ -436,7 +436,7 @@ TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats no
   CHECK(last.code == done);
   CHECK(last.out == undisturbed.out);
   CHECK(read_text(box.path("killed.csv")) == read_text(box.path("whole.csv")));
-  CHECK(stored(box.path("killed.sqlite")) == 150);
+  CHECK(stored(box.path("killed.sqlite")) == 1500);
   check_none_twice(box.path("killed.sqlite"));
 }
 
