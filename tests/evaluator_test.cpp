@@ -131,8 +131,8 @@ void check_engine(const Case& c, Granularity granularity, const Timeline& timeli
   const DeviceClasses partition = fold(c.machine, c.placement, c.program.pipeline);
   REQUIRE(partition.classes.size() == trace.classes.size());
   std::vector<std::vector<std::int64_t>> devices(trace.classes.size());
-  for (std::size_t device = 0; device < partition.class_of.size(); ++device)
-    devices[static_cast<std::size_t>(partition.class_of[device])].push_back(static_cast<std::int64_t>(device));
+  for (std::int64_t device = 0; device < c.machine.devices(); ++device)
+    devices[static_cast<std::size_t>(partition.of(device))].push_back(device);
   std::size_t executions = 0;
   for (std::size_t own = 0; own < devices.size(); ++own) {
     REQUIRE(devices[own].front() == trace.classes[own].representative);

@@ -181,7 +181,7 @@ void refine(const Span& span, const Machine& machine, Colouring& colours)
 
 DeviceClasses to_device_classes(std::vector<int> colours, int count)
 {
-  DeviceClasses partition{std::move(colours), std::vector<DeviceClass>(static_cast<std::size_t>(count), {-1, 0})};
+  DeviceClasses partition{std::vector<DeviceClass>(static_cast<std::size_t>(count), {-1, 0}), std::move(colours)};
   for (std::size_t device = 0; device < partition.class_of.size(); ++device) {
     DeviceClass& own = partition.classes[static_cast<std::size_t>(partition.class_of[device])];
     if (own.devices++ == 0)
@@ -285,8 +285,23 @@ Span span_of(AxisMask axes, const Placement& placement)
   return span;
 }
 
+namespace {
+
+// No place on the lattice is like no other.
+bool is_closed(const Placement& placement)
+{
+  return std::all_of(placement.begin(), placement.end(), [](const AxisPlacement& axis) {
+    return std::all_of(axis.begin(), axis.end(),
+                       [](const AxisFactor& factor) { return factor.closed || factor.length == 1; });
+  });
+}
+
+} // namespace
+
 DeviceClasses fold(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline)
 {
+  if (!pipeline && machine.overrides.empty() && is_closed(placement))
+    return {{{0, machine.devices()}}}; // however many they are
   Colouring colours(machine.devices());
   const auto tell_apart = [&](const auto& place) {
     std::vector<std::int64_t> keys;
@@ -335,7 +350,7 @@ Overrides worst_everywhere(const Machine& machine, const Placement& placement, s
   const DeviceClasses alike = fold(even, placement, pipeline);
   std::vector<Speed> worst(alike.classes.size());
   for (const auto& [device, speed] : machine.overrides.devices) {
-    Speed& own = worst[static_cast<std::size_t>(alike.class_of[static_cast<std::size_t>(device)])];
+    Speed& own = worst[static_cast<std::size_t>(alike.of(device))];
     own        = {std::min(own.compute, speed.compute), std::min(own.hbm, speed.hbm)};
   }
   std::map<std::size_t, double> slowest; // link of an axis
@@ -347,7 +362,7 @@ Overrides worst_everywhere(const Machine& machine, const Placement& placement, s
     nic = std::min(nic, speed);
   Overrides all = even.overrides;
   for (std::int64_t device = 0; device < machine.devices(); ++device) {
-    const Speed& speed = worst[static_cast<std::size_t>(alike.class_of[static_cast<std::size_t>(device)])];
+    const Speed& speed = worst[static_cast<std::size_t>(alike.of(device))];
     if (speed != Speed{})
       all.devices[device] = speed;
     for (const auto& [axis, link] : slowest)
@@ -402,7 +417,7 @@ Groups groups(const Span& span, const DeviceClasses& partition, const Machine& m
   for (const DeviceClass& own : partition.classes) {
     std::vector<int> found;
     for (const std::int64_t member : members(span, own.representative, machine))
-      found.push_back(partition.class_of[static_cast<std::size_t>(member)]);
+      found.push_back(partition.of(member));
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());
     const auto [at, fresh] = known.try_emplace(std::move(found), static_cast<int>(known.size()));

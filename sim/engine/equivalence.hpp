@@ -40,8 +40,9 @@ struct DeviceClass {
 };
 
 struct DeviceClasses {
-  std::vector<int> class_of; // of each device
   std::vector<DeviceClass> classes;
+  std::vector<int> class_of = {}; // of each device; empty where all are of one class
+  int of(std::int64_t device) const { return class_of.empty() ? 0 : class_of[static_cast<std::size_t>(device)]; }
 };
 
 // The coarsest partition that is safe for the collectives of this placement, and that tells pipeline stages

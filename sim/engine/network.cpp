@@ -39,11 +39,11 @@ void Network::add_line(const AxisFactor& factor)
           dcn ? machine_.overrides.host(machine_.host_of(device))
               : machine_.overrides.link({device, factor.axis, static_cast<int>(direction)}));
       if (const std::int64_t from = neighbour(factor, device, -sign, machine_); from >= 0) {
-        const int sender = partition_.class_of[static_cast<std::size_t>(from)];
+        const int sender = partition_.of(from);
         line.receivers[direction][static_cast<std::size_t>(sender)].push_back(static_cast<int>(c));
       }
       if (const std::int64_t to = neighbour(factor, device, sign, machine_); to >= 0)
-        line.to[direction][c] = partition_.class_of[static_cast<std::size_t>(to)];
+        line.to[direction][c] = partition_.of(to);
     }
   }
   lines_.push_back(std::move(line));
@@ -76,7 +76,7 @@ Network::Nics Network::make_nics()
   for (std::size_t c = 0; c < partition_.classes.size(); ++c) {
     std::int64_t copies = 0;
     for (const std::int64_t other : members(own_host, partition_.classes[c].representative, machine_))
-      copies += partition_.class_of[static_cast<std::size_t>(other)] == static_cast<int>(c) ? 1 : 0;
+      copies += partition_.of(other) == static_cast<int>(c) ? 1 : 0;
     const auto& nic    = links[static_cast<std::size_t>(hosts.group_of[c])];
     const double buses = pcie * static_cast<double>(copies); // each device has its own
     nics.copies.push_back(copies);

@@ -21,7 +21,7 @@ Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const M
   const DeviceClasses partition = options.explicit_devices ? one_class_each(machine) : classes;
   std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold
   for (const DeviceClass& own : classes.classes)
-    recorded.push_back(partition.class_of[static_cast<std::size_t>(own.representative)]);
+    recorded.push_back(partition.of(own.representative));
   Replay replay{program, timed, machine, placement, partition, recorded, options.skip_repetitions, options.progress};
   Trace trace;
   try {
