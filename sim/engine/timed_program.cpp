@@ -71,9 +71,10 @@ public:
       for (std::size_t o = 0; o < blocks_[b].operations.size(); ++o)
         if (blocks_[b].operations[o].kind == DeviceOperation::Kind::collective)
           collectives.push_back({b, o});
+    const bool one_kind = machine_.overrides.empty() && all_over_the_same(collectives);
     for (std::size_t i = 0; i < collectives.size(); ++i) {
       TimedOperation& own = timed(collectives[i]);
-      const bool uneven   = (links_used(own.plan) & crowded_) != 0;
+      const bool uneven   = (links_used(own.plan) & crowded_) != 0 || (!one_kind && lets_go_early(own.plan));
       own.chunked         = own.chunked || uneven || (!in_step_ && shares_links_with_itself(own.plan, machine_));
       for (std::size_t j = i + 1; j < collectives.size(); ++j) {
         TimedOperation& other = timed(collectives[j]);
@@ -86,6 +87,24 @@ public:
   }
 
 private:
+  // On a line those in the middle are done before those at its ends. Where they only meet the same again, that is all
+  // the same; what they do with others meanwhile is not.
+  static bool lets_go_early(const Plan& plan)
+  {
+    return std::any_of(plan.parts.begin(), plan.parts.end(), [](const PlanPart& part) {
+      return std::any_of(part.begin(), part.end(), [](const RingPhase& phase) {
+        return !phase.one_way() && !phase.factor.closed && phase.length > 2;
+      });
+    });
+  }
+
+  bool all_over_the_same(const std::vector<Place>& collectives) const
+  {
+    return std::all_of(collectives.begin(), collectives.end(), [&](const Place& one) {
+      return operation(one).collective.axes == operation(collectives.front()).collective.axes;
+    });
+  }
+
   TimedOperation& timed(const Place& place) { return timed_[place.block][place.operation]; }
   const DeviceOperation& operation(const Place& place) const
   {
