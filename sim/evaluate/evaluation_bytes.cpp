@@ -34,6 +34,7 @@ private:
     raw(text.size());
     bytes.append(text);
   }
+  void one(const Figure* row) { raw(row - figure_table().data()); }
   template <class A, class B> void one(const std::pair<A, B>& pair) { (*this)(pair.first, pair.second); }
   template <class T> void one(const std::optional<T>& value)
   {
@@ -89,6 +90,12 @@ private:
   {
     const std::size_t length = size();
     text.assign(take(length), length);
+  }
+  void one(const Figure*& row)
+  {
+    std::ptrdiff_t index = 0;
+    raw(index);
+    row = &figure_table().at(static_cast<std::size_t>(index));
   }
   template <class A, class B> void one(std::pair<A, B>& pair) { (*this)(pair.first, pair.second); }
   template <class T> void one(std::optional<T>& value)
@@ -224,12 +231,18 @@ template <class Stream> void members(Stream& stream, In<Stream, ExpertUse>& use)
   stream(count, top_k, dropped);
 }
 
+template <class Stream> void members(Stream& stream, In<Stream, Supply>& supply)
+{
+  auto& [chip, pue, grid_intensity] = supply;
+  stream(chip, pue, grid_intensity);
+}
+
 template <class Stream> void members(Stream& stream, In<Stream, Evaluation>& evaluation)
 {
   auto& [scenario, hash, model, machine, mesh, device, status, reason, memory, capacity, metrics, simulation, faults,
-         published, error_bar, energy_per_token, constants, foreign, experts, chip, files] = evaluation;
+         published, error_bar, energy_per_token, supply, constants, foreign, experts, chip, files] = evaluation;
   stream(scenario, hash, model, machine, mesh, device, status, reason, memory, capacity, metrics, simulation, faults,
-         published, error_bar, energy_per_token, constants, foreign, experts, chip, files);
+         published, error_bar, energy_per_token, supply, constants, foreign, experts, chip, files);
 }
 
 } // namespace
