@@ -3,6 +3,7 @@
 #include "reports/csv.hpp"
 #include "reports/remarks.hpp"
 #include "reports/text.hpp"
+#include "sim/evaluate/figures.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -33,26 +34,43 @@ std::optional<double> find(const Pairs& pairs, const std::string& name)
   return {};
 }
 
-std::string energy(double joules)
+// Of what ran, the step's parts; of what could be laid out, the memory's.
+Pairs breakdown_of(const Evaluation& run)
 {
-  return joules < 1 ? fmt::format("{:.3g} mJ", joules * 1e3) : fmt::format("{:.3g} J", joules);
+  Pairs parts;
+  if (run.metrics)
+    for (const auto& [name, time] : run.metrics->breakdowns[run.metrics->critical])
+      parts.emplace_back(name, time.value());
+  return parts;
 }
 
-// The metric of the table of published figures that a row shows, if it is one.
-const MetricInfo* metric_named(const std::string& name)
+Pairs memory_of(const Evaluation& run)
 {
-  for (const MetricInfo& row : metric_table())
-    if (row.name == name)
-      return &row;
-  return nullptr;
+  Pairs parts;
+  if (!run.memory)
+    return parts;
+  for (const MemoryRow& row : memory_rows(*run.memory))
+    parts.emplace_back(row.key, row.size.value());
+  parts.emplace_back("total", run.memory->total().value());
+  parts.emplace_back("capacity", run.capacity.value());
+  return parts;
+}
+
+// Ratios are answers of a study, and stand in no row.
+std::vector<PublishedFigure> predicted_figures(const Evaluation& run)
+{
+  std::vector<PublishedFigure> all = run.published;
+  std::erase_if(all,
+                [&](const PublishedFigure& figure) { return !figure.relative_to.empty() || !predicted(figure, run); });
+  return all;
 }
 
 // What was published of a figure, in brackets: "17.60 s", "46.2 %".
-std::string published_of(const Column& column, const MetricInfo& metric, const std::string& convention)
+std::string published_of(const Evaluation& run, const Figure& figure, Counting counting)
 {
-  for (const Column::Published& figure : column.published)
-    if (figure.metric == metric.name && figure.convention == convention)
-      return " [" + shown(metric.metric, figure.value) + "]";
+  for (const PublishedFigure& one : predicted_figures(run))
+    if (one.metric == &figure && one.counting == counting)
+      return " [" + shown(figure, one.value) + "]";
   return "";
 }
 
@@ -60,13 +78,13 @@ class Table {
 public:
   explicit Table(const Comparison& comparison) : columns_(comparison.columns)
   {
-    for (const std::string& name : compared_values())
-      if (name != "dropped_choices" || // which models without experts have not
-          std::any_of(columns_.begin(), columns_.end(), [&](const Column& one) { return one.value(name).has_value(); }))
-        add_value(name);
+    for (const Figure* figure : figures_in(Listing::comparison))
+      if (!figure->of_some || std::any_of(columns_.begin(), columns_.end(),
+                                          [&](const Column& one) { return value_of(*figure, one.run).has_value(); }))
+        add_figure(*figure);
     add_further_figures();
-    add_parts("breakdown", "step, of which", [](const Column& column) -> const Pairs& { return column.breakdown; });
-    add_parts("memory", "memory a chip", [](const Column& column) -> const Pairs& { return column.memory; });
+    add_parts("breakdown", "step, of which", breakdown_of);
+    add_parts("memory", "memory a chip", memory_of);
   }
   const std::vector<Row>& rows() const { return rows_; }
 
@@ -84,47 +102,37 @@ private:
 
   using Shown = std::pair<std::string, std::optional<double>>;
 
-  void add_value(const std::string& name)
+  void add_figure(const Figure& figure)
   {
-    const MetricInfo* metric = metric_named(name);
-    const std::string label  = metric                       ? metric->label
-                               : name == "energy_per_token" ? "energy a token"
-                               : name == "dropped_choices"  ? "choices dropped"
-                                                            : name;
-    add(name, label, [&](const Column& column) -> Shown {
-      const auto value = column.value(name);
+    const Counting own = figure.conventions.front().second;
+    add(figure.name, figure.label, [&](const Column& column) -> Shown {
+      const auto value = value_of(figure, column.run);
       if (!value)
         return {"-", {}};
-      if (!metric)
-        return {name == "chips"             ? fmt::format("{:.0f}", *value)
-                : name == "dropped_choices" ? fmt::format("{:.1f} %", 100 * *value)
-                                            : energy(*value),
-                value};
-      return {shown(metric->metric, *value) + published_of(column, *metric, metric->conventions.front().first), value};
+      return {shown(figure, *value) + published_of(column.run, figure, own), value};
     });
   }
 
-  // Published figures that have no row among the values.
+  // Published figures that have no row yet, of the scenarios that they were published for.
   void add_further_figures()
   {
-    std::vector<std::pair<std::string, std::string>> met; // metric and convention
+    std::vector<std::pair<const Figure*, Counting>> met;
+    for (const Figure* figure : figures_in(Listing::comparison))
+      met.emplace_back(figure, figure->conventions.front().second);
     for (const Column& column : columns_)
-      for (const Column::Published& figure : column.published) {
-        const MetricInfo& metric = *metric_named(figure.metric);
-        const bool has_row =
-            figure.convention == metric.conventions.front().first &&
-            std::find(compared_values().begin(), compared_values().end(), figure.metric) != compared_values().end();
-        const std::pair key(figure.metric, figure.convention);
-        if (has_row || std::find(met.begin(), met.end(), key) != met.end())
+      for (const PublishedFigure& one : predicted_figures(column.run)) {
+        const Figure& figure = *one.metric;
+        if (std::find(met.begin(), met.end(), std::pair(&figure, one.counting)) != met.end())
           continue;
-        met.push_back(key);
-        const bool plain = figure.convention == "none";
-        add(plain ? figure.metric : figure.metric + " " + figure.convention,
-            plain ? metric.label : metric.label + ", " + figure.convention, [&](const Column& each) -> Shown {
-              for (const Column::Published& own : each.published)
-                if (own.metric == key.first && own.convention == key.second)
-                  return {shown(metric.metric, own.predicted) + published_of(each, metric, key.second), own.predicted};
-              return {"-", {}};
+        met.emplace_back(&figure, one.counting);
+        const bool plain = one.counting == Counting::none;
+        add(plain ? figure.name : figure.name + " " + one.convention,
+            plain ? figure.label : figure.label + ", " + one.convention, [&](const Column& each) -> Shown {
+              const std::string published = published_of(each.run, figure, one.counting);
+              if (published.empty())
+                return {"-", {}};
+              const auto value = value_of(figure, each.run, one.counting);
+              return {shown(figure, *value) + published, value};
             });
       }
   }
@@ -134,7 +142,7 @@ private:
     const bool memory = what == "memory";
     std::vector<std::string> names; // of all columns, those that are nowhere above zero left out
     for (const Column& column : columns_)
-      for (const auto& [name, value] : part(column))
+      for (const auto& [name, value] : part(column.run))
         if (value > 0 && name != "total" && name != "capacity" &&
             std::find(names.begin(), names.end(), name) == names.end())
           names.push_back(name);
@@ -145,19 +153,19 @@ private:
                      [&](const std::string& a, const std::string& b) { return last(a) < last(b); });
     if (memory)
       add("memory_total", heading, [&](const Column& column) -> Shown {
-        const auto total = find(part(column), "total");
+        const auto total = find(part(column.run), "total");
         return {total ? format(Bytes(*total)) : "-", total};
       });
     else
       add("", heading, [](const Column&) -> Shown { return {"", {}}; }).heading = true;
     for (const std::string& name : names)
       add(fmt::format("{}_{}", what, name), "  " + breakdown_words(name), [&](const Column& column) -> Shown {
-        const auto value = find(part(column), name);
+        const auto value = find(part(column.run), name);
         if (!value || !(*value > 0))
           return {"-", value};
         if (memory)
           return {format(Bytes(*value)), value};
-        const auto step = column.value("step_time");
+        const auto step = value_of(figure("step_time"), column.run);
         return {fmt::format("{} {:>4.1f} %", format(Seconds(*value)), 100 * *value / step.value_or(*value)), value};
       });
   }
@@ -226,111 +234,34 @@ Ordered to_json(const Pairs& pairs)
 
 Ordered to_json(const Column& column)
 {
-  Ordered json{{"label", column.label},        {"file", column.file},       {"scenario", column.scenario},
-               {"model", column.model},        {"machine", column.machine}, {"mesh", column.mesh},
-               {"status", word(column.status)}};
-  if (!column.reason.empty())
-    json["reason"] = column.reason;
-  for (const auto& [name, value] : column.values) // under the names that a run's JSON has
-    json[name == "step_time" ? "step_time_s" : name == "energy_per_token" ? "energy_per_token_j" : name] = value;
-  json["remarks"]               = column.remarks;
-  json["breakdown_s"]           = to_json(column.breakdown);
-  json["memory_per_chip_bytes"] = to_json(column.memory);
+  const Evaluation& run = column.run;
+  Ordered json{{"label", column.label},  {"file", column.file}, {"scenario", run.scenario},  {"model", run.model},
+               {"machine", run.machine}, {"mesh", run.mesh},    {"status", word(run.status)}};
+  if (!run.reason.empty())
+    json["reason"] = run.reason;
+  for (const Figure* figure : figures_in(Listing::comparison))
+    if (const auto value = json_value(*figure, run))
+      json[figure->json_name] = *value;
+  json["remarks"]               = remarks(run);
+  json["breakdown_s"]           = to_json(breakdown_of(run));
+  json["memory_per_chip_bytes"] = to_json(memory_of(run));
   json["published"]             = Ordered::array();
-  for (const Column::Published& figure : column.published) {
-    const MetricInfo& metric = *metric_named(figure.metric);
+  for (const PublishedFigure& figure : predicted_figures(run)) {
+    const auto& [unit, base_units] = figure.metric->units.front();
+    const double own               = *predicted(figure, run);
     json["published"].push_back({{"id", figure.id},
-                                 {"metric", figure.metric},
+                                 {"metric", figure.metric->name},
                                  {"convention", figure.convention},
-                                 {"value", figure.value / metric.units.front().second},
-                                 {"predicted", figure.predicted / metric.units.front().second},
-                                 {"unit", metric.units.front().first},
-                                 {"relative_error", figure.predicted / figure.value - 1},
+                                 {"value", figure.value / base_units},
+                                 {"predicted", own / base_units},
+                                 {"unit", unit},
+                                 {"relative_error", own / figure.value - 1},
                                  {"calibration", figure.calibration}});
   }
   return json;
 }
 
 } // namespace
-
-std::optional<double> Column::value(const std::string& name) const
-{
-  return find(values, name);
-}
-
-const std::vector<std::string>& compared_values()
-{
-  static const std::vector<std::string> names{"chips", "step_time", "tokens_per_s",     "tokens_per_s_per_chip",
-                                              "mfu",   "hfu",       "energy_per_token", "dropped_choices"};
-  return names;
-}
-
-Column column_of(const Evaluation& result)
-{
-  Column column;
-  column.scenario = result.scenario;
-  column.model    = result.model;
-  column.machine  = result.machine;
-  column.mesh     = result.mesh;
-  column.status   = result.status;
-  column.reason   = result.reason;
-  column.remarks  = remarks(result);
-  if (result.memory) {
-    for (const MemoryRow& row : memory_rows(*result.memory))
-      column.memory.emplace_back(row.key, row.size.value());
-    column.memory.emplace_back("total", result.memory->total().value());
-    column.memory.emplace_back("capacity", result.capacity.value());
-  }
-  if (!result.metrics)
-    return column;
-  const Metrics& metrics = *result.metrics;
-  const auto dropped     = result.experts ? std::optional(result.experts->dropped) : std::nullopt;
-  for (const std::string& name : compared_values()) {
-    const MetricInfo* metric = metric_named(name);
-    const auto value         = metric ? predicted(metric->metric, metric->conventions.front().second, metrics)
-                               : name == "chips"           ? std::optional(metrics.chips)
-                               : name == "dropped_choices" ? dropped
-                                                           : result.energy_per_token;
-    if (value)
-      column.values.emplace_back(name, *value);
-  }
-  for (const auto& [name, time] : metrics.breakdowns[metrics.critical])
-    column.breakdown.emplace_back(name, time.value());
-  for (const PublishedFigure& figure : result.published)
-    if (const auto own = predicted(figure.metric, figure.counting, metrics); own && figure.relative_to.empty())
-      column.published.push_back(
-          {figure.id, info(figure.metric).name, figure.convention, figure.value, *own, figure.calibration});
-  return column;
-}
-
-std::string column_to_bytes(const Column& column)
-{
-  Ordered published = Ordered::array();
-  for (const Column::Published& one : column.published)
-    published.push_back({one.id, one.metric, one.convention, one.value, one.predicted, one.calibration});
-  return Ordered{{"scenario", column.scenario}, {"model", column.model},         {"machine", column.machine},
-                 {"mesh", column.mesh},         {"status", word(column.status)}, {"reason", column.reason},
-                 {"values", column.values},     {"memory", column.memory},       {"breakdown", column.breakdown},
-                 {"published", published},      {"remarks", column.remarks}}
-      .dump(-1, ' ', false, Ordered::error_handler_t::replace);
-}
-
-void column_from_bytes(const std::string& bytes, Column& column)
-{
-  const Ordered json = Ordered::parse(bytes);
-  column.scenario    = json.at("scenario");
-  column.model       = json.at("model");
-  column.machine     = json.at("machine");
-  column.mesh        = json.at("mesh");
-  column.status      = status_of(json.at("status"));
-  column.reason      = json.at("reason");
-  column.values      = json.at("values").get<Pairs>();
-  column.memory      = json.at("memory").get<Pairs>();
-  column.breakdown   = json.at("breakdown").get<Pairs>();
-  column.remarks     = json.at("remarks").get<std::vector<std::string>>();
-  for (const Ordered& one : json.at("published"))
-    column.published.push_back({one[0], one[1], one[2], one[3], one[4], one[5]});
-}
 
 Page to_text(const Comparison& comparison, const Style& style)
 {
@@ -342,17 +273,17 @@ Page to_text(const Comparison& comparison, const Style& style)
   if (!text.empty())
     text += "\n";
   for (const Column& column : comparison.columns) {
-    text += lay("  {}: {}{}\n", style.bold(lay("{}", column.label)), column.scenario,
-                column.machine.empty() ? "" : "; " + column.machine);
-    if (column.status != Status::ok)
-      text += lay("    cannot run ({}): {}\n", word(column.status), column.reason);
-    for (const std::string& remark : column.remarks)
+    text += lay("  {}: {}{}\n", style.bold(lay("{}", column.label)), column.run.scenario,
+                column.run.machine.empty() ? "" : "; " + column.run.machine);
+    if (column.run.status != Status::ok)
+      text += lay("    cannot run ({}): {}\n", word(column.run.status), column.run.reason);
+    for (const std::string& remark : remarks(column.run))
       text += lay("    ! {}\n", remark);
   }
   const Table table(comparison);
   text += table_text(comparison, table.rows(), style);
   if (std::any_of(comparison.columns.begin(), comparison.columns.end(),
-                  [](const Column& column) { return !column.published.empty(); }))
+                  [](const Column& column) { return !predicted_figures(column.run).empty(); }))
     text += style.dim("  (in brackets: as published)") + "\n";
   if (!comparison.ratios.empty())
     text += "\n";
@@ -388,7 +319,7 @@ std::string to_csv(const Comparison& comparison)
   std::vector<std::string> status{"status"};
   for (const Column& column : comparison.columns) {
     head.push_back(column.label);
-    status.push_back(word(column.status));
+    status.push_back(word(column.run.status));
   }
   std::string text = csv_line(head) + csv_line(status);
   const Table table(comparison);
@@ -402,7 +333,7 @@ std::string to_csv(const Comparison& comparison)
   }
   std::vector<std::string> remarked{"remarks"};
   for (const Column& column : comparison.columns)
-    remarked.push_back(fmt::format("{}", fmt::join(column.remarks, "; ")));
+    remarked.push_back(fmt::format("{}", fmt::join(remarks(column.run), "; ")));
   return text + csv_line(remarked);
 }
 

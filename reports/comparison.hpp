@@ -13,32 +13,11 @@ namespace podsim {
 
 constexpr int comparison_schema_version = 1;
 
-// A scenario's figures, all in base units. It is what a worker hands back, so it is also read from JSON.
 struct Column {
   std::string label; // in the heads of the tables
   std::string file;
-  std::string scenario, model, machine, mesh;
-  Status status = Status::ok;
-  std::string reason;
-  double chips = 0;
-  std::vector<std::pair<std::string, double>> values; // by the names of compared_values()
-  std::vector<std::pair<std::string, double>> breakdown, memory;
-  struct Published {
-    std::string id, metric, convention;
-    double value, predicted;
-    bool calibration;
-  };
-  std::vector<Published> published;
-  std::vector<std::string> remarks; // what must be known beside the figures
-  std::optional<double> value(const std::string& name) const;
+  Evaluation run; // or why there is none
 };
-
-// The figures of a result that are set side by side: step_time, tokens_per_s, tokens_per_s_per_chip, mfu, hfu,
-// energy_per_token (joules), chips, dropped_choices (of experts).
-const std::vector<std::string>& compared_values();
-Column column_of(const Evaluation& result);
-std::string column_to_bytes(const Column& column);
-void column_from_bytes(const std::string& bytes, Column& column);
 
 // An answer that a study asks for: one column's figure over another's.
 struct Ratio {

@@ -50,9 +50,9 @@ std::string change_line(const MetricChange& change)
 {
   const std::string allowed =
       fmt::format("{}allowed {}", change.level == Level::warning ? "warning; " : "", share(change.tolerance, false));
-  if (change.metric == "breakdown_s")
-    return fmt::format("breakdown_s: {} of the step went elsewhere ({})", share(change.relative.value_or(0), false),
-                       allowed);
+  if (change.metric == gated_breakdown)
+    return fmt::format("{}: {} of the step went elsewhere ({})", change.metric,
+                       share(change.relative.value_or(0), false), allowed);
   if (!change.was || !change.now)
     return fmt::format("{}: {}", change.metric,
                        change.was ? fmt::format("was {:.4g}, is no longer measured", *change.was)

@@ -2,6 +2,7 @@
 
 #include "reports/remarks.hpp"
 #include "sim/engine/clock/simgrid_module.hpp"
+#include "sim/evaluate/figures.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -38,20 +39,19 @@ Ordered to_json(const Memory& memory, Bytes capacity)
 }
 
 // A ratio has no prediction here: this run is one of the two that it compares.
-Ordered to_json(const PublishedFigure& figure, const std::optional<Metrics>& metrics)
+Ordered to_json(const PublishedFigure& figure, const Evaluation& result)
 {
-  Ordered json{{"id", figure.id}, {"metric", info(figure.metric).name}};
+  Ordered json{{"id", figure.id}, {"metric", figure.metric->name}};
   put(json, "value", figure.value / figure.base_units);
   json["unit"]       = figure.unit;
   json["convention"] = figure.convention;
   json["statistic"]  = figure.statistic;
   if (!figure.relative_to.empty())
     json["relative_to"] = figure.relative_to;
-  else if (metrics)
-    if (const auto own = predicted(figure.metric, figure.counting, *metrics)) {
-      put(json, "predicted", *own / figure.base_units);
-      put(json, "relative_error", *own / figure.value - 1);
-    }
+  else if (const auto own = predicted(figure, result)) {
+    put(json, "predicted", *own / figure.base_units);
+    put(json, "relative_error", *own / figure.value - 1);
+  }
   json["calibration"] = figure.calibration;
   json["family"]      = figure.family;
   json["source"]      = figure.source;
@@ -66,33 +66,6 @@ Ordered to_json(const ErrorBar& bar)
     put(json, "max_abs_error", bar.largest);
   }
   return json;
-}
-
-void put_metrics(Ordered& json, const Metrics& metrics)
-{
-  put(json, "step_time_s", metrics.step_time.value());
-  if (metrics.achieved_flops)
-    put(json, "achieved_flops_per_s", metrics.achieved_flops->value());
-  if (metrics.achieved_bandwidth)
-    put(json, "achieved_bytes_per_s", metrics.achieved_bandwidth->value());
-  if (metrics.tokens_per_step == 0) // a micro-benchmark
-    return;
-  put(json, "tokens_per_s", metrics.tokens_per_s);
-  put(json, "tokens_per_s_per_chip", metrics.tokens_per_s / metrics.chips);
-  put(json, "tokens_per_step", metrics.tokens_per_step);
-  put(json, "mfu", metrics.mfu);
-  put(json, "mfu_without_attention", metrics.mfu_without_attention);
-  put(json, "hfu", metrics.hfu);
-  put(json, "bubble", metrics.bubble);
-  if (metrics.layer_forward)
-    put(json, "layer_forward_s", metrics.layer_forward->value());
-  if (metrics.layer_backward)
-    put(json, "layer_backward_s", metrics.layer_backward->value());
-  put(json, "parameters", metrics.model.parameters);
-  put(json, "active_parameters", metrics.model.active_parameters);
-  put(json, "model_flops_per_token", metrics.flops.model());
-  put(json, "hardware_flops_per_token", metrics.flops.hardware());
-  put(json, "executed_flops_per_token", metrics.flops.executed);
 }
 
 // What the figures hold for: constants of other chips, dropped choices of experts, and what people are told of it.
@@ -200,9 +173,9 @@ std::string to_json(const Evaluation& result)
   if (!result.reason.empty())
     json["reason"] = result.reason;
   if (result.metrics) {
-    put_metrics(json, *result.metrics);
-    if (result.energy_per_token)
-      put(json, "energy_per_token_j", *result.energy_per_token);
+    for (const Figure* figure : figures_in(Listing::json))
+      if (const auto value = json_value(*figure, result))
+        json[figure->json_name] = *value;
     json["breakdown_s"] = to_json(result.metrics->breakdowns[result.metrics->critical]);
     json["classes"]     = class_rows(*result.metrics, result.simulation);
     json["links"]       = link_rows(*result.metrics);
@@ -218,7 +191,7 @@ std::string to_json(const Evaluation& result)
   put_remarks(json, result);
   json["published"] = Ordered::array();
   for (const PublishedFigure& figure : result.published)
-    json["published"].push_back(to_json(figure, result.metrics));
+    json["published"].push_back(to_json(figure, result));
   if (result.error_bar)
     json["validation"] = to_json(*result.error_bar);
   if (result.metrics)

@@ -23,38 +23,15 @@ std::optional<double> figure_of(const StudyRow& row, const std::string& name)
   return found == row.figures.end() || !std::isfinite(found->second) ? std::nullopt : std::optional(found->second);
 }
 
-const MetricInfo* published_metric(const std::string& name)
-{
-  for (const MetricInfo& row : metric_table())
-    if (row.name == name)
-      return &row;
-  return nullptr;
-}
-
-std::string thousands(double value)
-{
-  constexpr double many = 9'999.5; // what does not round to four digits
-  return value < 100          ? fmt::format("{:.2f}", value)
-         : value < many       ? fmt::format("{:.0f}", value)
-         : value < 1e2 * many ? fmt::format("{:.1f} k", value / 1e3)
-                              : fmt::format("{:.2f} M", value / 1e6);
-}
-
 std::string cell(const std::string& name, double value, const std::string& currency)
 {
-  if (const MetricInfo* metric = published_metric(name); metric && name != "bubble")
-    return shown(metric->metric, value);
-  if (name == "exposed" || name == "bubble" || name == "dropped_choices")
-    return fmt::format("{:.1f} %", 100 * value);
-  if (name == "memory")
-    return format(Bytes(value));
-  if (name == "chips")
-    return fmt::format("{:.0f}", value);
-  if (name == "days")
-    return fmt::format("{:.1f}", value);
-  if (name == "cost")
-    return thousands(value) + " " + currency;
-  return name == "energy_per_token" ? fmt::format("{:.3g}", value) : thousands(value);
+  const Figure& row = figure(name);
+  return shown(row, value) + (row.form == Form::money ? " " + currency : "");
+}
+
+bool more_is_better(const std::string& metric)
+{
+  return figure(metric).better == Direction::more_is_better;
 }
 
 // Whether `a` is nowhere worse than `b` and somewhere better.
@@ -62,7 +39,7 @@ bool dominates(const StudyRow& a, const StudyRow& b, const std::vector<std::stri
 {
   bool better = false;
   for (const std::string& name : metrics) {
-    const double sign = find_figure(name)->more_is_better ? 1 : -1;
+    const double sign = more_is_better(name) ? 1 : -1;
     const double mine = sign * a.figures.at(name);
     const double its  = sign * b.figures.at(name);
     if (mine < its)
@@ -86,7 +63,7 @@ void mark_front(std::vector<StudyRow>& rows, const std::vector<std::string>& met
       const double mine = a->figures.at(name);
       const double its  = b->figures.at(name);
       if (mine != its)
-        return find_figure(name)->more_is_better ? mine > its : mine < its;
+        return more_is_better(name) ? mine > its : mine < its;
     }
     return false;
   });
@@ -101,7 +78,7 @@ void mark_front(std::vector<StudyRow>& rows, const std::vector<std::string>& met
 
 void check_metric(const StudyTable& table, const std::string& option, const std::string& name, bool axes_too)
 {
-  std::vector<std::string> known = figure_names();
+  std::vector<std::string> known = figure_names(Listing::study);
   if (axes_too)
     known.insert(known.end(), table.axes.begin(), table.axes.end());
   if (std::find(known.begin(), known.end(), name) == known.end())
@@ -111,15 +88,15 @@ void check_metric(const StudyTable& table, const std::string& option, const std:
                                [&](const StudyRow& row) { return row.figures.contains(name); });
   const bool any =
       std::any_of(table.rows.begin(), table.rows.end(), [](const StudyRow& row) { return row.status == Status::ok; });
-  if (find_figure(name) && !has && any)
+  if (find_figure(Listing::study, name) && !has && any)
     throw InputError(fmt::format("{}: no row of this study has \"{}\"", option, name));
 }
 
 void sort_rows(StudyTable& table, const std::string& name)
 {
   const auto axis = std::find(table.axes.begin(), table.axes.end(), name);
-  if (find_figure(name)) {
-    const bool more = find_figure(name)->more_is_better;
+  if (find_figure(Listing::study, name)) {
+    const bool more = more_is_better(name);
     std::stable_sort(table.rows.begin(), table.rows.end(), [&](const StudyRow& a, const StudyRow& b) {
       const auto mine = figure_of(a, name);
       const auto its  = figure_of(b, name);
@@ -137,11 +114,6 @@ void sort_rows(StudyTable& table, const std::string& name)
     std::stable_sort(table.rows.begin(), table.rows.end(),
                      [&](const StudyRow& a, const StudyRow& b) { return rank(a) < rank(b); });
   }
-}
-
-std::string heading_of(const StudyTable& table, const std::string& metric)
-{
-  return metric == "cost" && !table.currency.empty() ? "cost" : find_figure(metric)->label;
 }
 
 std::vector<std::string> remarks_of(const StudyTable& table)
@@ -163,7 +135,7 @@ Lines lines_of(const StudyTable& table, bool pareto)
   Lines lines;
   std::vector<std::string> head = table.axes;
   for (const std::string& metric : table.metrics)
-    head.push_back(heading_of(table, metric));
+    head.push_back(figure(metric).label);
   if (pareto)
     head.emplace_back("front");
   const bool remarked = !remarks_of(table).empty();

@@ -2,7 +2,7 @@
 // What `podsim sweep` and `podsim results` write of a study: a row for each combination.
 
 #include "reports/style.hpp"
-#include "sim/core/figure.hpp"
+#include "sim/core/figures.hpp"
 #include "sim/core/status.hpp"
 
 #include <cstddef>

@@ -1,6 +1,7 @@
 #include "reports/text.hpp"
 
 #include "reports/remarks.hpp"
+#include "sim/evaluate/figures.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -9,42 +10,43 @@
 namespace podsim {
 namespace {
 
-// What is shown in a row: a metric, in the convention of a source where there are several.
+// What is shown in a row: a figure, in the convention of a source where there are several.
 struct Row {
-  Metric metric;
+  const Figure* figure;
   Counting counting;
   std::string convention; // named in the label unless it is podsim's own
-  friend bool operator==(const Row& a, const Row& b) { return a.metric == b.metric && a.counting == b.counting; }
+  friend bool operator==(const Row& a, const Row& b) { return a.figure == b.figure && a.counting == b.counting; }
 };
+
+Row row_of(const PublishedFigure& figure)
+{
+  return {figure.metric, figure.counting, figure.convention};
+}
 
 std::string label(const Row& row)
 {
-  const MetricInfo& metric = info(row.metric);
-  return row.counting == metric.conventions.front().second ? metric.label
-                                                           : fmt::format("{}, {}", metric.label, row.convention);
+  const Figure& figure = *row.figure;
+  return row.counting == figure.conventions.front().second ? figure.label
+                                                           : fmt::format("{}, {}", figure.label, row.convention);
 }
 
 // Utilisations differ in points, the rest in per cent of the published figure.
-std::string difference(Metric metric, double own, double published)
+std::string difference(const Figure& figure, double own, double published)
 {
-  if (info(metric).units.front().first == "%")
+  if (figure.form == Form::percent)
     return fmt::format("{:+.1f} points", 100 * (own - published));
   return fmt::format("{:+.1f} %", 100 * (own / published - 1));
 }
 
-// The rows that every report has, and after them what else was published.
+// The rows that every report of such a run has, and after them what else was published.
 std::vector<Row> rows_of(const Evaluation& result)
 {
   std::vector<Row> rows;
-  std::vector<Metric> always{Metric::step_time, Metric::tokens_per_s, Metric::mfu, Metric::hfu};
-  if (result.metrics->achieved_flops)
-    always = {Metric::step_time, Metric::achieved_flops};
-  else if (result.metrics->achieved_bandwidth)
-    always = {Metric::step_time, Metric::achieved_bandwidth};
-  for (const Metric metric : always)
-    rows.push_back({metric, info(metric).conventions.front().second, ""});
+  for (const Figure* figure : figures_in(Listing::report))
+    if (value_of(*figure, result))
+      rows.push_back({figure, figure->conventions.front().second, ""});
   for (const PublishedFigure& figure : result.published)
-    if (const Row row{figure.metric, figure.counting, figure.convention};
+    if (const Row row = row_of(figure);
         figure.relative_to.empty() && std::find(rows.begin(), rows.end(), row) == rows.end())
       rows.push_back(row);
   return rows;
@@ -55,15 +57,15 @@ std::vector<std::string> beside(const Evaluation& result, const Row& row, std::o
 {
   std::vector<std::string> all;
   const auto compare = [&](double published, const std::string& remark) {
-    all.push_back(fmt::format("{:>12}   {}{}", shown(row.metric, published),
-                              own ? difference(row.metric, *own, published) : "no prediction", remark));
+    all.push_back(fmt::format("{:>12}   {}{}", shown(*row.figure, published),
+                              own ? difference(*row.figure, *own, published) : "no prediction", remark));
   };
   for (const PublishedFigure& figure : result.published)
-    if (figure.relative_to.empty() && row == Row{figure.metric, figure.counting, ""})
+    if (figure.relative_to.empty() && row == row_of(figure))
       compare(figure.value, fmt::format("  ({}{})", figure.statistic, figure.calibration ? "; fitted: no test" : ""));
-  if (row.metric == Metric::step_time && all.empty())
+  if (row.figure->name == "step_time" && all.empty())
     for (const PublishedFigure& figure : result.published)
-      if (figure.metric == Metric::tokens_per_s && figure.relative_to.empty() && all.empty())
+      if (figure.metric->name == "tokens_per_s" && figure.relative_to.empty() && all.empty())
         compare(result.metrics->tokens_per_step / figure.value, "  (from tokens/s)");
   if (all.empty())
     all.push_back(fmt::format("{:>12}", "-"));
@@ -74,8 +76,8 @@ Page figures(const Evaluation& result, const Style& style)
 {
   Page text = style.dim(lay("  {:<22}{:>12}{:>12}   {}\n", "", "predicted", "published", "difference"));
   for (const Row& row : rows_of(result)) {
-    const auto own         = predicted(row.metric, row.counting, *result.metrics);
-    const std::string left = own ? shown(row.metric, *own) : "-";
+    const auto own         = value_of(*row.figure, result, row.counting);
+    const std::string left = own ? shown(*row.figure, *own) : "-";
     bool first             = true;
     for (const std::string& line : beside(result, row, own)) {
       text += style.bold(lay("  {:<22}{:>12}", first ? label(row) : "", first ? left : "")) + lay("{}\n", line);
@@ -84,8 +86,7 @@ Page figures(const Evaluation& result, const Style& style)
   }
   for (const PublishedFigure& figure : result.published)
     if (!figure.relative_to.empty())
-      text += lay("  {:<22}{:>12}{:>12}   of {}: compared by podsim validate\n",
-                  label({figure.metric, figure.counting, figure.convention}) + " ratio", "",
+      text += lay("  {:<22}{:>12}{:>12}   of {}: compared by podsim validate\n", label(row_of(figure)) + " ratio", "",
                   fmt::format("{:.4g} x", figure.value), figure.relative_to);
   return text;
 }
@@ -210,6 +211,15 @@ std::vector<std::string> words_of(const std::string& text)
   return words;
 }
 
+std::string thousands(double value)
+{
+  constexpr double many = 9'999.5; // what does not round to four digits
+  return value < 100          ? fmt::format("{:.2f}", value)
+         : value < many       ? fmt::format("{:.0f}", value)
+         : value < 1e2 * many ? fmt::format("{:.1f} k", value / 1e3)
+                              : fmt::format("{:.2f} M", value / 1e6);
+}
+
 } // namespace
 
 Page remark_lines(const Evaluation& result)
@@ -237,20 +247,33 @@ std::string breakdown_words(std::string name)
   return name == "hbm" ? "HBM" : name;
 }
 
-std::string shown(Metric metric, double value)
+std::string shown(const Figure& figure, double value)
 {
-  const auto& [unit, base_units] = info(metric).units.front();
+  const auto& [unit, base_units] = figure.units.front();
   const double number            = value / base_units;
-  if (metric == Metric::step_time)
-    return value < 1 ? format(Seconds(value)) : fmt::format("{:.2f} s", value);
-  if (unit == "%")
-    return fmt::format("{:.1f} %", number);
-  if (unit == "tokens/s" || unit == "sequences/s") // which the label says already
-    return number < 1e4 ? fmt::format("{:.4g}", number) : fmt::format("{:.1f} k", number / 1e3);
-  if (metric == Metric::tflops_per_chip)
+  switch (figure.form) {
+  case Form::count:
+    return fmt::format("{:.0f}", number);
+  case Form::tenths:
     return fmt::format("{:.1f}", number);
-  if (metric == Metric::achieved_bandwidth)
+  case Form::percent:
+    return fmt::format("{:.1f} %", 100 * value);
+  case Form::time:
+    return value < 1 ? format(Seconds(value)) : fmt::format("{:.2f} s", value);
+  case Form::rate:
+    return number < 1e4 ? fmt::format("{:.4g}", number) : fmt::format("{:.1f} k", number / 1e3);
+  case Form::size:
+    return format(Bytes(value));
+  case Form::bandwidth:
     return format(BytesPerSecond(value));
+  case Form::energy:
+    return value < 1 ? fmt::format("{:.3g} mJ", value * 1e3) : fmt::format("{:.3g} J", value);
+  case Form::thousands:
+  case Form::money:
+    return thousands(value);
+  case Form::with_unit:
+    break;
+  }
   return fmt::format("{:.3g} {}", number, unit);
 }
 

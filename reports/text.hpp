@@ -11,7 +11,7 @@ namespace podsim {
 Page to_text(const Evaluation& result, const Style& style);
 
 // A figure in base units with the unit that people read: "17.11 s", "245.1 k", "47.5 %".
-std::string shown(Metric metric, double value);
+std::string shown(const Figure& figure, double value);
 
 // An entry of the breakdown in words: "exposed_ici_data" is "exposed ICI data".
 std::string breakdown_words(std::string name);

@@ -33,7 +33,7 @@ std::string percent(double value, bool signed_value)
 // "MFU, palm, %", "step time, s", "tokens/s ratio, x".
 std::string compared(const PublishedFigure& figure)
 {
-  const std::string& label = info(figure.metric).label;
+  const std::string& label = figure.metric->label;
   std::string text         = label + (figure.relative_to.empty() ? "" : " ratio");
   if (figure.counting != Counting::none)
     text += ", " + figure.convention;
@@ -83,14 +83,9 @@ Ordered to_json(const ErrorBar& bar)
 Ordered to_json(const ValidatedFigure& figure)
 {
   const PublishedFigure& of = figure.figure;
-  Ordered json{{"id", of.id},
-               {"family", of.family},
-               {"scenario", figure.scenario},
-               {"run", figure.run()},
-               {"metric", info(of.metric).name},
-               {"convention", of.convention},
-               {"unit", of.unit},
-               {"statistic", of.statistic}};
+  Ordered json{{"id", of.id},         {"family", of.family},       {"scenario", figure.scenario},
+               {"run", figure.run()}, {"metric", of.metric->name}, {"convention", of.convention},
+               {"unit", of.unit},     {"statistic", of.statistic}};
   if (!of.relative_to.empty())
     json["relative_to"] = of.relative_to;
   json["published"] = in_unit(of, of.value);
@@ -183,7 +178,7 @@ std::string to_csv(const Validation& validation)
   for (const ValidatedFigure& figure : validation.figures) {
     const PublishedFigure& of = figure.figure;
     text +=
-        csv_line({of.id, of.family, figure.scenario, figure.run(), info(of.metric).name, of.convention, of.unit,
+        csv_line({of.id, of.family, figure.scenario, figure.run(), of.metric->name, of.convention, of.unit,
                   of.statistic, of.relative_to, fmt::format("{}", in_unit(of, of.value)),
                   figure.predicted ? fmt::format("{}", in_unit(of, *figure.predicted)) : "",
                   figure.predicted ? fmt::format("{}", figure.error()) : "", of.calibration ? "true" : "false",

@@ -313,12 +313,12 @@ PublishedFigure read_published(Reader figure, const std::string& chip)
 {
   PublishedFigure read;
   read.id = figure.at("id").text();
-  std::vector<std::pair<std::string, Metric>> names;
-  for (const MetricInfo& row : metric_table())
-    names.emplace_back(row.name, row.metric);
-  const Reader metric     = figure.at("metric");
-  read.metric             = metric.choice(names);
-  const MetricInfo& known = info(read.metric); // of what it should be, where that is wrong
+  std::vector<std::pair<std::string, const Figure*>> names;
+  for (const Figure* row : figures_in(Listing::published))
+    names.emplace_back(row->name, row);
+  const Reader metric = figure.at("metric");
+  read.metric         = metric.choice(names);
+  const Figure& known = *read.metric; // of what it should be, where that is wrong
   if (const auto other = figure.find("relative_to")) {
     read.relative_to   = other->text();
     read.relative_file = beside_origin(*other);
@@ -348,7 +348,7 @@ PublishedFigure read_published(Reader figure, const std::string& chip)
                                              {"unstated", "unstated"}});
   read.calibration = figure.at("calibration").flag();
   read.source      = figure.at("source").text();
-  read.family      = usual_family(read.metric, chip);
+  read.family      = usual_family(known, chip);
   if (const auto family = figure.find("family")) {
     std::vector<std::pair<std::string, std::string>> families;
     for (const std::string& name : family_names())

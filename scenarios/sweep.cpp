@@ -199,7 +199,7 @@ SweepAxis read_axis(Reader axis, const Json& json)
   if (read.name.empty())
     axis.fail("the key \"name\" is missing: what its cases are called together");
   const std::set<std::string> columns{"number", "status", "reason", "front"};
-  if (columns.contains(read.name) || find_figure(read.name))
+  if (columns.contains(read.name) || find_figure(Listing::study, read.name))
     axis.fail(fmt::format("\"{}\" is a column of the table; give the axis another \"name\"", printable(read.name)));
   if (read.values.empty() || read.values.size() > most_values)
     axis.fail(fmt::format("has {} values; expected 1 to {}", read.values.size(), most_values));
@@ -294,7 +294,7 @@ Sweep read_study(Json json, const std::string& file)
   if (const auto plan = top.find("plan"))
     sweep.plan = read_plan(*plan);
   std::vector<std::pair<std::string, std::string>> names;
-  for (const std::string& name : figure_names())
+  for (const std::string& name : figure_names(Listing::study))
     names.emplace_back(name, name);
   for (const Reader& metric : top.at("metrics").elements())
     sweep.metrics.push_back(metric.choice(names));
@@ -351,8 +351,7 @@ const char* missing_for(const std::string& metric, const Sweep& sweep)
                                 [&](const AxisValue& value) { return has(value.plan); });
            });
   };
-  const FigureInfo& figure = *find_figure(metric);
-  if (figure.of_a_plan && !given([](const TrainingPlan& plan) { return plan.tokens.has_value(); }))
+  if (figure(metric).of_a_plan && !given([](const TrainingPlan& plan) { return plan.tokens.has_value(); }))
     return "tokens";
   if (metric == "cost" && !given([](const TrainingPlan& plan) { return plan.price.has_value(); }))
     return "price_per_chip_hour";

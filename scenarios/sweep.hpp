@@ -31,7 +31,7 @@ struct Sweep {
   std::string scenario; // its base; empty where an axis gives one
   std::vector<SweepAxis> axes;
   std::vector<std::string> constraints;
-  std::vector<std::string> metrics; // kept figures, by the names of figure_table()
+  std::vector<std::string> metrics; // kept figures, by their names in figure_table()
   TrainingPlan plan;
   std::size_t size() const; // combinations, those left out included
 };

@@ -10,7 +10,7 @@
 //
 // Nothing is added for restarts, evaluation or idle chips: the rate is that of steps without a break.
 
-#include "sim/core/figure.hpp"
+#include "sim/core/figures.hpp"
 #include "sim/core/reader.hpp"
 
 #include <optional>

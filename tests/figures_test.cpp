@@ -127,9 +127,9 @@ TEST_CASE("kernels that reach at most .75 of the peak make no HFU of 85 %")
   const Metrics& m        = *result.metrics;
   CHECK(m.hfu > 0.50);
   CHECK(m.hfu < 0.55);
-  CHECK(predicted(Metric::hfu, Counting::executed, m) == Approx(m.hfu));
-  CHECK(*predicted(Metric::hfu, Counting::palm_hardware, m) > 0.80); // the masked half counted
-  CHECK(m.device_use == Approx(m.hfu).epsilon(0.01));                // nothing is padded or computed twice here
+  CHECK(test::value_of("hfu", m, Counting::executed) == Approx(m.hfu));
+  CHECK(*test::value_of("hfu", m, Counting::palm_hardware) > 0.80); // the masked half counted
+  CHECK(m.device_use == Approx(m.hfu).epsilon(0.01));               // nothing is padded or computed twice here
   // PaLM's own attention computes the whole square: there both are the same.
   const FlopsPerToken palm = flops_per_token(catalogued("training/palm-540b").program);
   CHECK(palm.executed == Approx(palm.hardware()).epsilon(1e-4));

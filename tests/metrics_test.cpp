@@ -80,7 +80,7 @@ TEST_CASE("properties of every step: the breakdown is the step, and no unit and 
       CHECK(link.busy_fraction <= 1 + 1e-9);
     CHECK(m.mfu <= 1);
     // The scales of norms are parameters without a product as well.
-    CHECK(m.hfu >= *predicted(Metric::mfu, Counting::palm_without_lookup, m) * 0.998);
+    CHECK(m.hfu >= *test::value_of("mfu", m, Counting::palm_without_lookup) * 0.998);
     CHECK_NOTHROW(check_possible(m, p.scenario.hash));
     CHECK(m.mfu > m.mfu_without_attention);
   }

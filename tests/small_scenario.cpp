@@ -108,6 +108,13 @@ std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram
   return all;
 }
 
+std::optional<double> value_of(const std::string& name, const Metrics& metrics, Counting counting)
+{
+  Evaluation run;
+  run.metrics = metrics;
+  return podsim::value_of(figure(name), run, counting);
+}
+
 // Records of one class stand in the order in which they ended, ties either way round; and how many operations one
 // covers depends on what else could have had a say.
 void check_same_trace(const Trace& one, const Trace& other, const Prepared& prepared, Granularity granularity)

@@ -2,6 +2,7 @@
 // Scenarios small enough to simulate every chip of, on the machine of tests/data/generic.json.
 
 #include "sim/evaluate/evaluate.hpp"
+#include "sim/evaluate/figures.hpp"
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -42,6 +43,9 @@ ShardedProgram one_stage(const Mesh& mesh, std::vector<DeviceBlock> blocks, Resi
 // The records of a trace with runs of operations taken apart, sorted by class, step, iteration and operation.
 std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram& program, const TimedProgram& timed,
                                         const Machine& machine);
+
+// A figure by its name, of a run of which only the metrics are known.
+std::optional<double> value_of(const std::string& name, const Metrics& metrics, Counting counting);
 
 // Checks with Catch that two traces say the same to the last bit.
 void check_same_trace(const Trace& one, const Trace& other, const Prepared& prepared, Granularity granularity);

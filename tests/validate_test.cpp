@@ -80,18 +80,18 @@ TEST_CASE("each convention counts the FLOPs that its source counts")
   CHECK(per_token(Counting::palm_hardware) > per_token(Counting::palm)); // full remat
 
   const double rate = m.tokens_per_s / 64; // of a chip
-  CHECK(predicted(Metric::tokens_per_s_per_chip, Counting::none, m) == Approx(rate));
-  CHECK(predicted(Metric::sequences_per_s, Counting::none, m) == Approx(m.tokens_per_s / 64));
-  CHECK(predicted(Metric::sequences_per_s_per_chip, Counting::none, m) == Approx(rate / 64));
-  CHECK(predicted(Metric::mfu, Counting::palm, m) == Approx(m.mfu));
-  CHECK(predicted(Metric::mfu, Counting::six_n, m) == Approx(m.mfu_without_attention));
-  CHECK(predicted(Metric::hfu, Counting::executed, m) == Approx(m.hfu));
-  CHECK(predicted(Metric::hfu, Counting::palm_hardware, m) == Approx(m.hfu).epsilon(2e-3)); // but for norms' scales
-  CHECK(predicted(Metric::hfu, Counting::narayanan, m) == Approx(rate * narayanan / 100e12));
-  CHECK(predicted(Metric::tflops_per_chip, Counting::narayanan, m) == Approx(rate * narayanan));
-  CHECK(predicted(Metric::model_flops_per_token, Counting::two_n, m) == Approx(2 * n));
-  CHECK_FALSE(predicted(Metric::achieved_bandwidth, Counting::none, m)); // no micro-benchmark
-  CHECK(energy_per_token(200, m) == Approx(200 / rate));
+  CHECK(test::value_of("tokens_per_s_per_chip", m, Counting::none) == Approx(rate));
+  CHECK(test::value_of("sequences_per_s", m, Counting::none) == Approx(m.tokens_per_s / 64));
+  CHECK(test::value_of("sequences_per_s_per_chip", m, Counting::none) == Approx(rate / 64));
+  CHECK(test::value_of("mfu", m, Counting::palm) == Approx(m.mfu));
+  CHECK(test::value_of("mfu", m, Counting::six_n) == Approx(m.mfu_without_attention));
+  CHECK(test::value_of("hfu", m, Counting::executed) == Approx(m.hfu));
+  CHECK(test::value_of("hfu", m, Counting::palm_hardware) == Approx(m.hfu).epsilon(2e-3)); // but for norms' scales
+  CHECK(test::value_of("hfu", m, Counting::narayanan) == Approx(rate * narayanan / 100e12));
+  CHECK(test::value_of("tflops_per_chip", m, Counting::narayanan) == Approx(rate * narayanan));
+  CHECK(test::value_of("model_flops_per_token", m, Counting::two_n) == Approx(2 * n));
+  CHECK_FALSE(test::value_of("achieved_bandwidth", m, Counting::none)); // no micro-benchmark
+  CHECK(energy_per_token(Watts(200), m) == Approx(200 / rate));
   CHECK_FALSE(energy_per_token({}, m));
 
   // Three layers fill most of the step, and the backward pass with full remat takes longer than the forward.
@@ -106,9 +106,9 @@ TEST_CASE("families: of the chip, but for what is no training step")
   CHECK(chip_family("NVIDIA A100 SXM4 80 GB") == "A100");
   CHECK(chip_family("TPU v4") == "TPU v4");
   CHECK(chip_family("TPU v4i") == "TPU v4i");
-  CHECK(usual_family(Metric::mfu, "TPU v5e") == "TPU v5e");
-  CHECK(usual_family(Metric::hardware_flops_per_token, "TPU v5e") == "FLOPs");
-  CHECK(usual_family(Metric::achieved_flops, "TPU v5e") == "micro-benchmarks");
+  CHECK(usual_family(podsim::figure("mfu"), "TPU v5e") == "TPU v5e");
+  CHECK(usual_family(podsim::figure("hardware_flops_per_token"), "TPU v5e") == "FLOPs");
+  CHECK(usual_family(podsim::figure("achieved_flops"), "TPU v5e") == "micro-benchmarks");
 }
 
 TEST_CASE("errors: figures of one run are one case, and what was fitted is apart")
@@ -116,7 +116,7 @@ TEST_CASE("errors: figures of one run are one case, and what was fitted is apart
   const auto row = [](const std::string& file, double error, bool calibration = false, const std::string& run = "") {
     PublishedFigure published;
     published.id          = file;
-    published.metric      = Metric::mfu;
+    published.metric      = &podsim::figure("mfu");
     published.value       = 0.5;
     published.family      = "TPU v4";
     published.calibration = calibration;
@@ -372,6 +372,18 @@ TEST_CASE("compare: scenarios side by side, as each would run alone")
   CHECK(partly.code == cannot_run);
   CHECK_THAT(partly.out, Catch::Contains("cannot run (memory)") && Catch::Contains("matrix unit"));
   CHECK_THAT(partly.err, Catch::Contains("big.json: needs"));
+}
+
+TEST_CASE("compare: a micro-benchmark has none of the figures of a training step")
+{
+  const Sandbox sandbox; // chips whose power is known would have energy for no token
+  const Outcome outcome = sandbox.call(
+      {"compare", "micro-benchmarks/v4-all-to-all-4x4x8", "micro-benchmarks/v4-all-to-all-4x8x8", "--json", "-"});
+  REQUIRE(outcome.code == done);
+  const json column = json::parse(outcome.out)["scenarios"][0];
+  CHECK(column["step_time_s"] > 0);
+  for (const char* name : {"tokens_per_s", "mfu", "energy_per_token_j"})
+    CHECK_FALSE(column.contains(name));
 }
 
 TEST_CASE("compare: a study prints its question and its answers")

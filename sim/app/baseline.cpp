@@ -1,7 +1,8 @@
 #include "sim/app/baseline.hpp"
 
+#include "sim/evaluate/figures.hpp"
+
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
@@ -33,8 +34,8 @@ void read_allowance(Reader reader, std::optional<double> Allowance::*which, Allo
     return;
   }
   std::vector<std::string> known{"default"};
-  for (const GatedMetric& metric : gated_metrics())
-    known.push_back(metric.name);
+  for (const std::string& name : gated_names())
+    known.push_back(name);
   for (const std::string& name : known)
     if (const auto value = reader.find(name)) {
       Allowance& allowance = name == "default" ? into.all : into.by_metric[name];
@@ -55,10 +56,10 @@ void read_allowances(Reader& reader, Allowances& into)
 void check_warnings(const Reader& at, const Allowances& overall, const Allowances& own)
 {
   const Rules rules(overall, own, Improvements::error, false);
-  for (const GatedMetric& metric : gated_metrics())
-    if (const auto warn = rules.warn(metric.name); warn && *warn >= rules.tolerance(metric.name))
-      at.fail(fmt::format("\"warn\" of {:g} for {} is not below its tolerance, {:g}", *warn, metric.name,
-                          rules.tolerance(metric.name)));
+  for (const std::string& name : gated_names())
+    if (const auto warn = rules.warn(name); warn && *warn >= rules.tolerance(name))
+      at.fail(
+          fmt::format("\"warn\" of {:g} for {} is not below its tolerance, {:g}", *warn, name, rules.tolerance(name)));
 }
 
 Numbers read_numbers(Reader reader)
@@ -228,38 +229,6 @@ private:
   Measured& into_;
 };
 
-void add_metrics(const Evaluation& result, Measured& measured)
-{
-  if (!result.metrics)
-    return;
-  const Metrics& metrics = *result.metrics;
-  const bool training    = metrics.tokens_per_step > 0;
-  const auto seconds = [](std::optional<Seconds> time) { return time ? std::optional(time->value()) : std::nullopt; };
-  const auto step    = [&](double value) { return training ? std::optional(value) : std::nullopt; };
-  const std::vector<std::pair<std::string, std::optional<double>>> all{
-      {"step_time_s", metrics.step_time.value()},
-      {"tokens_per_s", step(metrics.tokens_per_s)},
-      {"mfu", step(metrics.mfu)},
-      {"hfu", step(metrics.hfu)},
-      {"bubble", step(metrics.bubble)},
-      {"layer_forward_s", seconds(metrics.layer_forward)},
-      {"layer_backward_s", seconds(metrics.layer_backward)},
-      {"energy_per_token_j", result.energy_per_token},
-      {"memory_per_chip_bytes", result.memory ? std::optional(result.memory->total().value()) : std::nullopt},
-      {"model_flops_per_token", step(metrics.flops.model())},
-      {"hardware_flops_per_token", step(metrics.flops.hardware())},
-      {"dcn_burst_bits_per_s",
-       metrics.dcn_burst.value() > 0 ? std::optional(8 * metrics.dcn_burst.value()) : std::nullopt},
-      {"achieved_flops_per_s", metrics.achieved_flops ? std::optional(metrics.achieved_flops->value()) : std::nullopt},
-      {"achieved_bytes_per_s",
-       metrics.achieved_bandwidth ? std::optional(metrics.achieved_bandwidth->value()) : std::nullopt}};
-  for (const auto& [name, value] : all)
-    if (value && std::isfinite(*value))
-      measured.metrics.emplace_back(name, *value);
-  for (const auto& [name, time] : metrics.breakdowns[metrics.critical])
-    measured.breakdown.emplace_back(name, time.value());
-}
-
 } // namespace
 
 Baseline read_baseline(const std::string& file, const Catalogue& catalogue)
@@ -376,47 +345,15 @@ Measured inputs_of(const Document& document, const Baseline& baseline)
 void add_results(const Evaluation& result, Measured& measured)
 {
   measured.hash = result.hash;
-  add_metrics(result, measured);
+  for (const Figure* figure : figures_in(Listing::gate))
+    if (const auto value = json_value(*figure, result); value && result.metrics)
+      measured.metrics.emplace_back(figure->json_name, *value);
+  if (result.metrics)
+    for (const auto& [name, time] : result.metrics->breakdowns[result.metrics->critical])
+      measured.breakdown.emplace_back(name, time.value());
   for (const UsedConstant& constant : result.constants)
     if (constant.path.starts_with("program."))
       measured.program[constant.path] = constant.value;
-}
-
-std::string to_bytes(const Measured& measured)
-{
-  Ordered json      = to_json(measured);
-  json["catalogue"] = Ordered::object();
-  for (const auto& [file, texts] : measured.catalogue)
-    json["catalogue"][file] = to_json(texts);
-  json["program"] = to_json(measured.program);
-  return json.dump(-1, ' ', false, Ordered::error_handler_t::replace);
-}
-
-Measured measured_from_bytes(const std::string& bytes)
-{
-  const Ordered json = Ordered::parse(bytes);
-  const auto numbers = [](const Ordered& object) {
-    Numbers all;
-    for (const auto& [name, value] : object.items())
-      all.emplace_back(name, value.get<double>());
-    return all;
-  };
-  const auto texts = [](const Ordered& object) {
-    Texts all;
-    for (const auto& [path, value] : object.items())
-      all.emplace(path, value.get<std::string>());
-    return all;
-  };
-  Measured measured;
-  measured.hash      = json.at("hash");
-  measured.files     = json.at("files").get<std::vector<std::string>>();
-  measured.metrics   = numbers(json.at("metrics"));
-  measured.breakdown = numbers(json.at("breakdown_s"));
-  measured.scenario  = texts(json.at("scenario"));
-  for (const auto& [file, values] : json.at("catalogue").items())
-    measured.catalogue[file] = texts(values);
-  measured.program = texts(json.at("program"));
-  return measured;
 }
 
 } // namespace podsim

@@ -61,8 +61,4 @@ std::string from_folder(const Baseline& baseline, const std::string& file);
 Measured inputs_of(const Document& document, const Baseline& baseline);
 void add_results(const Evaluation& result, Measured& measured);
 
-// Between processes.
-std::string to_bytes(const Measured& measured);
-Measured measured_from_bytes(const std::string& bytes);
-
 } // namespace podsim

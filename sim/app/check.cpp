@@ -10,6 +10,7 @@
 #include "sim/core/input.hpp"
 #include "sim/engine/clock/simgrid_module.hpp"
 #include "sim/evaluate/evaluate.hpp"
+#include "sim/evaluate/evaluation_bytes.hpp"
 #include "sim/jobs/engines.hpp"
 
 #include <algorithm>
@@ -225,41 +226,34 @@ private:
     }
   }
 
-  // In the child. Numbers go as JSON, which keeps every bit of a double.
+  // In the child.
   std::string answer(const BaselineEntry& entry) const
   {
-    Status status = Status::ok;
-    std::string reason;
-    Measured measured;
+    Evaluation result;
     try {
-      Document document       = resolve(entry.file, entry.changes, catalogue_);
-      measured                = inputs_of(document, baseline_);
-      const Evaluation result = evaluate(read_scenario(std::move(document)), {on_engine(options_.fleet.engine)});
-      status                  = result.status;
-      reason                  = result.reason;
-      add_results(result, measured);
+      result =
+          evaluate(read_scenario(resolve(entry.file, entry.changes, catalogue_)), {on_engine(options_.fleet.engine)});
     } catch (const InputError& wrong) {
-      status = Status::input;
-      reason = without_place(wrong.what(), entry.file);
+      result.refuse({Status::input, without_place(wrong.what(), entry.file)});
     } catch (const CannotRun& wrong) {
-      status = Status::mesh;
-      reason = wrong.what();
+      result.refuse({Status::mesh, wrong.what()});
     }
-    return Json{{"status", word(status)}, {"reason", reason}, {"measured", to_bytes(measured)}}.dump(
-        -1, ' ', false, Json::error_handler_t::replace);
+    return to_bytes(result);
   }
 
-  static void take(Case& one, const JobOutcome& outcome)
+  void take(Case& one, const JobOutcome& outcome) const
   {
     if (outcome.status != Status::ok) {
       fail(one.row, outcome.status, one_line(describe(outcome)));
       return;
     }
-    const Json answer = Json::parse(outcome.bytes);
-    if (answer.at("status") == word(Status::ok))
-      one.now = measured_from_bytes(answer.at("measured"));
-    else
-      fail(one.row, status_of(answer.at("status")), answer.at("reason"));
+    const Evaluation result = evaluation_from_bytes(outcome.bytes);
+    if (result.status != Status::ok) {
+      fail(one.row, result.status, result.reason);
+      return;
+    }
+    one.now = inputs_of(resolve(one.entry.file, one.entry.changes, catalogue_), baseline_);
+    add_results(result, *one.now);
   }
 
   static void fail(GateRow& row, Status why, const std::string& reason)

@@ -6,6 +6,8 @@
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
 #include "sim/evaluate/evaluate.hpp"
+#include "sim/evaluate/evaluation_bytes.hpp"
+#include "sim/evaluate/figures.hpp"
 #include "sim/jobs/engines.hpp"
 
 #include <algorithm>
@@ -91,7 +93,7 @@ Ratio read_ratio(Reader ratio, const std::vector<Entry>& entries)
   for (const Entry& entry : entries)
     labels.push_back(entry.label);
   Ratio read;
-  read.metric = ratio.at("metric").choice(same(compared_values()));
+  read.metric = ratio.at("metric").choice(same(figure_names(Listing::comparison)));
   read.of     = ratio.at("of").choice(same(labels));
   read.over   = ratio.at("over").choice(same(labels));
   if (const auto says = ratio.find("says"))
@@ -175,17 +177,16 @@ Prospect prospect(const Entry& entry, const CompareOptions& options, const Catal
   std::vector<std::string> changes = entry.changes;
   changes.insert(changes.end(), options.changes.begin(), options.changes.end());
   Prospect read;
-  read.column.label    = entry.label;
-  read.column.file     = catalogue.within(entry.file);
-  Document document    = resolve(entry.file, changes, catalogue);
-  read.column.scenario = identify(document).name;
+  read.column.label        = entry.label;
+  read.column.file         = catalogue.within(entry.file);
+  Document document        = resolve(entry.file, changes, catalogue);
+  read.column.run.scenario = identify(document).name;
   try {
     read.scenario = read_scenario(std::move(document));
     if (!entry.changes.empty())
       read.scenario->published.clear(); // it is another scenario than the one that they were published for
   } catch (const CannotRun& reason) {
-    read.column.status = Status::mesh;
-    read.column.reason = reason.what();
+    read.column.run.refuse({Status::mesh, reason.what()});
   }
   return read;
 }
@@ -199,17 +200,13 @@ bool simulate(std::vector<Prospect>& prospects, const CompareOptions& options)
   ProgressBar bar("simulating", sound.size(), !options.quiet);
   return run_jobs(
       sound.size(),
-      [&](std::size_t job) {
-        return column_to_bytes(column_of(evaluate(*sound[job]->scenario, {on_engine(options.fleet.engine)})));
-      },
+      [&](std::size_t job) { return to_bytes(evaluate(*sound[job]->scenario, {on_engine(options.fleet.engine)})); },
       [&](std::size_t job, const JobOutcome& outcome) {
-        Column& column = sound[job]->column;
-        if (outcome.status == Status::ok) {
-          column_from_bytes(outcome.bytes, column);
-        } else {
-          column.status = outcome.status;
-          column.reason = one_line(describe(outcome));
-        }
+        Evaluation& run = sound[job]->column.run;
+        if (outcome.status == Status::ok)
+          run = evaluation_from_bytes(outcome.bytes);
+        else
+          run.refuse({outcome.status, one_line(describe(outcome))});
         bar.job_ended(outcome.status != Status::ok);
       },
       fleet_options(options.fleet));
@@ -220,7 +217,7 @@ void answer(Comparison& comparison)
   const auto value = [&](const std::string& label, const std::string& metric) -> std::optional<double> {
     for (const Column& column : comparison.columns)
       if (column.label == label)
-        return column.value(metric);
+        return value_of(figure(metric), column.run);
     return {};
   };
   for (Ratio& ratio : comparison.ratios) {
@@ -258,14 +255,15 @@ int compare(const CompareOptions& options)
     outputs.write({"--json", options.json}, to_json(comparison));
   outputs.finish();
   const auto& columns = comparison.columns;
-  auto told = std::find_if(columns.begin(), columns.end(), [](const Column& column) { return is_bug(column.status); });
+  auto told =
+      std::find_if(columns.begin(), columns.end(), [](const Column& column) { return is_bug(column.run.status); });
   const int code = told != columns.end() ? exit_internal_error : exit_cannot_run;
   if (told == columns.end())
-    told =
-        std::find_if(columns.begin(), columns.end(), [](const Column& column) { return column.status != Status::ok; });
+    told = std::find_if(columns.begin(), columns.end(),
+                        [](const Column& column) { return column.run.status != Status::ok; });
   if (told == columns.end())
     return exit_done;
-  complain(fmt::format("{}: {}", told->file, told->reason));
+  complain(fmt::format("{}: {}", told->file, told->run.reason));
   return code;
 }
 

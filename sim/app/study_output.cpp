@@ -62,7 +62,7 @@ void check(StudyOutput& output, const Sweep& sweep)
     empty.axes.push_back(axis.name);
   arrange(empty, output.view);
   const auto need = [&](const char* option, const std::string& metric) {
-    if (const char* missing = find_figure(metric) ? missing_for(metric, sweep) : nullptr)
+    if (const char* missing = find_figure(Listing::study, metric) ? missing_for(metric, sweep) : nullptr)
       throw InputError(fmt::format("{}: \"{}\" needs a \"plan\" with \"{}\" in the study", option, metric, missing));
   };
   need("--sort", output.view.sort);

@@ -10,6 +10,8 @@
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
 #include "sim/evaluate/evaluate.hpp"
+#include "sim/evaluate/evaluation_bytes.hpp"
+#include "sim/evaluate/figures.hpp"
 #include "sim/jobs/engines.hpp"
 #include "sim/jobs/signals.hpp"
 
@@ -148,39 +150,17 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
   throw InputError(fmt::format("{}: {}", options.study, first));
 }
 
-Figures figures_of(const Prepared& prepared, const Evaluation& result)
+// What is kept of a run.
+Figures figures_of(const Evaluation& run)
 {
   Figures figures;
-  if (result.memory)
-    figures["memory"] = result.memory->total().value();
-  if (!result.metrics)
-    return figures;
-  const Metrics& metrics = *result.metrics;
-  figures["chips"]       = metrics.chips;
-  const bool training    = metrics.tokens_per_step > 0; // not a micro-benchmark
-  for (const MetricInfo& row : metric_table())
-    if (const auto value = predicted(row.metric, row.conventions.front().second, metrics))
-      if (training || row.metric == Metric::step_time)
-        figures[row.name] = *value;
-  double exposed = 0;
-  for (const auto& [name, time] : metrics.breakdowns[metrics.critical]) {
-    figures["breakdown." + name] = time.value();
-    if (name.starts_with("exposed_"))
-      exposed += time / metrics.step_time;
-  }
-  figures["exposed"]     = exposed;
-  const Machine& machine = prepared.scenario.machine;
-  if (machine.chip.power)
-    figures["power"] = machine.chip.power->value() * static_cast<double>(machine.chip.devices);
-  if (result.energy_per_token)
-    figures["energy_per_token"] = *result.energy_per_token;
-  if (result.experts)
-    figures["dropped_choices"] = result.experts->dropped;
-  if (machine.pue)
-    figures["pue"] = *machine.pue;
-  if (machine.grid_intensity)
-    figures["grid_intensity"] = machine.grid_intensity->value();
-  std::erase_if(figures, [](const auto& figure) { return !std::isfinite(figure.second); });
+  for (const Figure* figure : figures_in(Listing::stored))
+    if (const auto value = value_of(*figure, run))
+      figures[figure->name] = *value;
+  if (run.metrics)
+    for (const auto& [name, time] : run.metrics->breakdowns[run.metrics->critical])
+      if (std::isfinite(time.value()))
+        figures["breakdown." + name] = time.value();
   return figures;
 }
 
@@ -188,29 +168,26 @@ Figures figures_of(const Prepared& prepared, const Evaluation& result)
 std::string simulate(const Combination& combination, const std::string& study, const Catalogue& catalogue,
                      const std::string& engine)
 {
-  const auto answer = [](Status status, const std::string& reason, const Figures& figures) {
-    return Json{{"status", word(status)}, {"reason", one_line(reason)}, {"figures", figures}}.dump(
-        -1, ' ', false, Json::error_handler_t::replace);
-  };
+  Evaluation result;
   try {
     static PreparedBefore before; // of this worker
     const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)), &before);
-    const Evaluation result = evaluate(prepared, {.simulation = on_engine(engine), .before = &before});
-    const std::string said  = fmt::format("{}", fmt::join(remarks(result), "; "));
-    return answer(result.status, result.status == Status::ok ? said : result.reason, figures_of(prepared, result));
+    result                  = evaluate(prepared, {.simulation = on_engine(engine), .before = &before});
   } catch (const InputError& wrong) {
-    return answer(Status::input, reason_alone(wrong.what(), combination, study, catalogue), {});
+    result.refuse({Status::input, reason_alone(wrong.what(), combination, study, catalogue)});
   } catch (const CannotRun& wrong) {
-    return answer(Status::mesh, wrong.what(), {});
+    result.refuse({Status::mesh, wrong.what()});
   }
+  return to_bytes(result);
 }
 
 StoredResult stored(const JobOutcome& outcome)
 {
   if (outcome.status != Status::ok)
     return {outcome.status, one_line(describe(outcome)), "{}"};
-  const Json json = Json::parse(outcome.bytes);
-  return {status_of(json.at("status")), json.at("reason"), json.at("figures").dump()};
+  const Evaluation run   = evaluation_from_bytes(outcome.bytes);
+  const std::string said = run.status == Status::ok ? fmt::format("{}", fmt::join(remarks(run), "; ")) : run.reason;
+  return {run.status, one_line(said), Json(figures_of(run)).dump()};
 }
 
 // Those of this shard that have no result; of several that come to the same scenario the first.

@@ -8,6 +8,8 @@
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
 #include "sim/evaluate/evaluate.hpp"
+#include "sim/evaluate/evaluation_bytes.hpp"
+#include "sim/evaluate/figures.hpp"
 #include "sim/jobs/engines.hpp"
 
 #include <algorithm>
@@ -17,7 +19,6 @@
 #include <fmt/ranges.h>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 namespace podsim {
 namespace {
@@ -62,29 +63,14 @@ std::vector<std::pair<std::string, bool>> files_of(const ValidateOptions& option
 struct Run {
   std::string name; // its file, as reports show it
   Scenario scenario;
-  std::vector<std::pair<Metric, Counting>> asked = {};
-
-  Status status                              = Status::interrupted;
-  std::string reason                         = word(Status::interrupted);
-  std::vector<std::optional<double>> answers = {};
-  std::vector<std::string> remarks           = {};
-
-  std::size_t ask(Metric metric, Counting counting)
-  {
-    asked.emplace_back(metric, counting);
-    return asked.size() - 1;
-  }
-};
-
-// A place among the answers of a run.
-struct Answer {
-  std::size_t run = 0, at = 0;
+  bool asked        = false; // a figure needs it: what only filtered figures are of is not simulated
+  Evaluation result = {};
 };
 
 struct Question {
   ValidatedFigure figure;
-  Answer own;
-  std::optional<Answer> other; // of the scenario that it is relative to
+  std::size_t run                  = 0;
+  std::optional<std::size_t> other = {}; // that of the scenario that it is relative to
 };
 
 class Validator {
@@ -120,15 +106,22 @@ public:
 
   bool simulate()
   {
-    std::vector<std::size_t> needed; // what no figure asks anything of was filtered away
+    std::vector<std::size_t> needed;
     for (std::size_t run = 0; run < runs_.size(); ++run)
-      if (!runs_[run].asked.empty())
+      if (runs_[run].asked)
         needed.push_back(run);
     ProgressBar bar("validating", needed.size(), !options_.quiet);
     return run_jobs(
-        needed.size(), [&](std::size_t job) { return answers(runs_[needed[job]], options_.fleet.engine); },
+        needed.size(),
+        [&](std::size_t job) {
+          return to_bytes(evaluate(runs_[needed[job]].scenario, {on_engine(options_.fleet.engine)}));
+        },
         [&](std::size_t job, const JobOutcome& outcome) {
-          take(runs_[needed[job]], outcome);
+          Evaluation& result = runs_[needed[job]].result;
+          if (outcome.status == Status::ok)
+            result = evaluation_from_bytes(outcome.bytes);
+          else
+            result.refuse({outcome.status, one_line(podsim::describe(outcome))});
           bar.job_ended(outcome.status != Status::ok);
         },
         fleet_options(options_.fleet));
@@ -146,8 +139,8 @@ public:
     all.families = family_errors(all.figures);
     all.failures = failures_;
     for (const Run& run : runs_)
-      if (!run.asked.empty() && run.status != Status::ok && run.status != Status::interrupted)
-        all.failures.push_back({run.name, run.status, run.reason});
+      if (run.asked && run.result.status != Status::ok && run.result.status != Status::interrupted)
+        all.failures.push_back({run.name, run.result.status, run.result.reason});
     for (const ValidatedFigure& figure : all.figures)
       if (figure.status == Status::no_prediction)
         all.failures.push_back({figure.scenario, figure.status, figure.reason});
@@ -159,7 +152,7 @@ public:
   std::size_t done() const
   {
     return static_cast<std::size_t>(
-        std::count_if(runs_.begin(), runs_.end(), [](const Run& run) { return run.status == Status::ok; }));
+        std::count_if(runs_.begin(), runs_.end(), [](const Run& run) { return run.result.status == Status::ok; }));
   }
 
 private:
@@ -174,6 +167,7 @@ private:
     const std::string name = catalogue_.within(file);
     try {
       runs_.push_back({.name = name, .scenario = read_scenario(resolve(file, {}, catalogue_))});
+      runs_.back().result.refuse({Status::interrupted, word(Status::interrupted)}); // until there is a result
       at->second = runs_.size() - 1;
     } catch (const InputError& wrong) {
       if (named)
@@ -197,7 +191,7 @@ private:
                      [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
       return text;
     };
-    for (const std::string& text : {figure.id, runs_[run].name, runs_[run].scenario.name, info(figure.metric).name})
+    for (const std::string& text : {figure.id, runs_[run].name, runs_[run].scenario.name, figure.metric->name})
       if (lower(text).find(lower(options_.filter)) != std::string::npos)
         return true;
     return false;
@@ -205,48 +199,19 @@ private:
 
   void ask(const PublishedFigure& figure, std::size_t run)
   {
-    Question question{{figure, runs_[run].name, {}, Status::ok, ""}, {run, 0}, {}};
+    Question question{{figure, runs_[run].name, {}, Status::ok, ""}, run};
     if (!figure.relative_to.empty()) {
-      const auto other = find(figure.relative_file);
-      if (!other) {
+      question.other = find(figure.relative_file);
+      if (!question.other) {
         question.figure.status = Status::input;
         question.figure.reason = fmt::format("{} cannot be read", figure.relative_to);
         questions_.push_back(std::move(question));
         return;
       }
-      question.other = {*other, runs_[*other].ask(figure.metric, figure.counting)};
+      runs_[*question.other].asked = true;
     }
-    question.own.at = runs_[run].ask(figure.metric, figure.counting);
+    runs_[run].asked = true;
     questions_.push_back(std::move(question));
-  }
-
-  // In the child. Numbers go as JSON, which keeps every bit of a double.
-  static std::string answers(const Run& run, const std::string& engine)
-  {
-    const Evaluation result = evaluate(run.scenario, {on_engine(engine)});
-    Json values             = Json::array();
-    for (const auto& [metric, counting] : run.asked) {
-      const auto value = result.metrics ? predicted(metric, counting, *result.metrics) : std::nullopt;
-      values.push_back(value ? Json(*value) : Json());
-    }
-    return Json{
-        {"status", word(result.status)}, {"reason", result.reason}, {"values", values}, {"remarks", remarks(result)}}
-        .dump(-1, ' ', false, Json::error_handler_t::replace);
-  }
-
-  static void take(Run& run, const JobOutcome& outcome)
-  {
-    if (outcome.status != Status::ok) {
-      run.status = outcome.status;
-      run.reason = one_line(podsim::describe(outcome));
-      return;
-    }
-    const Json answer = Json::parse(outcome.bytes);
-    run.status        = status_of(answer.at("status"));
-    run.reason        = answer.at("reason");
-    run.remarks       = answer.at("remarks").get<std::vector<std::string>>();
-    for (const Json& value : answer.at("values"))
-      run.answers.push_back(value.is_number() ? std::optional(value.get<double>()) : std::nullopt);
   }
 
   ValidatedFigure answered(Question& question) const
@@ -254,28 +219,28 @@ private:
     ValidatedFigure& figure = question.figure;
     if (figure.status != Status::ok)
       return figure;
-    const Run& own   = runs_[question.own.run];
-    const Run& other = question.other ? runs_[question.other->run] : own;
+    const Run& own   = runs_[question.run];
+    const Run& other = runs_[question.other.value_or(question.run)];
     for (const Run* run : {&own, &other})
-      if (run->status != Status::ok) {
-        figure.status = run->status;
-        figure.reason = run == &own ? run->reason : run->name + ": " + run->reason;
+      if (run->result.status != Status::ok) {
+        figure.status = run->result.status;
+        figure.reason = run == &own ? run->result.reason : run->name + ": " + run->result.reason;
         return figure;
       }
-    figure.predicted = own.answers[question.own.at];
-    figure.remarks   = own.remarks;
+    figure.predicted = predicted(figure.figure, own.result);
+    figure.remarks   = remarks(own.result);
     if (question.other) {
-      for (const std::string& remark : other.remarks)
+      for (const std::string& remark : remarks(other.result))
         figure.remarks.push_back(other.name + ": " + remark);
-      const auto over = other.answers[question.other->at];
+      const auto over = predicted(figure.figure, other.result);
       figure.predicted =
           figure.predicted && over && *over > 0 ? std::optional(*figure.predicted / *over) : std::nullopt;
     }
     if (!figure.predicted || !(*figure.predicted > 0)) {
       figure.predicted.reset();
       figure.status = Status::no_prediction;
-      figure.reason = fmt::format("{}: a run of this scenario does not give \"{}\"", figure.figure.id,
-                                  info(figure.figure.metric).name);
+      figure.reason =
+          fmt::format("{}: a run of this scenario does not give \"{}\"", figure.figure.id, figure.figure.metric->name);
     }
     return figure;
   }

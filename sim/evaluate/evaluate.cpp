@@ -34,10 +34,12 @@ std::vector<const PointwiseKind*> kinds_of(const Program& program)
   return kinds;
 }
 
-// What a chip draws with its share of the system, in watts, where its file says so.
-std::optional<double> chip_power(const Chip& chip)
+Supply supply_of(const Machine& machine)
 {
-  return chip.power ? std::optional(chip.power->value() * static_cast<double>(chip.devices)) : std::nullopt;
+  const Chip& chip = machine.chip;
+  return {.chip           = chip.power ? std::optional(*chip.power * static_cast<double>(chip.devices)) : std::nullopt,
+          .pue            = machine.pue,
+          .grid_intensity = machine.grid_intensity};
 }
 
 // What the one operation has reached: a collective by NCCL's bus bandwidth, which counts what each device must send.
@@ -83,6 +85,7 @@ Evaluation describe(const Prepared& prepared, PreparedBefore* before)
   result.constants = s.constants;
   result.files     = s.files;
   result.chip      = s.machine.chip.name;
+  result.supply    = supply_of(s.machine);
   result.foreign   = foreign_constants(s);
   if (s.micro_benchmark) {
     result.model = s.micro_benchmark->description;
@@ -163,7 +166,7 @@ Evaluation evaluate(const Prepared& prepared, const EvaluationOptions& options)
   result.metrics    = std::move(all.measured.metrics);
   if (s.micro_benchmark)
     add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);
-  result.energy_per_token = energy_per_token(chip_power(s.machine.chip), *result.metrics);
+  result.energy_per_token = energy_per_token(result.supply.chip, *result.metrics);
   result.simulation.wall  = Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   return result;
 }

@@ -58,6 +58,13 @@ struct ExpertUse {
   double dropped = 0;
 };
 
+// The electricity of the machine, as far as its files say: what a plan of energy and emissions needs of it.
+struct Supply {
+  std::optional<Watts> chip; // with its share of the system
+  std::optional<double> pue;
+  std::optional<GridIntensity> grid_intensity;
+};
+
 // Why there is no result, one line.
 struct Refusal {
   Status status;
@@ -78,6 +85,7 @@ struct Evaluation {
   std::vector<PublishedFigure> published;
   std::optional<ErrorBar> error_bar;      // how far podsim was off where figures were published for such chips
   std::optional<double> energy_per_token; // joules, of all chips
+  Supply supply;
   std::vector<UsedConstant> constants;
   std::vector<ForeignConstant> foreign; // of these
   std::optional<ExpertUse> experts;

@@ -1,7 +1,7 @@
 #pragma once
 // The FLOPs of a token, as one counts them or another, and of a step's experts.
 
-#include "sim/core/published.hpp"
+#include "sim/core/figures.hpp"
 #include "sim/program/program.hpp"
 
 #include <optional>

@@ -14,11 +14,20 @@ std::optional<double> find(const Numbers& numbers, const std::string& name)
   return {};
 }
 
+// What is better or worse first, and then what has only changed.
+std::vector<const Figure*> gated_figures()
+{
+  std::vector<const Figure*> figures = figures_in(Listing::gate);
+  std::stable_partition(figures.begin(), figures.end(),
+                        [](const Figure* figure) { return figure->better != Direction::neither; });
+  return figures;
+}
+
 Effect effect_of(Direction direction, double difference)
 {
   if (direction == Direction::neither)
     return Effect::changed;
-  return (difference > 0) == (direction == Direction::higher_is_better) ? Effect::better : Effect::worse;
+  return (difference > 0) == (direction == Direction::more_is_better) ? Effect::better : Effect::worse;
 }
 
 Level level_of(double relative, Effect effect, const std::string& metric, const Rules& rules)
@@ -31,20 +40,20 @@ Level level_of(double relative, Effect effect, const std::string& metric, const 
   return rules.improvements() == Improvements::warning ? Level::warning : Level::none;
 }
 
-MetricChange compare(const GatedMetric& metric, std::optional<double> was, std::optional<double> now,
-                     const Rules& rules)
+MetricChange compare(const Figure& figure, std::optional<double> was, std::optional<double> now, const Rules& rules)
 {
-  MetricChange change{metric.name, was, now, {}, rules.tolerance(metric.name), Effect::changed, Level::error};
+  const std::string& name = figure.json_name;
+  MetricChange change{name, was, now, {}, rules.tolerance(name), Effect::changed, Level::error};
   if (!was || !now) // a metric that came or went
     return change;
   const double difference = *now - *was;
   const double size       = std::max(std::abs(*was), std::abs(*now));
-  const bool rounding     = std::abs(difference) <= metric.rounding;
+  const bool rounding     = std::abs(difference) <= figure.rounding * figure.json_scale;
   if (*was != 0)
     change.relative = difference / std::abs(*was);
-  change.effect = effect_of(metric.direction, difference);
+  change.effect = effect_of(figure.better, difference);
   change.level =
-      rounding || size == 0 ? Level::none : level_of(std::abs(difference) / size, change.effect, metric.name, rules);
+      rounding || size == 0 ? Level::none : level_of(std::abs(difference) / size, change.effect, name, rules);
   return change;
 }
 
@@ -76,27 +85,13 @@ std::optional<std::string> find(const std::map<std::string, Texts>& catalogue, c
 
 } // namespace
 
-const std::vector<GatedMetric>& gated_metrics()
+std::vector<std::string> gated_names()
 {
-  using enum Direction;
-  static const std::vector<GatedMetric> table{
-      {"step_time_s", lower_is_better},
-      {"tokens_per_s", higher_is_better},
-      {"mfu", higher_is_better},
-      {"hfu", higher_is_better},
-      {"bubble", lower_is_better, 1e-12},
-      {"layer_forward_s", lower_is_better},
-      {"layer_backward_s", lower_is_better},
-      {"energy_per_token_j", lower_is_better},
-      {"memory_per_chip_bytes", lower_is_better},
-      {"model_flops_per_token", neither},
-      {"hardware_flops_per_token", neither},
-      {"dcn_burst_bits_per_s", neither},
-      {"achieved_flops_per_s", higher_is_better},
-      {"achieved_bytes_per_s", higher_is_better},
-      {"breakdown_s", neither}, // compared as a whole
-  };
-  return table;
+  std::vector<std::string> names;
+  for (const Figure* figure : gated_figures())
+    names.push_back(figure->json_name);
+  names.push_back(gated_breakdown);
+  return names;
 }
 
 std::optional<double> Rules::find(const std::string& metric, std::optional<double> Allowance::*which) const
@@ -128,27 +123,28 @@ std::vector<MetricChange> changes(const Measured& was, const Measured& now, cons
     if (change.level != Level::none)
       all.push_back(std::move(change));
   };
-  for (const GatedMetric& metric : gated_metrics()) {
-    const auto before = find(was.metrics, metric.name);
-    const auto after  = find(now.metrics, metric.name);
+  for (const Figure* figure : gated_figures()) {
+    const auto before = find(was.metrics, figure->json_name);
+    const auto after  = find(now.metrics, figure->json_name);
     if (before || after)
-      add(compare(metric, before, after, rules));
+      add(compare(*figure, before, after, rules));
   }
+  const std::string& step_time           = figure("step_time").json_name;
   const std::vector<BreakdownMove> moves = breakdown_moves(was, now);
-  const double step                      = find(was.metrics, "step_time_s").value_or(0);
+  const double step                      = find(was.metrics, step_time).value_or(0);
   if (moves.empty() || !(step > 0))
     return all;
   const double share = std::abs(moves.front().now - moves.front().was) / step;
   // Of a step that has become shorter it is part of the improvement.
-  const double after  = find(now.metrics, "step_time_s").value_or(step);
+  const double after  = find(now.metrics, step_time).value_or(step);
   const Effect effect = after < step ? Effect::better : Effect::changed;
-  add({"breakdown_s",
+  add({gated_breakdown,
        {},
        {},
        share,
-       rules.tolerance("breakdown_s"),
+       rules.tolerance(gated_breakdown),
        effect,
-       level_of(share, effect, "breakdown_s", rules)});
+       level_of(share, effect, gated_breakdown, rules)});
   return all;
 }
 

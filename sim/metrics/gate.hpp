@@ -5,6 +5,8 @@
 // that moved unasked is a change that nobody looked at. A difference is explained by what is kept beside the numbers:
 // the breakdown, and every value that the scenario resolved to with the file that gave it.
 
+#include "sim/core/figures.hpp"
+
 #include <map>
 #include <optional>
 #include <set>
@@ -20,7 +22,7 @@ using Texts   = std::map<std::string, std::string>; // a value by its path
 struct Measured {
   std::string hash;                       // of the resolved scenario
   std::vector<std::string> files;         // of the catalogue, that it read
-  Numbers metrics, breakdown;             // by the names of gated_metrics(); seconds of the critical class
+  Numbers metrics, breakdown;             // by gated_names(); seconds of the critical class
   Texts scenario;                         // values that the scenario itself gives
   std::map<std::string, Texts> catalogue; // those that a catalogue file gives, by file
   Texts program;                          // and constants that the program itself holds
@@ -34,14 +36,10 @@ struct KeptValues {
   bool program_missing = false; // nobody wrote them down: what they were is not known
 };
 
-enum class Direction { higher_is_better, lower_is_better, neither };
-
-struct GatedMetric {
-  std::string name; // as in the JSON of a run
-  Direction direction;
-  double rounding = 0; // a change below this, in its unit, is none: of shares that come out of a difference
-};
-const std::vector<GatedMetric>& gated_metrics();
+// The breakdown is compared as a whole, beside the figures.
+inline constexpr const char* gated_breakdown = "breakdown_s";
+std::vector<std::string>
+gated_names(); // for which allowances may be given: of the figures, as in JSON, and the breakdown
 
 constexpr double usual_tolerance = 1e-9;
 // What is compared with numbers of another SimGrid: its solver may order sums otherwise.

@@ -43,15 +43,24 @@ double waiting_for_slower_pods(double scale, std::int64_t pods)
   return scale * sum;
 }
 
-namespace {
-
-// Of so many FLOPs a token. The one place where it is worked out: another order of the same factors gives other bits.
 double utilisation(const Metrics& metrics, double flops)
 {
   return metrics.tokens_per_s * flops / (metrics.peak * metrics.chips).value();
 }
 
-} // namespace
+double least_bubble(const Metrics& metrics)
+{
+  return sum_named(metrics.breakdowns.at(metrics.critical), "idle") / metrics.step_time;
+}
+
+double exposed_share(const Metrics& metrics)
+{
+  double exposed = 0;
+  for (const auto& [name, time] : metrics.breakdowns.at(metrics.critical))
+    if (name.starts_with("exposed_"))
+      exposed += time / metrics.step_time;
+  return exposed;
+}
 
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace)
@@ -98,56 +107,11 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
   return metrics;
 }
 
-std::optional<double> predicted(Metric metric, Counting counting, const Metrics& metrics)
+std::optional<double> energy_per_token(std::optional<Watts> chip_power, const Metrics& metrics)
 {
-  const double flops     = metrics.flops.counted(counting);
-  const double rate      = metrics.tokens_per_s * flops / metrics.chips; // FLOPs a second and chip
-  const double sequences = metrics.tokens_per_s / static_cast<double>(metrics.model.sequence);
-  const auto number      = [](const auto& quantity) {
-    return quantity ? std::optional(quantity->value()) : std::optional<double>();
-  };
-  switch (metric) {
-  case Metric::step_time:
-    return metrics.step_time.value();
-  case Metric::tokens_per_s:
-    return metrics.tokens_per_s;
-  case Metric::tokens_per_s_per_chip:
-    return metrics.tokens_per_s / metrics.chips;
-  case Metric::sequences_per_s:
-    return sequences;
-  case Metric::sequences_per_s_per_chip:
-    return sequences / metrics.chips;
-  case Metric::mfu:
-  case Metric::hfu:
-    return utilisation(metrics, flops);
-  case Metric::tflops_per_chip:
-    return rate;
-  case Metric::layer_forward_time:
-    return number(metrics.layer_forward);
-  case Metric::layer_backward_time:
-    return number(metrics.layer_backward);
-  case Metric::bubble:
-    if (counting == Counting::slowest_stage)
-      return sum_named(metrics.breakdowns.at(metrics.critical), "idle") / metrics.step_time;
-    return metrics.bubble;
-  case Metric::model_flops_per_token:
-  case Metric::hardware_flops_per_token:
-    return flops;
-  case Metric::dcn_burst:
-    return metrics.dcn_burst.value();
-  case Metric::achieved_bandwidth:
-    return number(metrics.achieved_bandwidth);
-  case Metric::achieved_flops:
-    return number(metrics.achieved_flops);
-  }
-  return {};
-}
-
-std::optional<double> energy_per_token(std::optional<double> chip_power, const Metrics& metrics)
-{
-  if (!chip_power)
+  if (!chip_power || !(metrics.tokens_per_s > 0))
     return {};
-  return *chip_power * metrics.chips / metrics.tokens_per_s;
+  return chip_power->value() * metrics.chips / metrics.tokens_per_s;
 }
 
 } // namespace podsim

@@ -50,10 +50,16 @@ Metrics measure(const Program& program, const ShardedProgram& sharded, const Tim
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Course& course, const Tally& tally);
 
-// The figure of the metrics that a published one stands beside, in base units; nothing where they have none.
-std::optional<double> predicted(Metric metric, Counting counting, const Metrics& metrics);
+// Of so many FLOPs a token. The one place where it is worked out: another order of the same factors gives other bits.
+double utilisation(const Metrics& metrics, double flops);
 
-// What one token costs a machine whose chips draw `chip_power` watts, in joules; nothing where that is not known.
-std::optional<double> energy_per_token(std::optional<double> chip_power, const Metrics& metrics);
+// Shares of the step: in which the class that waits least waits for others, and in which communication has nothing
+// beside it on the critical class.
+double least_bubble(const Metrics& metrics);
+double exposed_share(const Metrics& metrics);
+
+// What one token costs a machine whose chips draw so much each, in joules; nothing where that is not known, or
+// there are no tokens.
+std::optional<double> energy_per_token(std::optional<Watts> chip_power, const Metrics& metrics);
 
 } // namespace podsim

@@ -40,7 +40,7 @@ Measured other_results(const Baseline& baseline, std::size_t i)
   for (const auto& [path, values] : baseline.kept.program)
     if (!values.empty())
       now.program[path] = *values.begin();
-  return measured_from_bytes(to_bytes(now));
+  return now;
 }
 
 bool baseline_input(const std::string& input)
@@ -64,7 +64,8 @@ bool baseline_input(const std::string& input)
   require(step_summary(gate, 1'000).size() <= 1'000, "a summary takes no more than its room");
 
   write_scratch(file, baseline_text(baseline));
-  require(read_baseline(file, catalogue()).entries.size() == baseline.entries.size(), "what --update writes can be read");
+  require(read_baseline(file, catalogue()).entries.size() == baseline.entries.size(),
+          "what --update writes can be read");
   return true;
 }
 
