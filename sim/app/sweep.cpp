@@ -212,6 +212,48 @@ std::string default_file(const SweepOptions& options)
   return shard.count > 1 ? fmt::format("{}.{}-of-{}.sqlite", stem, shard.number, shard.count) : stem + ".sqlite";
 }
 
+// Those whose hashes come first: the same ones whoever sweeps, and none that the study could favour.
+std::vector<const StoredCombination*> sample(std::vector<const StoredCombination*> jobs)
+{
+  constexpr std::size_t most = 12;
+  const std::size_t count    = std::min(most, (jobs.size() + 9) / 10);
+  std::partial_sort(jobs.begin(), jobs.begin() + static_cast<std::ptrdiff_t>(count), jobs.end(),
+                    [](const auto* a, const auto* b) { return a->hash < b->hash; });
+  jobs.resize(count);
+  return jobs;
+}
+
+// Simulates a sample on SimGrid as well, whose word counts, and says so. A difference is a bug.
+void check_on_simgrid(const std::vector<const StoredCombination*>& jobs, std::size_t simulated, const Sweep& sweep,
+                      const Store& store, const SweepOptions& options, const Catalogue& catalogue)
+{
+  const auto results  = store.results(results_version());
+  std::size_t checked = 0;
+  const auto compare  = [&](std::size_t job, const JobOutcome& outcome) {
+    if (outcome.status != Status::ok) // too slow, or interrupted
+      return;
+    const StoredResult own = results.at(jobs[job]->hash);
+    const StoredResult its = stored(outcome);
+    if (own.status != its.status || own.reason != its.reason || own.figures != its.figures)
+      throw std::logic_error(fmt::format("the heap and SimGrid differ on {}: {} against {}", jobs[job]->settings,
+                                          own.figures, its.figures));
+    ++checked;
+  };
+  try {
+    run_jobs(
+        jobs.size(),
+        [&](std::size_t job) {
+          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, "simgrid");
+        },
+        compare, fleet_options(options.fleet));
+  } catch (const OutOfResources& lack) { // all is stored
+    complain(fmt::format("warning: no check on SimGrid: {}", lack.what()));
+  }
+  if (checked > 0 && !options.output.quiet)
+    complain(
+        fmt::format("{} of {} scenarios were simulated on SimGrid as well: the same to the bit", checked, simulated));
+}
+
 // Simulates what is not stored yet; nothing where that was interrupted.
 std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, const SweepOptions& options,
                                    const Catalogue& catalogue)
@@ -266,6 +308,8 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
     complain("interrupted: " + so_far());
     return {};
   }
+  if (options.fleet.engine != "simgrid")
+    check_on_simgrid(sample(jobs), jobs.size(), sweep, store, options, catalogue);
   return study_table(store, sweep);
 }
 

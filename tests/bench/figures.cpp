@@ -80,6 +80,7 @@ private:
     for (const std::string& change : palm_on_32_pods)
       on_32_pods.insert(on_32_pods.end(), {"--set", change});
     put("palm_peak_mb", run_podsim({"run", palm, "--quiet"}).peak_mb);
+    put("palm_heap_peak_mb", run_podsim({"run", palm, "--quiet", "--engine", "heap"}).peak_mb); // a worker's, about
     put("pods32_peak_mb", run_podsim(on_32_pods).peak_mb);
     put("mtnlg_peak_mb", run_podsim({"run", mt_nlg, "--quiet"}).peak_mb);
     put("start_ms", 1e3 * least_of(some, [] { return run_podsim({"--version"}).seconds; }));
@@ -213,7 +214,6 @@ private:
       fmt::print("sweep_over_previous          left out: there is no {}\n", previous);
     const ProcessSample one = sweep_of(PODSIM_PROGRAM, study, 1);
     put("sweep_one_worker_per_s", variants / one.seconds);
-    put("sweep_worker_peak_mb", one.peak_mb);
     put("grid720_cpu_s", least_of(3, [] {
           return sweep_of(PODSIM_PROGRAM, PODSIM_SOURCE_DIR "/tests/bench/gpt3-grid.json", 1).cpu_seconds;
         }));
