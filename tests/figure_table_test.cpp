@@ -139,6 +139,15 @@ TEST_CASE("what a run does not have is no figure of it")
   CHECK(value("memory", run) == 11);
 }
 
+TEST_CASE("tokens/s a chip, by which machines of several sizes are compared, is wherever tokens/s is")
+{
+  const Listings all   = figure("tokens_per_s").in;
+  const Listings those = figure("tokens_per_s_per_chip").in;
+  for (const Listing list : {Listing::published, Listing::study, Listing::stored, Listing::json, Listing::gate,
+                             Listing::comparison, Listing::report})
+    CHECK((all.contains(list) && those.contains(list)));
+}
+
 TEST_CASE("the gate compares what is better or worse first")
 {
   const std::vector<std::string> names = gated_names();
