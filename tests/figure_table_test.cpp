@@ -43,11 +43,14 @@ Evaluation made_up()
   metrics.layer_forward   = Seconds(0.01);
   metrics.layer_backward  = Seconds(0.02);
   metrics.mfu_without_attention = 0.046875;
-  run.metrics                   = metrics;
-  run.memory                    = Memory{.parameters = Bytes(5), .optimizer_state = Bytes(6)};
-  run.experts                   = ExpertUse{.count = 8, .top_k = 2, .dropped = 0.125};
-  run.energy_per_token          = 0.25;
-  run.supply                    = {.chip = Watts(300), .pue = 1.1, .grid_intensity = GridIntensity(0.5)};
+  Memory memory;
+  memory.parameters      = Bytes(5);
+  memory.optimizer_state = Bytes(6);
+  run.memory             = memory;
+  run.metrics            = metrics;
+  run.experts            = ExpertUse{.count = 8, .top_k = 2, .dropped = 0.125};
+  run.energy_per_token   = 0.25;
+  run.supply             = {.chip = Watts(300), .pue = 1.1, .grid_intensity = GridIntensity(0.5)};
   return run;
 }
 
@@ -134,6 +137,15 @@ TEST_CASE("what a run does not have is no figure of it")
     if (row.name != "memory")
       CHECK_FALSE(value_of(row, run));
   CHECK(value("memory", run) == 11);
+}
+
+TEST_CASE("tokens/s a chip, by which machines of several sizes are compared, is wherever tokens/s is")
+{
+  const Listings all   = figure("tokens_per_s").in;
+  const Listings those = figure("tokens_per_s_per_chip").in;
+  for (const Listing list : {Listing::published, Listing::study, Listing::stored, Listing::json, Listing::gate,
+                             Listing::comparison, Listing::report})
+    CHECK((all.contains(list) && those.contains(list)));
 }
 
 TEST_CASE("the gate compares what is better or worse first")

@@ -158,7 +158,7 @@ template <class Add> void rates(const Add& add)
        .units  = {{"tokens/s", 1}},
        .form   = Form::rate,
        .better = more_is_better,
-       .in     = published | study | stored | json | comparison},
+       .in     = published | study | stored | json | gate | comparison | report},
       of_a_step([](const auto& m) { return m.tokens_per_s / m.chips; }));
   add({.name   = "sequences_per_s",
        .label  = "sequences/s",
