@@ -16,7 +16,7 @@ using namespace podsim::test;
 
 namespace {
 
-json figure(const std::string& id, const json& patch = json::object())
+json published_figure(const std::string& id, const json& patch = json::object())
 {
   json made{{"id", id},
             {"metric", "mfu"},
@@ -162,18 +162,18 @@ TEST_CASE("validate: the checked-in result is that of this program (cmake --buil
 TEST_CASE("validate: good scenarios beside some that cannot run, in any number of processes")
 {
   const Sandbox sandbox;
-  sandbox.write(
-      "s/good.json",
-      scenario({figure("GOOD-MFU"),
-                figure("GOOD-RATE",
-                       {{"metric", "tokens_per_s"}, {"value", 1e6}, {"unit", "tokens/s"}, {"convention", "none"}})}));
+  sandbox.write("s/good.json",
+                scenario({published_figure("GOOD-MFU"), published_figure("GOOD-RATE", {{"metric", "tokens_per_s"},
+                                                                                       {"value", 1e6},
+                                                                                       {"unit", "tokens/s"},
+                                                                                       {"convention", "none"}})}));
   sandbox.write("s/fitted.json",
-                scenario({figure("FITTED", {{"calibration", true}})}, {{"workload", {{"batch", 256}}}}));
-  sandbox.write("s/ratio.json", scenario({figure("RATIO", {{"metric", "tokens_per_s"},
-                                                           {"value", 1.0},
-                                                           {"unit", "x"},
-                                                           {"convention", "none"},
-                                                           {"relative_to", "good.json"}})}));
+                scenario({published_figure("FITTED", {{"calibration", true}})}, {{"workload", {{"batch", 256}}}}));
+  sandbox.write("s/ratio.json", scenario({published_figure("RATIO", {{"metric", "tokens_per_s"},
+                                                                     {"value", 1.0},
+                                                                     {"unit", "x"},
+                                                                     {"convention", "none"},
+                                                                     {"relative_to", "good.json"}})}));
   sandbox.write("s/unpublished.json", scenario({}));
   const Outcome good = sandbox.call({"validate", "s"});
   CHECK(good.code == done);
@@ -182,10 +182,10 @@ TEST_CASE("validate: good scenarios beside some that cannot run, in any number o
                            !Catch::Contains("unpublished") && !Catch::Contains("\033"));
   CHECK_THAT(good.out, Catch::Contains("tokens/s ratio, x"));
 
-  sandbox.write("s/too-big.json",
-                scenario({figure("BIG")}, {{"machine", {{"chip", {{"base", "tpu-v4"}, {"hbm_capacity", "1 GiB"}}}}}}));
-  sandbox.write("s/broken.json", scenario({figure("BROKEN")}, {{"workload", {{"batch", "many"}}}}));
-  sandbox.write("s/lost.json", scenario({figure("LOST", {{"unit", "x"}, {"relative_to", "none.json"}})}));
+  sandbox.write("s/too-big.json", scenario({published_figure("BIG")},
+                                           {{"machine", {{"chip", {{"base", "tpu-v4"}, {"hbm_capacity", "1 GiB"}}}}}}));
+  sandbox.write("s/broken.json", scenario({published_figure("BROKEN")}, {{"workload", {{"batch", "many"}}}}));
+  sandbox.write("s/lost.json", scenario({published_figure("LOST", {{"unit", "x"}, {"relative_to", "none.json"}})}));
   const Outcome one = sandbox.call({"validate", "s", "--workers", "1", "--json", "a.json", "--csv", "a.csv"});
   const Outcome two = sandbox.call({"validate", "s", "--workers", "2", "--json", "b.json", "--csv", "b.csv"});
   sandbox.call({"validate", "s", "--workers", "4", "--json", "c.json"});
@@ -237,7 +237,7 @@ TEST_CASE("validate: good scenarios beside some that cannot run, in any number o
 TEST_CASE("validate: other JSON in a folder is passed over and said, a broken scenario is not")
 {
   const Sandbox sandbox;
-  sandbox.write("s/good.json", scenario({figure("GOOD")}));
+  sandbox.write("s/good.json", scenario({published_figure("GOOD")}));
   sandbox.write("s/model.json", read_text(source + "/models/palm-8b.json"));
   const Outcome one = sandbox.call({"validate", "s"});
   CHECK(one.code == done);
@@ -295,7 +295,7 @@ TEST_CASE("a metric in a convention that it has not is refused, naming those it 
 {
   const Sandbox sandbox;
   const auto told = [&](const json& patch) {
-    sandbox.write("s.json", scenario({figure("X", patch)}));
+    sandbox.write("s.json", scenario({published_figure("X", patch)}));
     return sandbox.call({"run", "s.json"});
   };
   check_error(told({{"convention", "96Bslh2"}}), bad_input, {"convention", "palm, 6N, 6N causal, 2N"});
@@ -325,7 +325,7 @@ TEST_CASE("run: says how far the family of its chip was off")
 TEST_CASE("compare: scenarios side by side, as each would run alone")
 {
   const Sandbox sandbox;
-  sandbox.write("a.json", scenario({figure("A")}));
+  sandbox.write("a.json", scenario({published_figure("A")}));
   sandbox.write("b.json", scenario({}, {{"workload", {{"batch", 256}}}}));
   const Outcome text = sandbox.call({"compare", "a.json", "b.json"});
   CHECK(text.code == done);
@@ -389,7 +389,7 @@ TEST_CASE("compare: a micro-benchmark has none of the figures of a training step
 TEST_CASE("compare: a study prints its question and its answers")
 {
   const Sandbox sandbox;
-  sandbox.write("a.json", scenario({figure("A")}));
+  sandbox.write("a.json", scenario({published_figure("A")}));
   const json study{{"schema_version", 1},
                    {"name", "Batches"},
                    {"question", "Is a larger batch faster?"},
