@@ -60,6 +60,7 @@ TEST_CASE("so does one without a result, and one with all that is seldom there")
   CHECK(evaluation_from_bytes(to_bytes(refused)).reason == refused.reason);
 
   Evaluation full                = evaluated("faults/palm-540b-straggler");
+  full.published                 = evaluated("training/palm-540b").published;
   full.faults->bound             = "devices as slow as the slowest";
   full.error_bar                 = ErrorBar{"TPU v4", 11, 0.05, 0.17, "nothing"};
   full.metrics->bisection        = 0.5;

@@ -230,9 +230,10 @@ void check_on_simgrid(const std::vector<const StoredCombination*>& jobs, std::si
   const auto results  = store.results(results_version());
   std::size_t checked = 0;
   const auto compare  = [&](std::size_t job, const JobOutcome& outcome) {
-    if (outcome.status != Status::ok) // too slow, or interrupted
-      return;
     const StoredResult own = results.at(jobs[job]->hash);
+    const bool lost        = std::find(worth_a_retry.begin(), worth_a_retry.end(), own.status) != worth_a_retry.end();
+    if (outcome.status != Status::ok || lost) // there are no two results: too slow, interrupted, crashed
+      return;
     const StoredResult its = stored(outcome);
     if (own.status != its.status || own.reason != its.reason || own.figures != its.figures)
       throw std::logic_error(fmt::format("the heap and SimGrid differ on {}: {} against {}", jobs[job]->settings,
