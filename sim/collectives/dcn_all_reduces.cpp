@@ -1,0 +1,15 @@
+#include "sim/collectives/dcn_all_reduces.hpp"
+
+#include "sim/collectives/dcn_ring.hpp"
+
+namespace podsim {
+
+const std::vector<std::pair<std::string, DcnAllReduce>>& dcn_all_reduces()
+{
+  static const std::vector<std::pair<std::string, DcnAllReduce>> rows{
+      {"ring", dcn_ring_all_reduce},
+  };
+  return rows;
+}
+
+} // namespace podsim
