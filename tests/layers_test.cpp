@@ -20,7 +20,7 @@ const std::map<std::string, std::set<std::string>> below{
     {"sim/sharding", {"sim/program"}},
     {"topologies", {}},
     {"sim/collectives", {"sim/sharding", "topologies"}},
-    {"scenarios", {"models", "sim/sharding", "topologies"}},
+    {"scenarios", {"models", "sim/collectives"}},
     {"sim/engine/clock", {}},
     {"sim/engine", {"sim/collectives", "sim/engine/clock"}},
     {"sim/metrics", {"sim/engine"}},
