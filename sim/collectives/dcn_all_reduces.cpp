@@ -1,6 +1,7 @@
 #include "sim/collectives/dcn_all_reduces.hpp"
 
 #include "sim/collectives/dcn_ring.hpp"
+#include "sim/collectives/double_binary_tree.hpp"
 
 namespace podsim {
 
@@ -8,6 +9,7 @@ const std::vector<std::pair<std::string, DcnAllReduce>>& dcn_all_reduces()
 {
   static const std::vector<std::pair<std::string, DcnAllReduce>> rows{
       {"ring", dcn_ring_all_reduce},
+      {"tree", double_binary_tree},
   };
   return rows;
 }
