@@ -186,7 +186,7 @@ void check_used_axes(Reader& top, const Scenario& scenario)
 
 // {"matrix_product": [rows, depth, columns]}, in bf16; {"copy": "33.5 MB"}, read and written; or {"collective":
 // "all-gather", "axes": ["data"], "size": "34 MB"} (of the full tensor).
-MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, MultiAxis& multi_axis)
+MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, CollectiveChoices& choices)
 {
   MicroBenchmark read;
   DeviceOperation& operation = read.operation;
@@ -222,7 +222,9 @@ MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, MultiAxi
     const Reader size         = benchmark.at("size");
     operation.collective.full = size.quantity<ByteUnit>();
     if (const auto use = benchmark.find("multi_axis_collectives"))
-      multi_axis = use->choice(multi_axis_names());
+      choices.multi_axis = use->choice(multi_axis_names());
+    if (const auto use = benchmark.find("dcn_all_reduce"))
+      choices.dcn_all_reduce = use->choice(dcn_all_reduces());
     read.description =
         fmt::format("{} {} of {} over {}", operation.collective.kind == CollectiveKind::all_gather ? "an" : "one",
                     name(operation.collective.kind), size.text(), mesh.names(operation.collective.axes));
@@ -427,7 +429,7 @@ Scenario read_scenario(Document&& document)
   scenario.placement = std::move(placed.placement);
   if (const auto benchmark = top.find("micro_benchmark"))
     top.attempt([&] {
-      scenario.micro_benchmark = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.multi_axis);
+      scenario.micro_benchmark = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.collectives);
     });
   else
     read_training(top, scenario);

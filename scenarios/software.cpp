@@ -116,8 +116,10 @@ Software read_software(Reader software, const Mesh& mesh, const ShardingRules& s
                                            {"gradient reductions", &Overlap::gradient_reductions},
                                            {"activation reductions", &Overlap::activation_reductions},
                                            {"activation gathers", &Overlap::activation_gathers}}) = true;
-  overlap.prefetch_layers         = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
-  read.multi_axis                 = software.constant("multi_axis_collectives").choice(multi_axis_names());
+  overlap.prefetch_layers = static_cast<int>(software.constant("prefetch_layers").count(0, 1000));
+  read.collectives        = software.constant("multi_axis_collectives").choice(multi_axis_names());
+  if (software.find("dcn_all_reduce"))
+    read.collectives.dcn_all_reduce = software.constant("dcn_all_reduce").choice(dcn_all_reduces());
   read.precision.weight_gather    = software.constant("weight_gather_dtype").choice(dtypes());
   read.precision.gradient         = software.constant("gradient_dtype").choice(dtypes());
   read.precision.attention_logits = software.constant("attention_logits_dtype").choice(dtypes());

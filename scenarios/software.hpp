@@ -1,9 +1,9 @@
 #pragma once
 // What the compiler and the framework of the day did, each field a constant with its source.
 
+#include "sim/collectives/plan.hpp"
 #include "sim/core/reader.hpp"
 #include "sim/program/program.hpp"
-#include "sim/sharding/compilation.hpp"
 #include "sim/sharding/sharding.hpp"
 
 #include <string>
@@ -18,7 +18,7 @@ struct Software {
   std::string name;
   Compilation compilation;
   Precision precision;
-  MultiAxis multi_axis = MultiAxis::sequential;
+  CollectiveChoices collectives;
 };
 
 Software read_software(Reader software, const Mesh& mesh, const ShardingRules& sharding);

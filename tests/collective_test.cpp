@@ -1,6 +1,6 @@
 // Collectives on the generic machine: links of 10 GB/s, 1 us a hop, NICs of 8 GB/s for 4 chips, 10 us across.
 
-#include "sim/engine/collective_time.hpp"
+#include "sim/collectives/duration.hpp"
 #include "tests/small_scenario.hpp"
 
 #include <catch2/catch.hpp>

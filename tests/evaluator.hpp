@@ -20,8 +20,8 @@
 // a link at one time, and says where they do.
 
 #include "sim/core/ticks.hpp"
-#include "sim/engine/collective_plan.hpp" // only MultiAxis
-#include "sim/engine/trace.hpp"           // only Granularity
+#include "sim/engine/trace.hpp" // only Granularity
+#include "sim/sharding/compilation.hpp"
 #include "sim/sharding/sharded_program.hpp"
 #include "topologies/machine.hpp"
 

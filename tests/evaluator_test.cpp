@@ -105,7 +105,7 @@ struct Case { // what both simulate
 Case case_from(const Prepared& prepared)
 {
   return {prepared.sharded, prepared.scenario.machine, prepared.scenario.placement,
-          prepared.scenario.software.multi_axis};
+          prepared.scenario.software.collectives.multi_axis};
 }
 
 Timeline evaluated(const Case& c, Granularity granularity)

@@ -62,15 +62,14 @@ Prepared prepare(const SmallScenario& s)
 Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices, bool skip_repetitions)
 {
   const Scenario& s = prepared.scenario;
-  return simulate(prepared.sharded, s.machine, s.placement, s.software.multi_axis, granularity, explicit_devices,
+  return simulate(prepared.sharded, s.machine, s.placement, s.software.collectives, granularity, explicit_devices,
                   skip_repetitions);
 }
 
-Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
-               Granularity granularity, bool explicit_devices, bool skip_repetitions)
+Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement,
+               const CollectiveChoices& choices, Granularity granularity, bool explicit_devices, bool skip_repetitions)
 {
-  return podsim::simulate(program, time_program(program, machine, placement, multi_axis, granularity), machine,
-                          placement,
+  return podsim::simulate(program, time_program(program, machine, placement, choices, granularity), machine, placement,
                           {.granularity      = granularity,
                            .explicit_devices = explicit_devices,
                            .skip_repetitions = skip_repetitions,

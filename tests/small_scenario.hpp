@@ -33,8 +33,9 @@ Prepared prepare(const SmallScenario& scenario);
 Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices, bool skip_repetitions = true);
 
 // Simulates a program made by hand.
-Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement, MultiAxis multi_axis,
-               Granularity granularity, bool explicit_devices = false, bool skip_repetitions = true);
+Trace simulate(const ShardedProgram& program, const Machine& machine, const Placement& placement,
+               const CollectiveChoices& choices, Granularity granularity, bool explicit_devices = false,
+               bool skip_repetitions = true);
 
 // A program without stages: each block once, as often as it counts.
 ShardedProgram one_stage(const Mesh& mesh, std::vector<DeviceBlock> blocks, ResidentBytes resident = {},

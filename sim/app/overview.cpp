@@ -45,7 +45,7 @@ Overview overview(const Prepared& prepared)
     BlockRow& row = result.blocks.emplace_back(BlockRow{block.name, block.count, {}});
     for (const DeviceOperation& op : block.operations)
       if (op.kind == DeviceOperation::Kind::collective) {
-        const Ticks alone = duration(plan(op.collective, s.machine, s.placement, s.software.multi_axis));
+        const Ticks alone = duration(plan(op.collective, s.machine, s.placement, s.software.collectives));
         row.collectives.push_back({op.name, s.mesh.names(op.collective.axes), op.collective.full,
                                    to_seconds(static_cast<double>(alone)), op.asynchronous});
       }

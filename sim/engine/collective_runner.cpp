@@ -77,6 +77,10 @@ void CollectiveRunner::on_end(const Token& token)
     arrive_at_ring_end(token.device_class, token.slot, static_cast<std::size_t>(token.part));
     return;
   }
+  if (token.kind == rest_token) {
+    end_ring(token.device_class, token.slot, static_cast<std::size_t>(token.part));
+    return;
+  }
   const auto part      = static_cast<std::size_t>(token.part);
   const auto direction = static_cast<std::size_t>(token.direction);
   Active& sender       = active(token.device_class, token.slot);
@@ -202,7 +206,8 @@ Ticks CollectiveRunner::duration(const TimedOperation& operation, const std::vec
 {
   if (machine_.overrides.links.empty() && machine_.overrides.hosts.empty())
     return operation.duration;
-  return podsim::duration(operation.plan, [&](const RingPhase& phase) { return network_.slowest(phase, classes); });
+  return podsim::duration(
+      operation.plan, [&](const Phase& phase) { return network_.slowest(network_.line_of(phase.factor()), classes); });
 }
 
 CollectiveRunner::Active& CollectiveRunner::active(int device_class, std::int32_t slot)
@@ -214,13 +219,13 @@ CollectiveRunner::Active& CollectiveRunner::active(int device_class, std::int32_
 void CollectiveRunner::enter_phase(Active& on, std::size_t part)
 {
   Part& state = on.parts[part];
-  state.ring  = &on.operation->plan.parts[part][state.phase];
-  state.line  = network_.line_of(state.ring->factor);
+  state.ring  = on.operation->plan.parts[part][state.phase].get();
+  state.line  = network_.line_of(state.ring->factor());
   state.place = network_.place(*state.ring, state.line, on.device_class);
   for (std::size_t d = 0; d < 2; ++d) {
     const int sign      = d == 0 ? 1 : -1;
-    state.to_send[d]    = sends(*state.ring, state.place, sign);
-    state.to_receive[d] = receives(*state.ring, state.place, sign);
+    state.to_send[d]    = state.ring->sends(state.place, sign);
+    state.to_receive[d] = state.ring->receives(state.place, sign);
   }
 }
 
@@ -241,9 +246,7 @@ void CollectiveRunner::begin_phase(int device_class, std::int32_t slot, std::siz
 {
   const Part& own     = active(device_class, slot).parts[part];
   const bool first    = part == 0 && own.phase == 0;
-  const Groups& rings = network_.rings(own.line);
-  const int ring      = rings.group_of[static_cast<std::size_t>(device_class)];
-  const auto& classes = rings.classes[static_cast<std::size_t>(ring)];
+  const auto& classes = ring_of(own, device_class);
   const Ticks least   = pace(own, classes);
   for (const int member : classes) {
     if (first)
@@ -269,11 +272,11 @@ void CollectiveRunner::send_next(Active& on, std::size_t part, int direction)
   const int sign          = direction == 0 ? 1 : -1;
   const std::int64_t send = state.sent[d];
   if (!state.running || state.started[d] != send || send == state.to_send[d] ||
-      state.received[d] < receives_before(*state.ring, state.place, sign, send))
+      state.received[d] < state.ring->receives_before(state.place, sign, send))
     return;
   ++state.started[d];
   state.in_flight[d] = network_.transfers(state.line, on.device_class);
-  network_.send(state.line, on.device_class, direction, transmission(*state.ring, state.place, sign, send),
+  network_.send(state.line, on.device_class, direction, state.ring->transmission(state.place, sign, send),
                 {chunk_token, on.device_class, on.slot, static_cast<std::int32_t>(part), direction});
 }
 
@@ -285,30 +288,47 @@ void CollectiveRunner::finish_phase(int device_class, std::int32_t slot, std::si
   for (std::size_t d = 0; d < 2; ++d)
     if (state.sent[d] < state.to_send[d] || state.received[d] < state.to_receive[d])
       return;
-  if (state.ring->streams())
+  if (state.ring->ends_together())
     arrive_at_ring_end(device_class, slot, part);
   else
     next_phase(device_class, slot, part);
 }
 
-// A stream ends for all of its ring, and not before its pace lets it: that, too, is waited for.
+// A phase that ends together ends for all of its ring, not before its pace lets it, and after its rest: both are waited
+// for.
 void CollectiveRunner::arrive_at_ring_end(int device_class, std::int32_t slot, std::size_t part)
 {
   const Part& own           = active(device_class, slot).parts[part];
-  const Groups& rings       = network_.rings(own.line);
-  const int ring            = rings.group_of[static_cast<std::size_t>(device_class)];
-  const auto& classes       = rings.classes[static_cast<std::size_t>(ring)];
+  const int ring            = network_.rings(own.line).group_of[static_cast<std::size_t>(device_class)];
+  const auto& classes       = ring_of(own, device_class);
   const std::size_t members = classes.size() + (pace(own, classes) > 0 ? 1 : 0);
-  if (arrive_at({Barrier::At::ring_end, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
-                device_class, members, classes))
-    for (const int one : classes)
-      next_phase(one, slot, part);
+  if (!arrive_at({Barrier::At::ring_end, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
+                 device_class, members, classes))
+    return;
+  if (const Ticks rest = own.ring->rest(); rest > 0)
+    clock_.compute(processors_[static_cast<std::size_t>(device_class)], rest,
+                   {rest_token, device_class, slot, static_cast<std::int32_t>(part), 0});
+  else
+    end_ring(device_class, slot, part);
 }
 
-// Of a stream on the ring of these classes, the least time that it takes; else 0.
+void CollectiveRunner::end_ring(int device_class, std::int32_t slot, std::size_t part)
+{
+  for (const int one : ring_of(active(device_class, slot).parts[part], device_class))
+    next_phase(one, slot, part);
+}
+
+// The classes of the ring that a part is on now.
+const std::vector<int>& CollectiveRunner::ring_of(const Part& own, int device_class) const
+{
+  const Groups& rings = network_.rings(own.line);
+  return rings.classes[static_cast<std::size_t>(rings.group_of[static_cast<std::size_t>(device_class)])];
+}
+
+// On the ring of these classes the least time that it takes.
 Ticks CollectiveRunner::pace(const Part& own, const std::vector<int>& classes) const
 {
-  return own.ring->streams() ? network_.slowest(*own.ring, classes).pace() : 0;
+  return own.ring->ends_together() ? own.ring->pace(network_.slowest(own.line, classes)) : 0;
 }
 
 void CollectiveRunner::next_phase(int device_class, std::int32_t slot, std::size_t part)

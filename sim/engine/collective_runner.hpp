@@ -40,7 +40,7 @@ public:
   bool is_alone(int device_class, AxisMask axes);
 
   // Activities that ended: their tokens are of these kinds.
-  static constexpr std::int32_t event_token = 1, chunk_token = 2, wait_token = 4, pace_token = 5;
+  static constexpr std::int32_t event_token = 1, chunk_token = 2, wait_token = 4, pace_token = 5, rest_token = 6;
   void on_end(const Token& token);
 
   // All that decides what comes next, besides the activities under way; slots from the first of
@@ -52,9 +52,9 @@ public:
 
 private:
   struct Part { // of a collective that goes by chunks, on one class
-    std::size_t phase     = 0;
-    const RingPhase* ring = nullptr;
-    int line              = 0; // of the network, that the ring is on
+    std::size_t phase = 0;
+    const Phase* ring = nullptr;
+    int line          = 0; // of the network, that the ring is on
     RingPlace place;
     bool running = false;
     std::array<std::int64_t, 2> to_send{}, to_receive{};       // by direction
@@ -103,6 +103,8 @@ private:
   void finish_phase(int device_class, std::int32_t slot, std::size_t part);
   Ticks pace(const Part& own, const std::vector<int>& classes) const;
   void arrive_at_ring_end(int device_class, std::int32_t slot, std::size_t part);
+  void end_ring(int device_class, std::int32_t slot, std::size_t part);
+  const std::vector<int>& ring_of(const Part& own, int device_class) const;
   void next_phase(int device_class, std::int32_t slot, std::size_t part);
   void finish(const std::vector<int>& classes, std::int32_t slot);
 

@@ -142,10 +142,10 @@ const std::vector<int>& Network::receivers(int index, int device_class, int dire
   return line(index).receivers[static_cast<std::size_t>(direction)][static_cast<std::size_t>(device_class)];
 }
 
-RingPlace Network::place(const RingPhase& phase, int index, int device_class) const
+RingPlace Network::place(const Phase& phase, int index, int device_class) const
 {
   const auto c = static_cast<std::size_t>(device_class);
-  return place_on(phase, line(index).position[c], line(index).condition[c].cut_before.has_value());
+  return phase.place(line(index).position[c], line(index).condition[c].cut_before.has_value());
 }
 
 const Groups& Network::rings(int index) const
@@ -153,17 +153,15 @@ const Groups& Network::rings(int index) const
   return line(index).rings;
 }
 
-RingPhase Network::slowest(const RingPhase& phase, const std::vector<int>& classes) const
+LineState Network::slowest(int index, const std::vector<int>& classes) const
 {
-  double speed    = 1;
-  bool cut        = false;
-  const Line& own = line(line_of(phase.factor));
+  LineState slowest;
   for (const int one : classes) {
-    const RingCondition& condition = own.condition[static_cast<std::size_t>(one)];
-    speed                          = std::min(speed, condition.slowest);
-    cut                            = cut || condition.cut_before.has_value();
+    const RingCondition& condition = line(index).condition[static_cast<std::size_t>(one)];
+    slowest.speed                  = std::min(slowest.speed, condition.slowest);
+    slowest.cut                    = slowest.cut || condition.cut_before.has_value();
   }
-  return as_on(phase, speed, cut);
+  return slowest;
 }
 
 double Network::speed(int index, int device_class, int direction) const

@@ -2,8 +2,8 @@
 // The network as classes of devices see it: a link of its own for each class, torus axis and direction, a NIC for
 // each kind of host, and who hears what a class sends.
 
+#include "sim/collectives/phase.hpp"
 #include "sim/engine/clock/clock.hpp"
-#include "sim/engine/collective_plan.hpp"
 #include "sim/engine/equivalence.hpp"
 
 #include <array>
@@ -31,11 +31,11 @@ public:
 
   // The classes that receive what this one sends.
   const std::vector<int>& receivers(int line, int device_class, int direction) const;
-  RingPlace place(const RingPhase& phase, int line, int device_class) const;
+  RingPlace place(const Phase& phase, int line, int device_class) const;
   const Groups& rings(int line) const; // which classes share a ring, and so a start
 
-  // The phase as the slowest of the rings of these classes runs it.
-  RingPhase slowest(const RingPhase& phase, const std::vector<int>& classes) const;
+  // The slowest of the rings of these classes.
+  LineState slowest(int line, const std::vector<int>& classes) const;
 
   // Of a class's own link, or its host's NIC; of the catalogue's.
   double speed(int line, int device_class, int direction) const;

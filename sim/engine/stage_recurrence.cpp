@@ -130,19 +130,11 @@ private:
       const DeviceOperation& own = block.operations[o];
       if (transfers(own))
         return false;
-      if (own.kind == DeviceOperation::Kind::collective &&
-          (timed[o].chunked || crosses_pods(timed[o].plan) || !one_class_meets(own.collective.axes)))
+      if (own.kind == DeviceOperation::Kind::collective && // of one over the DCN metrics want to know when it ran
+          (timed[o].chunked || over_dcn(timed[o].plan) || !one_class_meets(own.collective.axes)))
         return false;
     }
     return true;
-  }
-
-  // Metrics want to know when such a one ran.
-  static bool crosses_pods(const Plan& plan)
-  {
-    return std::any_of(plan.parts.begin(), plan.parts.end(), [](const PlanPart& part) {
-      return std::any_of(part.begin(), part.end(), [](const RingPhase& phase) { return phase.link == AxisKind::dcn; });
-    });
   }
 
   bool one_class_meets(AxisMask axes)

@@ -12,9 +12,7 @@ namespace {
 std::uint32_t links_used(const Plan& plan)
 {
   std::uint32_t axes = 0;
-  for (const PlanPart& part : plan.parts)
-    for (const RingPhase& phase : part)
-      axes |= 1U << phase.factor.axis;
+  each_phase(plan, [&](const Phase& phase) { axes |= 1U << phase.factor().axis; });
   return axes;
 }
 
@@ -212,10 +210,10 @@ void add_speed(const Speed& speed, const ShardedProgram& program, const Chip& ca
 double activities(const Plan& plan)
 {
   double sum = 0;
-  for (const PlanPart& part : plan.parts)
-    for (const RingPhase& phase : part)
-      for (const int direction : {1, -1})
-        sum += static_cast<double>(sends(phase, place_on(phase, phase.length / 2, false), direction));
+  each_phase(plan, [&](const Phase& phase) {
+    for (const int direction : {1, -1})
+      sum += static_cast<double>(phase.sends(phase.place(phase.factor().length / 2, false), direction));
+  });
   return sum;
 }
 
@@ -240,7 +238,7 @@ const std::vector<std::vector<Ticks>>& TimedProgram::durations(std::size_t progr
 }
 
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
-                          MultiAxis multi_axis, Granularity granularity, bool slow_links_by_chunks)
+                          const CollectiveChoices& choices, Granularity granularity, bool slow_links_by_chunks)
 {
   TimedProgram timed;
   for (const DeviceProgram& device : program.programs) {
@@ -250,7 +248,7 @@ TimedProgram time_program(const ShardedProgram& program, const Machine& machine,
       for (const DeviceOperation& op : block.operations) {
         TimedOperation& own = operations.emplace_back();
         if (op.kind == DeviceOperation::Kind::collective) {
-          own.plan     = plan(op.collective, machine, placement, multi_axis);
+          own.plan     = plan(op.collective, machine, placement, choices);
           own.duration = std::max<Ticks>(duration(own.plan), 1);
           own.chunked  = granularity == Granularity::chunk;
         } else if (op.kind != DeviceOperation::Kind::compute) {

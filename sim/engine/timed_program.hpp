@@ -2,7 +2,7 @@
 // A sharded program with the duration of each operation on this machine, and the decision which collectives
 // must be simulated by their chunks.
 
-#include "sim/engine/collective_time.hpp"
+#include "sim/collectives/duration.hpp"
 #include "sim/engine/trace.hpp"
 #include "sim/sharding/sharded_program.hpp"
 
@@ -35,7 +35,7 @@ struct TimedProgram {
 // itself. So does one over an axis with a slow link or NIC, unless that is not
 // wanted: as one event it ends for all when it would for the last.
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
-                          MultiAxis multi_axis, Granularity granularity, bool slow_links_by_chunks = true);
+                          const CollectiveChoices& choices, Granularity granularity, bool slow_links_by_chunks = true);
 
 // The factor along which pipeline stages send to each other: the only one of their mesh axis that is longer than 1.
 AxisFactor stage_factor(const ShardedProgram& program, const Placement& placement);

@@ -122,7 +122,7 @@ std::optional<Seconds> quick_step(const Prepared& prepared, const SimulationOpti
   quiet.explicit_devices  = false;
   const auto classes = static_cast<std::int64_t>(fold(machine, s.placement, prepared.sharded.pipeline).classes.size());
   const TimedProgram timed =
-      time_program(prepared.sharded, machine, s.placement, s.software.multi_axis, quiet.granularity);
+      time_program(prepared.sharded, machine, s.placement, s.software.collectives, quiet.granularity);
   if (serial_time(prepared) > longest_step || simulation_estimate(classes, prepared.sharded, timed) > quick)
     return std::nullopt;
   return measure_on(machine, prepared, quiet).metrics.step_time;

@@ -49,7 +49,7 @@ MeasuredStep measure_on(const Machine& machine, const Prepared& prepared, const 
                         bool slow_links_by_chunks)
 {
   const Scenario& s        = prepared.scenario;
-  const TimedProgram timed = time_program(prepared.sharded, machine, s.placement, s.software.multi_axis,
+  const TimedProgram timed = time_program(prepared.sharded, machine, s.placement, s.software.collectives,
                                           options.granularity, slow_links_by_chunks);
   MeasuredStep measured;
   if (auto all = reckoned(prepared, timed, machine, options)) {
@@ -76,7 +76,7 @@ std::int64_t affordable_classes(const Machine& machine, const Prepared& prepared
   Machine probe     = machine; // what is done, and in which parts, is the same whatever the speeds of devices
   if (!probe.overrides.devices.empty())
     probe.overrides.devices = {*probe.overrides.devices.begin()};
-  const TimedProgram timed = time_program(prepared.sharded, probe, s.placement, s.software.multi_axis,
+  const TimedProgram timed = time_program(prepared.sharded, probe, s.placement, s.software.collectives,
                                           options.granularity, slow_links_by_chunks);
   std::int64_t least       = 0;
   for (std::int64_t most = machine.devices() + 1; most - least > 1;) {

@@ -116,7 +116,7 @@ Bytes capacity_of(const Chip& chip)
 TimedProgram timed_program(const Prepared& prepared, Granularity granularity)
 {
   const Scenario& s = prepared.scenario;
-  return time_program(prepared.sharded, s.machine, s.placement, s.software.multi_axis, granularity);
+  return time_program(prepared.sharded, s.machine, s.placement, s.software.collectives, granularity);
 }
 
 } // namespace podsim

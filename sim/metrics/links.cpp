@@ -25,16 +25,15 @@ std::vector<std::pair<std::string, double>> link_shares(const Plan& plan, const 
 {
   std::vector<std::pair<std::string, double>> shares;
   double all = 0;
-  for (const PlanPart& part : plan.parts)
-    for (const RingPhase& phase : part) {
-      const std::string link = link_name(machine.lattice.axes[phase.factor.axis]);
-      const auto own         = static_cast<double>(duration(phase));
-      auto known = std::find_if(shares.begin(), shares.end(), [&](const auto& row) { return row.first == link; });
-      if (known == shares.end())
-        known = shares.insert(shares.end(), {link, 0.0});
-      known->second += own;
-      all += own;
-    }
+  each_phase(plan, [&](const Phase& phase) {
+    const std::string link = link_name(machine.lattice.axes[phase.factor().axis]);
+    const auto own         = static_cast<double>(phase.duration({}));
+    auto known = std::find_if(shares.begin(), shares.end(), [&](const auto& row) { return row.first == link; });
+    if (known == shares.end())
+      known = shares.insert(shares.end(), {link, 0.0});
+    known->second += own;
+    all += own;
+  });
   for (auto& [link, share] : shares)
     share /= all;
   return shares;
@@ -58,9 +57,7 @@ std::vector<std::vector<Traffic>> traffic_of_stages(const ShardedProgram& progra
           by_axis[axis].sent += each.sent * times;
           by_axis[axis].busy += each.busy * static_cast<Ticks>(times);
         };
-        for (const PlanPart& part : own.plan.parts)
-          for (const RingPhase& phase : part)
-            add(phase.factor.axis, traffic(phase));
+        each_phase(own.plan, [&](const Phase& phase) { add(phase.factor().axis, phase.traffic()); });
         if (op.kind == DeviceOperation::Kind::send)
           add(stage_factor(program, placement).axis, {op.transfer, own.duration});
       });
@@ -85,13 +82,6 @@ Ticks busiest_nic(const std::vector<std::vector<Traffic>>& by_stage, const Shard
     most = std::max(most, own);
   }
   return most;
-}
-
-bool over_dcn(const Plan& plan)
-{
-  return std::any_of(plan.parts.begin(), plan.parts.end(), [](const PlanPart& part) {
-    return std::any_of(part.begin(), part.end(), [](const RingPhase& phase) { return phase.link == AxisKind::dcn; });
-  });
 }
 
 } // namespace
@@ -125,9 +115,7 @@ std::optional<double> bisection_use(const ShardedProgram& program, const TimedPr
   for (std::size_t stage = 0; stage < program.stages.size(); ++stage)
     each_operation(program, timed, stage, [&](const DeviceOperation&, const TimedOperation& own, double times) {
       Ticks tightest = 0;
-      for (const PlanPart& part : own.plan.parts)
-        for (const RingPhase& phase : part)
-          tightest = std::max(tightest, phase.cut_time);
+      each_phase(own.plan, [&](const Phase& phase) { tightest = std::max(tightest, phase.cut_time()); });
       if (tightest == 0)
         return;
       cut += static_cast<double>(tightest) * times;
@@ -161,10 +149,10 @@ BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, c
       const Plan& plan = block[static_cast<std::size_t>(one.operation)].plan;
       if (!over_dcn(plan))
         continue;
-      for (const PlanPart& part : plan.parts)
-        for (const RingPhase& phase : part)
-          if (phase.link == AxisKind::dcn)
-            sent += traffic(phase).sent * static_cast<double>(machine.devices());
+      each_phase(plan, [&](const Phase& phase) {
+        if (phase.link() == AxisKind::dcn)
+          sent += phase.traffic().sent * static_cast<double>(machine.devices());
+      });
       for (const auto& [link, share] : link_shares(plan, machine))
         time += (one.end - one.start) * (link == "dcn" ? share : 0);
     }

@@ -52,29 +52,29 @@ private:
     Events ends;
     for (const PlanPart& part : timed.plan.parts) {
       Events front = last_;
-      for (const RingPhase& phase : part)
-        front = add_phase(phase, shared, front);
+      for (const PhasePtr& phase : part)
+        front = add_phase(*phase, shared, front);
       ends.insert(ends.end(), front.begin(), front.end());
     }
     last_ = std::move(ends);
   }
 
-  Events add_phase(const RingPhase& phase, bool shared, const Events& front)
+  Events add_phase(const Phase& phase, bool shared, const Events& front)
   {
-    const bool dcn = phase.link == AxisKind::dcn;
-    if (!phase.one_way() && !phase.factor.closed)
+    const bool dcn = phase.link() == AxisKind::dcn;
+    if (!phase.one_way() && !phase.factor().closed)
       throw std::logic_error("the heap replays closed rings only");
     Events ends;
     for (const int direction : {1, -1}) {
-      const RingPlace at     = place_on(phase, 0, false);
-      const std::int64_t all = sends(phase, at, direction);
+      const RingPlace at     = phase.place(0, false);
+      const std::int64_t all = phase.sends(at, direction);
       Events before          = front;
       for (std::int64_t send = 0; send < all; ++send) {
-        const Ticks work = dcn ? phase.crowded(phase.steps() * phase.step) : transmission(phase, at, direction, send);
-        const int link   = shared && !dcn ? static_cast<int>(phase.factor.axis) * 2 + (direction > 0 ? 1 : 0) : -1;
+        const Ticks work = dcn ? phase.busy({}) : phase.transmission(at, direction, send);
+        const int link   = shared && !dcn ? static_cast<int>(phase.factor().axis) * 2 + (direction > 0 ? 1 : 0) : -1;
         Events sent;
         for (std::int64_t copy = 0; copy < (dcn ? machine_.devices_per_host() : 1); ++copy)
-          sent.push_back(add_event({phase.latency, work, link}, before));
+          sent.push_back(add_event({phase.latency(), work, link}, before));
         before = std::move(sent);
       }
       if (all > 0)

@@ -1,6 +1,7 @@
 #include "tests/random/checks.hpp"
 
 #include "reports/json.hpp"
+#include "sim/collectives/dcn_ring.hpp"
 #include "sim/jobs/engines.hpp"
 #include "tests/evaluator.hpp"
 #include "tests/random/draw.hpp"
@@ -81,14 +82,17 @@ Verdict heap_is_simgrid(const Case& c, Granularity granularity)
 }
 
 // Of what the evaluator models: TPUs, whose computation no collective slows down, whole hosts whose buses carry more
-// than their NICs, rings that go from axis to axis and no all-to-alls, receives that wait for nobody.
+// than their NICs, rings that go from axis to axis, those between pods last, and no all-to-alls, receives that wait for
+// nobody.
 Verdict engine_is_evaluator(const Case& c, Granularity granularity)
 {
   const Prepared& prepared = prepared_from(c.scenario);
   const Scenario& s        = prepared.scenario;
   const Machine& machine   = s.machine;
   if (!s.faults.empty() || c.scenario.at("machine").contains("nvlink") || s.model.experts.count > 0 ||
-      s.software.multi_axis == MultiAxis::pipelined || s.software.compilation.transfers.blocking_receives)
+      s.software.collectives.multi_axis == MultiAxis::pipelined ||
+      s.software.collectives.dcn_all_reduce != dcn_ring_all_reduce ||
+      s.software.compilation.transfers.blocking_receives)
     return passed_over("beyond what the evaluator models");
   if (machine.pods() > 1) {
     if (machine.host.pcie_bandwidth * static_cast<double>(machine.devices_per_host()) < machine.host.nic_bandwidth)
@@ -97,7 +101,7 @@ Verdict engine_is_evaluator(const Case& c, Granularity granularity)
       if (machine.lattice.axes[axis].size % machine.host.block[axis] != 0)
         return passed_over("hosts that lack chips");
   }
-  const Timeline own = evaluate(prepared.sharded, machine, s.placement, s.software.multi_axis, granularity);
+  const Timeline own = evaluate(prepared.sharded, machine, s.placement, s.software.collectives.multi_axis, granularity);
   if (own.contended)
     return passed_over("links are shared");
   const double expected = to_seconds(static_cast<double>(own.end)).value();

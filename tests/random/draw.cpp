@@ -1,5 +1,7 @@
 #include "tests/random/draw.hpp"
 
+#include "sim/collectives/dcn_all_reduces.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -268,6 +270,8 @@ json draw_software(Dice& dice, const DrawnMachine& machine, const DrawnMesh& mes
     software["prefetch_layers"] = dice.integer(0, 3);
   if (dice.chance(0.3))
     software["multi_axis_collectives"] = dice.one_of<std::string>({"sequential", "concurrent", "pipelined"});
+  if (machine.axes.back().size > 1 && dice.chance(0.4))
+    software["dcn_all_reduce"] = dice.one_of(dcn_all_reduces()).first;
   if (dice.chance(0.4) || (sharding.scatters && machine.gpus)) // software of Megatron's kind has "data" there
     software["reduce_after_backward"] = late;
   may("weight_gather_dtype", dice.one_of<std::string>({"bf16", "f32"}));

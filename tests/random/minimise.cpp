@@ -164,6 +164,7 @@ void add_values(const json& scenario, std::vector<Change>& changes)
   set("/software/asynchronous", json::array());
   set("/software/reduce_after_backward", json::array());
   set("/software/multi_axis_collectives", "sequential");
+  set("/software/dcn_all_reduce", "ring");
 }
 
 std::string as_text(const Case& c)

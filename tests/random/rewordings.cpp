@@ -231,6 +231,7 @@ json parted(json& scenario, Dice& dice)
   scenario["machine"]["dcn"]["latency"]         = "1 ps";
   scenario["machine"]["nvlink"]["latency"]      = "1 ps";
   scenario["software"]["reduce_after_backward"] = json::array();
+  scenario["software"]["dcn_all_reduce"]        = "ring"; // others take the last part alone
   scenario["workload"]["micro_batch"]           = 1;
   scenario["workload"]["batch"]                 = replicas * 4;
   if (stages > 1)

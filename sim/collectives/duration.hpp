@@ -1,19 +1,18 @@
 #pragma once
-// How long a collective takes by itself, from the closed forms of its rings (collective_plan.hpp) where its parts keep
-// apart, and from one arrival to the next where they meet.
+// How long a collective takes by itself, from the closed forms of its phases where its parts keep apart, and from one
+// arrival to the next where they meet.
 
-#include "sim/engine/collective_plan.hpp"
+#include "sim/collectives/plan.hpp"
 
 #include <functional>
 
 namespace podsim {
 
-// How long a phase or plan takes on links that nothing else uses, if all devices begin together: those of a host share
+// How long a plan takes on links that nothing else uses, if all devices begin together: those of a host share
 // its NIC evenly, and parts on unequal rings share the links of an axis wherever they meet (on closed rings; where an
-// axis is open it is a bound). `seen` gives each phase as the machine's links make it.
-Ticks duration(const RingPhase& phase);
+// axis is open it is a bound). `lines` tells in what state the line of each phase is.
 Ticks duration(const Plan& plan);
-Ticks duration(const Plan& plan, const std::function<RingPhase(const RingPhase&)>& seen);
+Ticks duration(const Plan& plan, const std::function<LineState(const Phase&)>& lines);
 
 // How long a device's transmission to its neighbour on a factor takes, on a link of its own and without latency.
 Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor);
