@@ -89,11 +89,11 @@ private:
   // the same; what they do with others meanwhile is not.
   static bool lets_go_early(const Plan& plan)
   {
-    return std::any_of(plan.parts.begin(), plan.parts.end(), [](const PlanPart& part) {
-      return std::any_of(part.begin(), part.end(), [](const RingPhase& phase) {
-        return !phase.one_way() && !phase.factor.closed && phase.length > 2;
-      });
+    bool early = false;
+    each_phase(plan, [&](const Phase& phase) {
+      early = early || (!phase.one_way() && !phase.factor().closed && phase.factor().length > 2);
     });
+    return early;
   }
 
   bool all_over_the_same(const std::vector<Place>& collectives) const
