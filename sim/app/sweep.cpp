@@ -223,19 +223,32 @@ std::vector<const StoredCombination*> sample(std::vector<const StoredCombination
   return jobs;
 }
 
+// Off the clock's grid (three flows on a link) what ends at one instant may be dealt with in another order, and sums
+// rounded in another.
+bool same_but_for_rounding(const std::string& own, const std::string& its)
+{
+  const auto a = Json::parse(own).get<Figures>(), b = Json::parse(its).get<Figures>();
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {
+           return x.first == y.first &&
+                  std::abs(x.second - y.second) <= 1e-12 * std::max(std::abs(x.second), std::abs(y.second));
+         });
+}
+
 // Simulates a sample on SimGrid as well, whose word counts, and says so. A difference is a bug.
 void check_on_simgrid(const std::vector<const StoredCombination*>& jobs, std::size_t simulated, const Sweep& sweep,
                       const Store& store, const SweepOptions& options, const Catalogue& catalogue)
 {
   const auto results  = store.results(results_version());
   std::size_t checked = 0;
+  bool to_the_bit     = true;
   const auto compare  = [&](std::size_t job, const JobOutcome& outcome) {
     const StoredResult own = results.at(jobs[job]->hash);
     const bool lost        = std::find(worth_a_retry.begin(), worth_a_retry.end(), own.status) != worth_a_retry.end();
     if (outcome.status != Status::ok || lost) // there are no two results: too slow, interrupted, crashed
       return;
     const StoredResult its = stored(outcome);
-    if (own.status != its.status || own.reason != its.reason || own.figures != its.figures)
+    to_the_bit             = to_the_bit && own.figures == its.figures;
+    if (own.status != its.status || own.reason != its.reason || !same_but_for_rounding(own.figures, its.figures))
       throw std::logic_error(fmt::format("the heap and SimGrid differ on {}: {} against {}", jobs[job]->settings,
                                           own.figures, its.figures));
     ++checked;
@@ -251,8 +264,8 @@ void check_on_simgrid(const std::vector<const StoredCombination*>& jobs, std::si
     complain(fmt::format("warning: no check on SimGrid: {}", lack.what()));
   }
   if (checked > 0 && !options.output.quiet)
-    complain(
-        fmt::format("{} of {} scenarios were simulated on SimGrid as well: the same to the bit", checked, simulated));
+    complain(fmt::format("{} of {} scenarios were simulated on SimGrid as well: the same to {}", checked, simulated,
+                         to_the_bit ? "the bit" : "12 digits"));
 }
 
 // Simulates what is not stored yet; nothing where that was interrupted.

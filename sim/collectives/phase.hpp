@@ -13,6 +13,7 @@
 #include "sim/core/ticks.hpp"
 #include "topologies/machine.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -40,8 +41,15 @@ struct RingPlace {
 // What a device sends in all over links of the axis (on average, where members differ), and how long that keeps the
 // busiest link busy: on the DCN the NIC, which others of the host share, as if it had that device alone.
 struct Traffic {
+  Traffic() = default;
+  Traffic(Bytes sends, Ticks on_each) : sent(sends), busy(on_each), busy_at_end(on_each) {}
+  Traffic(Bytes sends, Ticks at_start, Ticks at_end) : sent(sends), busy(at_start), busy_at_end(at_end) {}
+
   Bytes sent;
-  Ticks busy = 0;
+  // On an open line the links that lead on from its start and those that lead to its end, one of which is the busiest:
+  // a gather grows on the way, a scatter shrinks. Elsewhere the same.
+  Ticks busy = 0, busy_at_end = 0;
+  Ticks most() const { return std::max(busy, busy_at_end); }
 };
 
 class Phase {

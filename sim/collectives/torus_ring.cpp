@@ -58,7 +58,10 @@ public:
   {
     const auto chunks    = static_cast<double>(length() - 1); // both directions together; of a line on average
     const double relayed = factor().closed ? static_cast<double>(factor().stride) : 1.0;
-    return {chunk_ * (chunks * relayed), work({})};
+    const Bytes sent     = chunk_ * (chunks * relayed);
+    if (factor().closed)
+      return {sent, work({})};
+    return use_ == RingUse::gather ? Traffic(sent, step_, work({})) : Traffic(sent, work({}), step_);
   }
 
 private:

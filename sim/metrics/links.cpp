@@ -56,6 +56,7 @@ std::vector<std::vector<Traffic>> traffic_of_stages(const ShardedProgram& progra
         const auto add = [&](std::size_t axis, const Traffic& each) {
           by_axis[axis].sent += each.sent * times;
           by_axis[axis].busy += each.busy * static_cast<Ticks>(times);
+          by_axis[axis].busy_at_end += each.busy_at_end * static_cast<Ticks>(times);
         };
         each_phase(own.plan, [&](const Phase& phase) { add(phase.factor().axis, phase.traffic()); });
         if (op.kind == DeviceOperation::Kind::send)
@@ -97,12 +98,12 @@ std::vector<LinkUse> link_use(const ShardedProgram& program, const TimedProgram&
       continue;
     Traffic most;
     for (const std::vector<Traffic>& by_axis : by_stage)
-      if (by_axis[axis].busy > most.busy)
+      if (by_axis[axis].most() > most.most())
         most = by_axis[axis];
     if (own.kind == AxisKind::dcn)
-      most.busy = busiest_nic(by_stage, program, machine, placement);
+      most = {most.sent, busiest_nic(by_stage, program, machine, placement)};
     links.push_back({own.kind == AxisKind::ici ? "ici_" + own.name : own.name, most.sent,
-                     to_seconds(static_cast<double>(most.busy)) / step});
+                     to_seconds(static_cast<double>(most.most())) / step});
   }
   std::sort(links.begin(), links.end(), [](const LinkUse& a, const LinkUse& b) { return a.name < b.name; });
   return links;

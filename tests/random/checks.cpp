@@ -66,7 +66,7 @@ Verdict automatic_is_chunk(const Case& c, const TwoWays& ways)
 
 // ---- A second opinion ----
 
-// To the last bit of all that is reported, with faults too.
+// All that is reported, with faults too.
 Verdict heap_is_simgrid(const Case& c, Granularity granularity)
 {
   const auto reported = [&](const std::string& engine) {
@@ -77,8 +77,16 @@ Verdict heap_is_simgrid(const Case& c, Granularity granularity)
     all.erase("simulation"); // with how many events, or none
     return all;
   };
-  const json differs = json::diff(reported("simgrid"), reported("heap"));
-  return differs.empty() ? well : fails("heap against SimGrid: " + differs.front().dump());
+  const json its     = reported("simgrid");
+  const json own     = reported("heap");
+  const json differs = json::diff(its, own);
+  // Off the clock's grid what ends at one instant may be dealt with in another order, and sums rounded in another.
+  const bool all_numbers = std::all_of(differs.begin(), differs.end(), [&](const json& one) {
+    const json::json_pointer at(one.at("path").get<std::string>());
+    return one.at("op") == "replace" && its[at].is_number_float() && own[at].is_number_float() &&
+           std::abs(its[at].get<double>() - own[at].get<double>()) <= 1e-12 * std::abs(its[at].get<double>());
+  });
+  return all_numbers ? well : fails("heap against SimGrid: " + differs.front().dump());
 }
 
 // Of what the evaluator models: TPUs, whose computation no collective slows down, whole hosts whose buses carry more
