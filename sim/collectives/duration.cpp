@@ -152,12 +152,10 @@ Ticks transfer_time(Bytes size, const Machine& machine, const AxisFactor& factor
 bool shares_links_with_itself(const Plan& plan, const Machine& machine)
 {
   if (plan.parts.size() > 1 && !plan.exchange) {
-    // On a line those at its ends are done first, and go on to their next axis while the other part is still there.
-    bool open = false;
-    each_phase(plan, [&](const Phase& phase) {
-      open = open || (!phase.one_way() && !phase.factor().closed && phase.factor().length > 2);
-    });
-    if (open || !in_lockstep(on_lines(plan, healthy)))
+    // Those who are done early go on to their next axis while the other part is still there.
+    bool early = false;
+    each_phase(plan, [&](const Phase& phase) { early = early || phase.lets_go_early(); });
+    if (early || !in_lockstep(on_lines(plan, healthy)))
       return true;
   }
   bool crowds = false;

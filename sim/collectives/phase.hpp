@@ -77,6 +77,9 @@ public:
   virtual Ticks pace(const LineState&) const { return 0; }
   virtual Ticks rest() const { return 0; }
 
+  // On a line those in the middle are done before those at its ends.
+  bool lets_go_early() const { return !one_way() && !factor_.closed && factor_.length > 2; }
+
   // The time alone, if all devices begin together: how long all that passes the busiest link takes on it; the same
   // where all devices of a host send at once; what the hops add; and all of it.
   virtual Ticks work(const LineState& line) const = 0;

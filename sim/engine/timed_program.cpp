@@ -85,14 +85,12 @@ public:
   }
 
 private:
-  // On a line those in the middle are done before those at its ends. Where they only meet the same again, that is all
-  // the same; what they do with others meanwhile is not.
+  // Where those who are done early only meet the same again, that is all the same; what they do with others meanwhile
+  // is not.
   static bool lets_go_early(const Plan& plan)
   {
     bool early = false;
-    each_phase(plan, [&](const Phase& phase) {
-      early = early || (!phase.one_way() && !phase.factor().closed && phase.factor().length > 2);
-    });
+    each_phase(plan, [&](const Phase& phase) { early = early || phase.lets_go_early(); });
     return early;
   }
 
