@@ -32,7 +32,8 @@ public:
           .fail("optical switches form a slice anew only of whole cubes, on a machine that has them");
     each(faults, "chips", [&](Reader& chip) {
       const Place place = read_place(chip.at("at"));
-      Fault fault{name(chip, "chip " + place.text), {}};
+      const bool core   = machine_.chip.devices > 1 && place.devices.size() == 1; // whose place says it
+      Fault fault{name(chip, (core ? "" : "chip ") + place.text), {}};
       const Speed speed = read_speed(chip);
       for (const std::int64_t device : place.devices)
         fault.effect.devices[device] = speed;
@@ -69,7 +70,7 @@ private:
     constexpr std::int64_t most = 1'000'000;
     slow_ += more;
     if (slow_ > most)
-      fault.fail(fmt::format("more than {} chips, links and hosts are slow or dead", most));
+      fault.fail(fmt::format("more than {} {}s, links and hosts are slow or dead", most, machine_.device_word()));
   }
 
   struct Place {
@@ -124,7 +125,8 @@ private:
       place.devices = std::move(devices);
     }
     at.finish();
-    place.text = machine_.describe(place.devices.front());
+    place.text = place.devices.size() > 1 ? machine_.describe_chip(place.devices.front())
+                                          : machine_.describe(place.devices.front());
     return place;
   }
 

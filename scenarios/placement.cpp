@@ -65,24 +65,6 @@ std::int64_t capacity(const AxisPlacement& placement)
   return devices;
 }
 
-// The parts of a lattice axis together must name each of its places once: each stride spans the parts before it.
-void check_interleaved(const Reader& mesh, std::size_t axis, const Placement& placement, const Lattice& lattice)
-{
-  std::vector<AxisFactor> parts;
-  for (const AxisPlacement& place : placement)
-    for (const AxisFactor& factor : place)
-      if (factor.axis == axis && factor.length > 1)
-        parts.push_back(factor);
-  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.stride < b.stride; });
-  std::int64_t spanned = 1;
-  for (const AxisFactor& part : parts) {
-    if (part.stride != spanned)
-      mesh.fail(fmt::format("the parts of the axis {} overlap: the one of length {} needs the stride {}, not {}",
-                            lattice.axes[axis].name, part.length, spanned, part.stride));
-    spanned *= part.length;
-  }
-}
-
 // Throws CannotRun where the axes ask for more than the machine has.
 void check_filled(const Reader& mesh, const std::vector<Reader>& places, const PlacedMesh& placed,
                   const Machine& machine)
@@ -114,7 +96,9 @@ void check_filled(const Reader& mesh, const std::vector<Reader>& places, const P
     if (used != machine.lattice.axes[axis].size)
       mesh.fail(fmt::format("the machine's axis {} is {} long, but mesh axes on it multiply to {}",
                             machine.lattice.axes[axis].name, machine.lattice.axes[axis].size, used));
-    check_interleaved(mesh, axis, placed.placement, machine.lattice);
+    if (const auto found = overlapping(placed.placement, axis))
+      mesh.fail(fmt::format("the parts of the axis {} overlap: the one of length {} needs the stride {}, not {}",
+                            machine.lattice.axes[axis].name, found->factor.length, found->needs, found->factor.stride));
   }
 }
 

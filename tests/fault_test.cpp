@@ -404,3 +404,19 @@ TEST_CASE("faults that cannot be are answered with their place")
   twisted = with(twisted, {{"links", {{{"at", 0}, {"axis", "z"}, {"dead", true}}}}});
   CHECK_THROWS_WITH(test::prepare(twisted), Catch::Contains("is one of a twisted torus"));
 }
+
+TEST_CASE("on TPU v3, a fault is of a chip with both its cores or of one core, and says which")
+{
+  const json value{{"chips",
+                    {{{"at", {{"x", 1}, {"y", 2}}}, {"compute", 0.5}},
+                     {{"at", {{"core", 1}, {"x", 3}, {"y", 2}}}, {"compute", 0.5}}}},
+                   {"hosts", {{{"at", {{"x", 0}, {"y", 0}}}, {"nic", 0.5}}}}};
+  const std::string file  = PODSIM_SOURCE_DIR "/scenarios/training/tpu-v3/lingvo-128b-8x8.json";
+  const Scenario scenario = read_scenario(resolve(file, {faults(value)}, Catalogue(PODSIM_SOURCE_DIR)));
+  REQUIRE(scenario.faults.size() == 3);
+  CHECK(scenario.faults[0].name == "chip x 1, y 2");
+  CHECK(scenario.faults[0].effect.devices.size() == 2);
+  CHECK(scenario.faults[1].name == "core 1, x 3, y 2");
+  CHECK(scenario.faults[1].effect.devices.size() == 1);
+  CHECK(scenario.faults[2].name == "host of x 0, y 0");
+}

@@ -160,29 +160,6 @@ void read_nodes(Reader& machine, Machine& read)
 
 } // namespace
 
-std::int64_t Lattice::devices() const
-{
-  std::int64_t product = 1;
-  for (const LatticeAxis& axis : axes)
-    product *= axis.size;
-  return product;
-}
-
-std::int64_t Lattice::coordinate(std::int64_t device, std::size_t axis) const
-{
-  for (std::size_t i = 0; i < axis; ++i)
-    device /= axes[i].size;
-  return device % axes[axis].size;
-}
-
-std::int64_t Lattice::moved(std::int64_t device, std::size_t axis, std::int64_t to) const
-{
-  std::int64_t step = 1;
-  for (std::size_t i = 0; i < axis; ++i)
-    step *= axes[i].size;
-  return device + (to - coordinate(device, axis)) * step;
-}
-
 std::int64_t Machine::devices_per_host() const
 {
   std::int64_t product = 1;
@@ -257,14 +234,31 @@ std::string Machine::axis_name(std::size_t axis) const
   return lattice.axes.front().name == "nvlink" ? "node" : "pod";
 }
 
+namespace {
+
+std::string place(const Machine& machine, std::int64_t device, std::size_t from_axis)
+{
+  const std::size_t dcn = machine.dcn_axis();
+  const auto on         = [&](std::size_t axis) {
+    return fmt::format("{} {}", machine.axis_name(axis), machine.lattice.coordinate(device, axis));
+  };
+  std::string text = machine.pods() > 1 ? on(dcn) : "";
+  for (std::size_t axis = from_axis; axis < dcn; ++axis)
+    if (machine.lattice.axes[axis].size > 1)
+      text += (text.empty() ? "" : ", ") + on(axis);
+  return text;
+}
+
+} // namespace
+
 std::string Machine::describe(std::int64_t device) const
 {
-  std::string text =
-      pods() > 1 ? fmt::format("{} {}", axis_name(dcn_axis()), lattice.coordinate(device, dcn_axis())) : "";
-  for (std::size_t axis = 0; axis < dcn_axis(); ++axis)
-    if (lattice.axes[axis].size > 1)
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", axis_name(axis), lattice.coordinate(device, axis));
-  return text;
+  return place(*this, device, 0);
+}
+
+std::string Machine::describe_chip(std::int64_t device) const
+{
+  return place(*this, device, chip.devices > 1 ? 1 : 0); // the cores are the first axis
 }
 
 Machine read_machine(Reader machine)
@@ -323,19 +317,6 @@ std::string describe(const AxisPlacement& placement, const Machine& machine)
                                 factor.closed || !whole ? "" : " (open)"));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
-}
-
-std::int64_t position(const AxisFactor& factor, std::int64_t device, const Lattice& lattice)
-{
-  return (lattice.coordinate(device, factor.axis) / factor.stride) % factor.length;
-}
-
-std::int64_t position(const AxisPlacement& placement, std::int64_t device, const Lattice& lattice)
-{
-  std::int64_t index = 0;
-  for (std::size_t i = placement.size(); i-- > 0;)
-    index = index * placement[i].length + position(placement[i], device, lattice);
-  return index;
 }
 
 } // namespace podsim

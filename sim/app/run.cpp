@@ -173,7 +173,8 @@ Action setup_run(CLI::App& command)
       ->check(one_of(granularities))
       ->type_name("HOW");
   add_engine(command, options->engine, "simgrid");
-  command.add_flag("--explicit", options->explicit_devices, "simulate every chip instead of one of a class");
+  command.add_flag("--explicit", options->explicit_devices,
+                   "simulate every chip (of TPU v2 and v3, every core) instead of one of a class");
   command.add_flag("--every-layer", options->every_layer,
                    "simulate every layer and micro-batch, also those that only repeat others");
   add_time_out(command, options->time_out, "seconds after which the run is given up; without it none");

@@ -9,18 +9,6 @@
 namespace podsim {
 namespace {
 
-// First coordinate and number of coordinates of the line or segment through a device.
-std::pair<std::int64_t, std::int64_t> line(const AxisFactor& factor, std::int64_t device, const Machine& machine)
-{
-  const std::int64_t extent = factor.length * factor.stride;
-  return {machine.lattice.coordinate(device, factor.axis) / extent * extent, extent};
-}
-
-bool relays(const AxisFactor& factor, const Machine& machine)
-{
-  return machine.lattice.axes[factor.axis].kind == AxisKind::ici;
-}
-
 // The device by which a group is known: of its lowest coordinates.
 std::int64_t first_member(const Span& span, std::int64_t device, const Machine& machine)
 {
@@ -31,13 +19,7 @@ std::int64_t first_member(const Span& span, std::int64_t device, const Machine& 
     }
     return device;
   }
-  for (const AxisFactor& factor : span.factors) {
-    const auto [first, extent] = line(factor, device, machine);
-    const std::int64_t offset =
-        relays(factor, machine) ? 0 : (machine.lattice.coordinate(device, factor.axis) - first) % factor.stride;
-    device = machine.lattice.moved(device, factor.axis, first + offset);
-  }
-  return device;
+  return first_member(span.factors, device, machine.lattice);
 }
 
 // The speeds of a line's links as a device sees them: from itself on, each link up and down; on an open line, where
@@ -45,7 +27,7 @@ std::int64_t first_member(const Span& span, std::int64_t device, const Machine& 
 std::vector<double> link_speeds(const AxisFactor& factor, std::int64_t device, const Machine& machine)
 {
   std::vector<double> speeds;
-  const auto [first, extent] = line(factor, device, machine);
+  const auto [first, extent] = line(factor, device, machine.lattice);
   const std::int64_t from    = factor.closed ? machine.lattice.coordinate(device, factor.axis) - first : 0;
   for (std::int64_t i = 0; i < extent; ++i) {
     const std::int64_t at = machine.lattice.moved(device, factor.axis, first + (from + i) % extent);
@@ -196,12 +178,7 @@ std::int64_t neighbour(const AxisFactor& factor, std::int64_t device, int direct
 {
   if (machine.overrides.link({device, factor.axis, direction > 0 ? 0 : 1}) == 0)
     return -1;
-  const auto [first, extent] = line(factor, device, machine);
-  const std::int64_t step    = relays(factor, machine) ? 1 : factor.stride;
-  std::int64_t to            = machine.lattice.coordinate(device, factor.axis) - first + direction * step;
-  if (factor.closed)
-    to = (to + extent) % extent;
-  return to < 0 || to >= extent ? -1 : machine.lattice.moved(device, factor.axis, first + to);
+  return next_on_line(factor, device, direction, machine.lattice);
 }
 
 RingCondition ring_condition(const AxisFactor& factor, std::int64_t device, const Machine& machine)
@@ -215,7 +192,7 @@ RingCondition ring_condition(const AxisFactor& factor, std::int64_t device, cons
       include(machine.overrides.host(machine.host_of(member)));
     return condition;
   }
-  const auto [first, extent] = line(factor, device, machine);
+  const auto [first, extent] = line(factor, device, machine.lattice);
   for (std::int64_t i = 0; i < extent; ++i) {
     const std::int64_t at = machine.lattice.moved(device, factor.axis, first + i);
     const double up       = machine.overrides.link({at, factor.axis, 0});
@@ -229,51 +206,9 @@ RingCondition ring_condition(const AxisFactor& factor, std::int64_t device, cons
   return condition;
 }
 
-std::int64_t neighbour(const AxisPlacement& placement, std::int64_t device, int direction, const Machine& machine)
-{
-  for (const AxisFactor& factor : placement) {
-    const std::int64_t at   = position(factor, device, machine.lattice);
-    const std::int64_t to   = (at + direction + factor.length) % factor.length;
-    const std::int64_t from = machine.lattice.coordinate(device, factor.axis);
-    device                  = machine.lattice.moved(device, factor.axis, from + (to - at) * factor.stride);
-    if (to == at + direction)
-      break; // no carry to the next factor
-  }
-  return device;
-}
-
 std::vector<std::int64_t> members(const Span& span, std::int64_t device, const Machine& machine)
 {
-  std::vector<std::int64_t> all{device};
-  if (span.host) { // the block of the lattice that it lies in, as far as there is one
-    for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis) {
-      const std::int64_t block = machine.host.block[axis];
-      const std::int64_t first = machine.lattice.coordinate(device, axis) / block * block;
-      const std::int64_t end   = std::min(first + block, machine.lattice.axes[axis].size);
-      std::vector<std::int64_t> more;
-      for (const std::int64_t from : all)
-        for (std::int64_t at = first; at < end; ++at)
-          more.push_back(machine.lattice.moved(from, axis, at));
-      all = std::move(more);
-    }
-    std::sort(all.begin(), all.end());
-    return all;
-  }
-  for (const AxisFactor& factor : span.factors) {
-    std::vector<std::int64_t> more;
-    for (const std::int64_t from : all) {
-      const auto [first, extent] = line(factor, from, machine);
-      const std::int64_t step    = relays(factor, machine) ? 1 : factor.stride;
-      const std::int64_t offset =
-          relays(factor, machine) ? 0 : (machine.lattice.coordinate(from, factor.axis) - first) % factor.stride;
-      for (std::int64_t i = offset; i < extent; i += step)
-        more.push_back(machine.lattice.moved(from, factor.axis, first + i));
-    }
-    all = std::move(more);
-  }
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-  return all;
+  return span.host ? machine.devices_of_host(machine.host_of(device)) : members(span.factors, device, machine.lattice);
 }
 
 Span span_of(AxisMask axes, const Placement& placement)
@@ -284,19 +219,6 @@ Span span_of(AxisMask axes, const Placement& placement)
       span.factors.insert(span.factors.end(), placement[i].begin(), placement[i].end());
   return span;
 }
-
-namespace {
-
-// No place on the lattice is like no other.
-bool is_closed(const Placement& placement)
-{
-  return std::all_of(placement.begin(), placement.end(), [](const AxisPlacement& axis) {
-    return std::all_of(axis.begin(), axis.end(),
-                       [](const AxisFactor& factor) { return factor.closed || factor.length == 1; });
-  });
-}
-
-} // namespace
 
 DeviceClasses fold(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline)
 {
@@ -316,7 +238,7 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
       if (factor.length == 1)
         continue;
       const LatticeAxis& whole = machine.lattice.axes[factor.axis];
-      const bool part_of_line  = relays(factor, machine) && factor.length * factor.stride < whole.size;
+      const bool part_of_line  = relays(factor, machine.lattice) && factor.length * factor.stride < whole.size;
       const bool part_of_switch =
           whole.kind == AxisKind::dcn || (whole.kind == AxisKind::local && factor.length < whole.size);
       const bool more_than_pairs = factor.length > 2; // of which each hears the other

@@ -78,7 +78,4 @@ struct RingCondition {
 };
 RingCondition ring_condition(const AxisFactor& factor, std::int64_t device, const Machine& machine);
 
-// The device whose position on the whole placement is one further (around from the last to the first).
-std::int64_t neighbour(const AxisPlacement& placement, std::int64_t device, int direction, const Machine& machine);
-
 } // namespace podsim

@@ -111,7 +111,7 @@ private:
       const AxisPlacement& placement = replay_.placement[*mesh_axis];
       s.stage                        = static_cast<std::size_t>(position(placement, device, replay_.machine.lattice));
       for (std::size_t d = 0; d < 2; ++d) {
-        const std::int64_t from = neighbour(placement, device, d == 0 ? -1 : 1, replay_.machine);
+        const std::int64_t from = neighbour(placement, device, d == 0 ? -1 : 1, replay_.machine.lattice);
         s.from[d]               = all.of(from);
         stream(s.from[d]).to[d].push_back(static_cast<int>(c));
       }

@@ -74,13 +74,14 @@ Evaluation describe(const Prepared& prepared, PreparedBefore* before)
 {
   const Scenario& s = prepared.scenario;
   Evaluation result;
-  result.scenario  = s.name;
-  result.hash      = s.hash;
-  result.machine   = fmt::format("{} {} chips, {}{}", s.machine.chips(), s.machine.chip.name, s.machine.shape(),
+  result.scenario         = s.name;
+  result.hash             = s.hash;
+  const std::string cores = s.machine.chip.devices > 1 ? fmt::format(" of {} cores", s.machine.chip.devices) : "";
+  result.machine  = fmt::format("{} {} chips{}, {}{}", s.machine.chips(), s.machine.chip.name, cores, s.machine.shape(),
                                s.software.name.empty() ? "" : "; " + s.software.name);
-  result.mesh      = mesh_text(s);
-  result.device    = s.machine.device_word();
-  result.capacity  = capacity_of(s.machine.chip);
+  result.mesh     = mesh_text(s);
+  result.device   = s.machine.device_word();
+  result.capacity = capacity_of(s.machine.chip);
   result.published = s.published;
   result.constants = s.constants;
   result.files     = s.files;

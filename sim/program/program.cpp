@@ -44,30 +44,22 @@ std::optional<TensorId> Block::find(const std::string& wanted) const
   return std::nullopt;
 }
 
-std::vector<Extent> seen_shape(const Block& block, const Operand& operand)
+void Loops::add(const Extent& extent)
 {
-  std::vector<Extent> shape = block.tensors[static_cast<std::size_t>(operand.tensor)].shape;
-  if (operand.as_keys)
-    for (Extent& extent : shape)
-      if (extent.dim == Dim::sequence)
-        extent.dim = Dim::key_sequence;
-  return shape;
+  const auto known = std::find_if(begin(), end(), [&](const Extent& one) { return one.dim == extent.dim; });
+  if (known == end())
+    extents_.at(count_++) = extent;
+  else
+    known->size = std::max(known->size, extent.size);
 }
 
-std::vector<Extent> loops(const Block& block, const Operation& operation)
+Loops loops(const Block& block, const Operation& operation)
 {
-  std::vector<Extent> all;
-  const auto merge = [&](const Operand& operand) {
-    for (const Extent& extent : seen_shape(block, operand)) {
-      const auto known = std::find_if(all.begin(), all.end(), [&](const Extent& e) { return e.dim == extent.dim; });
-      if (known == all.end())
-        all.push_back(extent);
-      else
-        known->size = std::max(known->size, extent.size);
-    }
-  };
-  std::for_each(operation.inputs.begin(), operation.inputs.end(), merge);
-  std::for_each(operation.outputs.begin(), operation.outputs.end(), merge);
+  Loops all;
+  for (const std::vector<Operand>* operands : {&operation.inputs, &operation.outputs})
+    for (const Operand& operand : *operands)
+      for (const Extent& extent : block.tensor(operand.tensor).shape)
+        all.add({seen(operand, extent.dim), extent.size});
   return all;
 }
 

@@ -11,6 +11,7 @@
 #include "sim/program/pointwise.hpp"
 #include "sim/program/tensor.hpp"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -79,12 +80,27 @@ struct Block {
   std::optional<TensorId> find(const std::string& name) const;
 };
 
-// Shapes of an operand's dimensions as the operation sees them.
-std::vector<Extent> seen_shape(const Block& block, const Operand& operand);
+// A dimension of an operand's tensor as the operation sees it.
+constexpr Dim seen(const Operand& operand, Dim dim)
+{
+  return operand.as_keys && dim == Dim::sequence ? Dim::key_sequence : dim;
+}
 
-// Extents of the loops of an operation: all dimensions of its operands, each with its largest size (one key
-// head broadcasts to all query heads).
-std::vector<Extent> loops(const Block& block, const Operation& operation);
+// Extents of the loops of an operation: all dimensions of its operands, each once, with its largest size (one key head
+// broadcasts to all query heads).
+class Loops {
+public:
+  void add(const Extent& extent);
+  const Extent* begin() const { return extents_.data(); }
+  const Extent* end() const { return extents_.data() + count_; }
+  Extent* begin() { return extents_.data(); }
+  Extent* end() { return extents_.data() + count_; }
+
+private:
+  std::array<Extent, dim_count> extents_{};
+  std::size_t count_ = 0;
+};
+Loops loops(const Block& block, const Operation& operation);
 
 // Products over its loops: 2 of a fused attention, 5 of its gradient, 1 of an einsum, 0 of the rest.
 int products(const Operation& operation);

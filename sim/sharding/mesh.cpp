@@ -5,8 +5,8 @@ namespace podsim {
 std::int64_t Mesh::size(AxisMask set) const
 {
   std::int64_t product = 1;
-  for (std::size_t i = 0; i < axes.size(); ++i)
-    if (set >> i & 1U)
+  for (std::size_t i = 0; set != 0 && i < axes.size(); ++i, set >>= 1U)
+    if (set & 1U)
       product *= axes[i].size;
   return product;
 }

@@ -15,7 +15,8 @@ std::string meant_axis(const std::string& name, const Mesh& mesh)
   constexpr std::size_t longer   = 5;
   const auto is_digit            = [](unsigned char c) { return std::isdigit(c) != 0; };
   for (const MeshAxis& axis : mesh.axes)
-    if (name.size() + 1 >= shortest && axis.name.size() >= shortest && std::none_of(name.begin(), name.end(), is_digit) &&
+    if (name.size() + 1 >= shortest && axis.name.size() >= shortest &&
+        std::none_of(name.begin(), name.end(), is_digit) &&
         edit_distance(name, axis.name) <= (name.size() < longer ? 1 : 2))
       return axis.name;
   return "";
@@ -96,7 +97,7 @@ AxisMask Layout::axes() const
 namespace {
 
 // `flat`: the elements that are split as a whole, 0 where each dimension is.
-Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh, double flat)
+Layout layout(std::span<const Extent> shape, const DimAxes& table, const Mesh& mesh, double flat)
 {
   Layout result;
   AxisMask taken = 0;
@@ -104,10 +105,12 @@ Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh
     for (const Extent& extent : shape) {
       if ((extent.dim == Dim::sequence || extent.dim == Dim::key_sequence) != sequence)
         continue;
-      const AxisMask axes     = table[static_cast<std::size_t>(extent.dim)] & ~taken;
+      const AxisMask axes = table[static_cast<std::size_t>(extent.dim)] & ~taken;
+      if (axes == 0)
+        continue;
       const std::int64_t size = mesh.size(axes);
       const bool enough       = extent.dim == Dim::embed && flat >= static_cast<double>(size);
-      if (axes == 0 || (extent.size < size && !enough))
+      if (extent.size < size && !enough)
         continue;
       result.dims[static_cast<std::size_t>(extent.dim)] = axes;
       taken |= axes;
@@ -117,7 +120,7 @@ Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh
 
 } // namespace
 
-Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh)
+Layout layout(std::span<const Extent> shape, const DimAxes& table, const Mesh& mesh)
 {
   return layout(shape, table, mesh, 0);
 }

@@ -8,6 +8,7 @@
 #include "sim/sharding/mesh.hpp"
 
 #include <array>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,7 @@ struct Layout {
 // that wants it), and only one with an element for each of its devices: a single key head stays whole. The sequence
 // takes what no other dimension does (Megatron's sequence parallelism: heads and MLP where a tensor has them). A
 // dimension that does not divide is padded, as GSPMD does (256,000 words over 12 chips).
-Layout layout(const std::vector<Extent>& shape, const DimAxes& table, const Mesh& mesh);
+Layout layout(std::span<const Extent> shape, const DimAxes& table, const Mesh& mesh);
 
 // The same of a tensor as it is stored. Weights, their gradients and the optimizer's state are split as a whole (ZeRO
 // and FSDP flatten them and pad the end), so that d_model may have fewer channels than it is split over devices.
