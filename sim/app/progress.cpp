@@ -40,9 +40,10 @@ std::string ProgressBar::state() const
   if (failed_ > 0)
     text += fmt::format(", {} failed", failed_);
   const double so_far = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
-  if (ended_ > 0 && so_far > 0)
+  if (ended_ > 0 && so_far > 0) {
     const double rate = static_cast<double>(ended_) / so_far;
-  text += rate < 100 ? fmt::format(", {:.3g}/s", rate) : fmt::format(", {:.0f}/s", rate);
+    text += rate < 100 ? fmt::format(", {:.3g}/s", rate) : fmt::format(", {:.0f}/s", rate);
+  }
   if (ended_ > 0 && ended_ < total_)
     text += fmt::format(", {:.0f} s left", so_far / static_cast<double>(ended_) * static_cast<double>(total_ - ended_));
   return text;
