@@ -50,7 +50,7 @@ void go_on(const std::string& file)
     return;
   const StoredStudy study = store.study();
   store.begin(study, store.combinations());
-  store.forget(study.version, {"crashed", "timed out"});
+  store.forget(study.version, {Status::crashed, Status::timed_out});
   const auto results = store.results(study.version);
   if (!results.contains("new"))
     store.add("new", study.version, {Status::ok, "", "{}"});

@@ -5,6 +5,7 @@
 #include "reports/text.hpp"
 #include "scenarios/resolve.hpp"
 #include "sim/app/overview.hpp"
+#include "sim/evaluate/feasibility.hpp"
 #include "tests/fuzz/json_mutator.hpp"
 
 #include <algorithm>

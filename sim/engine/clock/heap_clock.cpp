@@ -386,7 +386,7 @@ private:
   }
 
   RouteLatencies latencies_;
-  const std::vector<Link> nowhere_; // the links into it
+  const std::vector<Link> nowhere_{}; // the links into it
   std::vector<LinkState> links_;
   std::vector<Ends> ports_;
   std::vector<ProcessorState> processors_;

@@ -19,7 +19,7 @@ SimgridModule load()
   fs::path file         = folder / PODSIM_SIMGRID_MODULE;
   if (!fs::exists(file, error))
     file = (folder / PODSIM_MODULE_FOLDER / PODSIM_SIMGRID_MODULE).lexically_normal();
-  void* const library      = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* const library      = dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);
   const void* const module = library ? dlsym(library, "podsim_simgrid_module") : nullptr;
   if (!module)
     throw OutOfResources(fmt::format("SimGrid cannot be loaded: {}", dlerror()));
