@@ -254,18 +254,15 @@ private:
                        fmt::format("workload.batch={}", 1024 * pods)});
     fmt::print("\n{:>8} {:>8} {:>11} {:>10}  {}\n", "chips", "classes", "activities", "seconds", "model");
     for (const Changes& changes : steps) {
-      const Scenario scenario = scenario_of(palm, changes);
-      Sample sample;
-      const double seconds = least_of(few, [&] {
-        sample = simulate_in_child(scenario, Granularity::automatic);
-        return sample.inside;
-      });
-      fmt::print("{:>8} {:>8} {:>11} {:>10.4f}  {}\n", sample.chips, sample.classes, sample.activities, seconds,
-                 scenario.model.name);
-      json_["scale"].push_back({{"chips", sample.chips},
+      const Scenario scenario         = scenario_of(palm, changes);
+      const double seconds            = least_of(few, [&] { return in_process(scenario); });
+      const SimulationInfo simulation = evaluate(scenario).simulation;
+      fmt::print("{:>8} {:>8} {:>11} {:>10.5f}  {}\n", simulation.chips, simulation.classes, simulation.activities,
+                 seconds, scenario.model.name);
+      json_["scale"].push_back({{"chips", simulation.chips},
                                 {"model", scenario.model.name},
-                                {"classes", sample.classes},
-                                {"activities", sample.activities},
+                                {"classes", simulation.classes},
+                                {"activities", simulation.activities},
                                 {"seconds", seconds}});
     }
     fmt::print("\n");
