@@ -2,33 +2,12 @@
 
 #include "sim/collectives/double_binary_tree.hpp"
 
-#include "sim/collectives/duration.hpp"
 #include "tests/small_scenario.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace podsim;
 using namespace podsim::test;
-
-namespace {
-
-// An all-reduce between nodes of one chip each.
-double seconds(int nodes, double size, const std::string& algorithm)
-{
-  const nlohmann::json none    = nlohmann::json::object();
-  const nlohmann::json unsplit = {{"name", "unsplit"}, {"weights", none}, {"activations", none}, {"compute", none}};
-  const Prepared p             = test::prepare({.slice      = "1x1x1",
-                                                .pods       = nodes,
-                                                .sharding   = unsplit,
-                                                .mesh       = {{"pod", "dcn"}},
-                                                .changes    = {"software.dcn_all_reduce=" + algorithm},
-                                                .replicated = {"pod"}});
-  const Scenario& s            = p.scenario;
-  const Plan own = plan({CollectiveKind::all_reduce, 1, Bytes(size)}, s.machine, s.placement, s.software.collectives);
-  return static_cast<double>(duration(own)) / ticks_per_second;
-}
-
-} // namespace
 
 TEST_CASE("two binary trees as NCCL draws them")
 {
@@ -54,21 +33,21 @@ TEST_CASE("two binary trees as NCCL draws them")
 TEST_CASE("a small sum by trees takes the logarithm of the nodes, by a ring their number")
 {
   // 8 bytes over 32 nodes: 5 hops up and 5 down; a ring has 31 steps there and 31 back. 2 ns for the bytes.
-  CHECK(seconds(32, 8, "tree") == Approx(10 * 10e-6).margin(3e-9));
-  CHECK(seconds(32, 8, "ring") == Approx(62 * 10e-6).margin(3e-9));
-  CHECK(seconds(64, 8, "tree") - seconds(32, 8, "tree") == Approx(20e-6).margin(1e-9));
-  CHECK(seconds(64, 8, "ring") - seconds(32, 8, "ring") == Approx(64 * 10e-6).margin(3e-9));
+  CHECK(all_reduce_seconds(32, 8, "tree") == Approx(10 * 10e-6).margin(3e-9));
+  CHECK(all_reduce_seconds(32, 8, "ring") == Approx(62 * 10e-6).margin(3e-9));
+  CHECK(all_reduce_seconds(64, 8, "tree") - all_reduce_seconds(32, 8, "tree") == Approx(20e-6).margin(1e-9));
+  CHECK(all_reduce_seconds(64, 8, "ring") - all_reduce_seconds(32, 8, "ring") == Approx(64 * 10e-6).margin(3e-9));
   // 33 nodes are one level more; 24 are as deep as 32.
-  CHECK(seconds(33, 8, "tree") == Approx(12 * 10e-6).margin(3e-9));
-  CHECK(seconds(24, 8, "tree") == Approx(10 * 10e-6).margin(3e-9));
+  CHECK(all_reduce_seconds(33, 8, "tree") == Approx(12 * 10e-6).margin(3e-9));
+  CHECK(all_reduce_seconds(24, 8, "tree") == Approx(10 * 10e-6).margin(3e-9));
 }
 
 TEST_CASE("a large sum by trees sends the data twice over each NIC, where a ring spares an n-th")
 {
   // 800 MB over 4 nodes at 8 GB/s: 200 ms; the ring 3/4 of that.
-  CHECK(seconds(4, 800e6, "tree") == Approx(200e-3 + 4 * 10e-6).margin(1e-9));
-  CHECK(seconds(4, 800e6, "ring") == Approx(150e-3 + 10e-6).margin(1e-9));
+  CHECK(all_reduce_seconds(4, 800e6, "tree") == Approx(200e-3 + 4 * 10e-6).margin(1e-9));
+  CHECK(all_reduce_seconds(4, 800e6, "ring") == Approx(150e-3 + 10e-6).margin(1e-9));
   // Two nodes have a half each to send and half a sum to return; three send three halves.
-  CHECK(seconds(2, 800e6, "tree") == Approx(100e-3 + 2 * 10e-6).margin(1e-9));
-  CHECK(seconds(3, 800e6, "tree") == Approx(150e-3 + 4 * 10e-6).margin(1e-9));
+  CHECK(all_reduce_seconds(2, 800e6, "tree") == Approx(100e-3 + 2 * 10e-6).margin(1e-9));
+  CHECK(all_reduce_seconds(3, 800e6, "tree") == Approx(150e-3 + 4 * 10e-6).margin(1e-9));
 }

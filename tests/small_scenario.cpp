@@ -1,8 +1,11 @@
 #include "tests/small_scenario.hpp"
 
+#include "sim/collectives/duration.hpp"
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fmt/format.h>
 #include <fstream>
 #include <tuple>
 #include <unistd.h>
@@ -57,6 +60,21 @@ Prepared prepare(const SmallScenario& s)
   Document document = resolve(file.string(), s.changes, Catalogue(PODSIM_SOURCE_DIR));
   std::filesystem::remove(file);
   return podsim::prepare(read_scenario(std::move(document)));
+}
+
+double all_reduce_seconds(int nodes, double bytes, const std::string& algorithm)
+{
+  const json none    = json::object();
+  const json unsplit = {{"name", "unsplit"}, {"weights", none}, {"activations", none}, {"compute", none}};
+  const Prepared p   = prepare({.slice      = "1x1x1",
+                                .pods       = nodes,
+                                .sharding   = unsplit,
+                                .mesh       = {{"pod", "dcn"}},
+                                .changes    = {fmt::format(R"(software.dcn_all_reduce="{}")", algorithm)},
+                                .replicated = {"pod"}});
+  const Scenario& s  = p.scenario;
+  const Plan own = plan({CollectiveKind::all_reduce, 1, Bytes(bytes)}, s.machine, s.placement, s.software.collectives);
+  return static_cast<double>(duration(own)) / ticks_per_second;
 }
 
 Trace simulate(const Prepared& prepared, Granularity granularity, bool explicit_devices, bool skip_repetitions)

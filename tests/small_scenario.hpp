@@ -48,6 +48,9 @@ std::vector<TraceRecord> single_records(const Trace& trace, const ShardedProgram
 // A figure by its name, of a run of which only the metrics are known.
 std::optional<double> value_of(const std::string& name, const Metrics& metrics, Counting counting);
 
+// An all-reduce of so many bytes between nodes of one chip each, by a name that software.dcn_all_reduce takes.
+double all_reduce_seconds(int nodes, double bytes, const std::string& algorithm);
+
 // Checks with Catch that two traces say the same to the last bit.
 void check_same_trace(const Trace& one, const Trace& other, const Prepared& prepared, Granularity granularity);
 

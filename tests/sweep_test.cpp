@@ -676,7 +676,7 @@ TEST_CASE("sweep: a time-out and a crash are rows, and can be tried again")
   box.write("study.json",
             study({{{"path", "workload.sequence"}, {"values", {2048}}}},
                   {{"scenario", source + "/scenarios/training/a100/mtnlg530-2240.json"}, {"metrics", {"mfu"}}}));
-  const Outcome late = box.call({"sweep", "study.json", "--timeout", "0.01", "--list-failures"});
+  const Outcome late = box.call({"sweep", "study.json", "--engine", "simgrid", "--timeout", "0.01", "--list-failures"});
   INFO(late.err);
   CHECK(late.code == cannot_run);
   CHECK_THAT(late.out, Catch::Contains("1 timed out") && Catch::Contains("longer than 0.01 s"));
@@ -684,7 +684,7 @@ TEST_CASE("sweep: a time-out and a crash are rows, and can be tried again")
 
   // A child of the sweep is ended as the kernel ends one when memory runs out.
   const Outcome killed =
-      call({"sweep", "study.json", "--retry", "--list-failures"},
+      call({"sweep", "study.json", "--engine", "simgrid", "--retry", "--list-failures"},
            {.directory = fs::path(box.path("study.json")).parent_path().string(), .meanwhile = [](pid_t process) {
               const std::string children = fmt::format("/proc/{0}/task/{0}/children", process);
               for (int i = 0; i < 5000; ++i) {

@@ -164,13 +164,12 @@ Figures figures_of(const Evaluation& run)
   return figures;
 }
 
-// In the child.
+// In a worker; `before` is what it prepared last.
 std::string simulate(const Combination& combination, const std::string& study, const Catalogue& catalogue,
-                     const std::string& engine)
+                     const std::string& engine, PreparedBefore& before)
 {
   Evaluation result;
   try {
-    static PreparedBefore before; // of this worker
     const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)), &before);
     result                  = evaluate(prepared, {.simulation = on_engine(engine), .before = &before});
   } catch (const InputError& wrong) {
@@ -253,11 +252,12 @@ void check_on_simgrid(const std::vector<const StoredCombination*>& jobs, std::si
                                           own.figures, its.figures));
     ++checked;
   };
+  PreparedBefore before; // each worker goes on with a copy of its own
   try {
     run_jobs(
         jobs.size(),
         [&](std::size_t job) {
-          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, "simgrid");
+          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, "simgrid", before);
         },
         compare, fleet_options(options.fleet));
   } catch (const OutOfResources& lack) { // all is stored
@@ -298,12 +298,14 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
     return fmt::format("{} of {} scenarios are stored in {}; the same command again goes on from there",
                         mine - (jobs.size() - ended), mine, options.file);
   };
+  PreparedBefore before; // each worker goes on with a copy of its own
   try {
     ProgressBar progress("sweeping", jobs.size(), !options.output.quiet, ProgressBar::Elsewhere::lines);
     whole = run_jobs(
         jobs.size(),
         [&](std::size_t job) {
-          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, options.fleet.engine);
+          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, options.fleet.engine,
+                          before);
         },
         [&](std::size_t job, const JobOutcome& outcome) {
           if (outcome.status == Status::interrupted)

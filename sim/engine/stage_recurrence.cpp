@@ -24,7 +24,7 @@ struct Transfer {
 struct Move {
   enum class Kind : std::uint8_t { rows, send, receive } kind;
   std::uint8_t way     = 0;  // of a message: down the pipeline (0), or up
-  std::int32_t message = -1; // its index among all of its way
+  std::int32_t message = -1; // its index among all of them
   Ticks time           = 0;  // of all rows; or of what follows the message in its block
   Ticks transmission   = 0;  // of a receive: what it may have to wait for
 };
@@ -46,13 +46,14 @@ public:
     lay_out();
     if (!walk())
       return {};
-    constexpr int most_repairs = 1000;
-    Ticks from                 = 0;
-    for (int repairs = 0;; ++repairs) {
+    // Each costs a walk over all that comes after it; so many of them take longer than the events.
+    constexpr int most_meetings = 1000;
+    Ticks from                  = 0;
+    for (int set_right_so_far = 0;; ++set_right_so_far) {
       const std::optional<Meeting> first = first_meeting(from);
       if (!first)
-        return reckoned();
-      if (repairs == most_repairs || !set_right(*first) || !walk())
+        return reckoned(set_right_so_far);
+      if (set_right_so_far == most_meetings || !set_right(*first) || !walk())
         return {};
       from = first->from;
     }
@@ -164,13 +165,14 @@ private:
     transfers_.assign(stages(), {});
     for (std::size_t stage = 0; stage < stages(); ++stage)
       for (std::size_t b = 0; b < program_of(stage).blocks.size(); ++b) {
-        const DeviceOperation& own = program_of(stage).blocks[b].operations.front();
-        if (!is_transfer(program_of(stage).blocks[b]) || own.kind != DeviceOperation::Kind::send)
+        const DeviceBlock& block = program_of(stage).blocks[b];
+        if (!is_transfer(block) || block.operations.front().kind != DeviceOperation::Kind::send)
           continue;
-        const int way    = own.towards > 0 ? 0 : 1;
-        const Ticks size = timed_.speeds.front().durations[program_.stages[stage].program][b].front();
-        const auto same  = std::find_if(all.begin(), all.end(),
-                                        [&](const Asked& one) { return one.stage == stage && one.way == way; });
+        const DeviceOperation& own = block.operations.front();
+        const int way              = own.towards > 0 ? 0 : 1;
+        const Ticks size           = timed_.speeds.front().durations[program_.stages[stage].program][b].front();
+        const auto same            = std::find_if(all.begin(), all.end(),
+                                                  [&](const Asked& one) { return one.stage == stage && one.way == way; });
         if (same == all.end())
           all.push_back({stage, way, size});
         else if (same->size != size)
@@ -404,9 +406,10 @@ private:
 
   // ---- What it comes to ----
 
-  Reckoned reckoned()
+  Reckoned reckoned(int meetings)
   {
     Reckoned all;
+    all.meetings                 = meetings;
     all.course.classes           = partition_.classes;
     all.course.simulated_classes = static_cast<std::int64_t>(partition_.classes.size());
     all.course.by_recurrence     = true;

@@ -23,6 +23,7 @@ namespace podsim {
 struct Reckoned {
   Course course;
   Tally tally;
+  int meetings = 0; // of two messages on a link, that were set right
 };
 
 // Nothing where the conditions fail: then it is to be simulated. The same figures to the bit, for a healthy machine.

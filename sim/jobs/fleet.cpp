@@ -1,6 +1,7 @@
 #include "sim/jobs/fleet.hpp"
 
 #include "sim/core/errors.hpp"
+#include "sim/jobs/child.hpp"
 #include "sim/jobs/signals.hpp"
 
 #include <algorithm>
@@ -15,7 +16,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdexcept>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,36 +43,23 @@ struct Worker {
   std::string bytes;             // that came of its answer
 };
 
-void write_all(int file, const void* from, std::size_t size)
-{
-  const auto* bytes = static_cast<const char*>(from);
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t written = write(file, bytes + done, size - done);
-    if (written < 0 && errno != EINTR)
-      _exit(EXIT_FAILURE);
-    done += written > 0 ? static_cast<std::size_t>(written) : 0;
-  }
-}
-
 void answer(int file, Answer::Kind kind, const std::string& text)
 {
   const Answer head{kind, text.size()};
   std::string all(reinterpret_cast<const char*>(&head), sizeof head);
   all += text;
-  write_all(file, all.data(), all.size());
+  write_all(file, all);
 }
 
 [[noreturn]] void work(const Job& job, int socket, pid_t parent, const sigset_t& mask)
 {
   // A Ctrl-C, a SIGTERM from a scheduler or a SIGHUP from a terminal reaches the whole process group: it is the parent
-  // that decides what becomes of this job. If the parent is killed, nobody else would end it.
+  // that decides what becomes of this job.
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent)
-    _exit(EXIT_FAILURE);
+  end_with(parent);
   for (;;) {
     std::size_t index = 0;
     const ssize_t got = read(socket, &index, sizeof index);

@@ -81,14 +81,6 @@ def _chained(operation, launches, argument):
     return lax.fori_loop(0, launches, lambda _, x: lax.optimization_barrier(operation(x)), argument)
 
 
-def until_out_of_time(table, cases):
-    for index, case in enumerate(cases):
-        if table.out_of_time():
-            table.comment(f"out of time: {len(cases) - index} of {len(cases)} shapes not measured")
-            return
-        yield case
-
-
 def launches(bench):
     one = jnp.ones(())
     nothing = jax.jit(lambda x: x + 1)
@@ -108,7 +100,7 @@ def launches(bench):
 
 
 def copies(bench):
-    for size in until_out_of_time(bench.table, shapes.copy_bytes()):
+    for size in bench.table.until_out_of_time(shapes.copy_bytes()):
         bench.measure({"kind": "copy", "dtype": "bf16", "bytes": size, "traffic_bytes": 2 * size}, jnp.negative,
                       lambda: [bench.normal(size // 2)], touched=2 * size, chain=True,
                       note="a negation, for XLA leaves out what is only a copy")
@@ -119,12 +111,12 @@ def products(bench):
     cases = [("bf16", *shape) for shape in shapes.products()]
     others = [case for case in shapes.products_in_other_dtypes() if case[0] in DTYPES]
     mixed = [case for four in zip(cases[::3], cases[1::3], cases[2::3], others) for case in four]
-    for dtype, m, n, k, layout in until_out_of_time(bench.table, list(dict.fromkeys(mixed + cases + others))):
+    for dtype, m, n, k, layout in bench.table.until_out_of_time(list(dict.fromkeys(mixed + cases + others))):
         product(bench, "matmul", dtype, (), m, n, k, layout)
 
 
 def batched_products(bench):
-    for batch, m, n, k, layout in until_out_of_time(bench.table, shapes.batched_products()):
+    for batch, m, n, k, layout in bench.table.until_out_of_time(shapes.batched_products()):
         product(bench, "batched_matmul", "bf16", (batch,), m, n, k, layout)
 
 
@@ -159,15 +151,15 @@ def element_wise(bench):
                       lambda: [bench.normal(*shape), bench.normal(*shape)], touched=3 * size,
                       note="with what XLA computes again of forward")
 
-    for count in until_out_of_time(bench.table, shapes.element_counts()):
+    for count in bench.table.until_out_of_time(shapes.element_counts()):
         for dtype, width in (("bf16", 2), ("f32", 4)):
             bench.measure({"kind": "add", "dtype": dtype, "elements": count, "traffic_bytes": 3 * width * count},
                           jnp.add, lambda: [bench.normal(count, dtype=dtype), bench.normal(count, dtype=dtype)],
                           touched=3 * width * count)
         with_backward("gelu", jax.nn.gelu, (count,), elements=count)
-    for rows, width in until_out_of_time(bench.table, shapes.norm_shapes()):
+    for rows, width in bench.table.until_out_of_time(shapes.norm_shapes()):
         with_backward("layer_norm", functools.partial(jax.nn.standardize, axis=-1), (rows, width), m=rows, n=width)
-    for rows, width in until_out_of_time(bench.table, shapes.softmax_shapes()):
+    for rows, width in bench.table.until_out_of_time(shapes.softmax_shapes()):
         with_backward("softmax", jax.nn.softmax, (rows, width), m=rows, n=width)
 
 
@@ -179,7 +171,7 @@ def optimizers(bench):
         second = 0.999 * second + 0.001 * gradient * gradient
         return parameter - 1e-4 * first / (jnp.sqrt(second) + 1e-8), gradient, first, second
 
-    for count in until_out_of_time(bench.table, shapes.parameter_counts()):
+    for count in bench.table.until_out_of_time(shapes.parameter_counts()):
         bench.measure({"kind": "adam", "dtype": "f32", "elements": count, "traffic_bytes": 28 * count}, step,
                       lambda: [tuple(jnp.full(count, value, jnp.float32) for value in (1, 1e-3, 1e-3, 1e-6))],
                       touched=28 * count, chain=True)
@@ -204,7 +196,7 @@ def attention_kernel(bench):
 
 def attention(bench):
     library, attend = attention_kernel(bench)
-    for batch, heads, kv_heads, head_dim, sequence, causal in until_out_of_time(bench.table, shapes.attention()):
+    for batch, heads, kv_heads, head_dim, sequence, causal in bench.table.until_out_of_time(shapes.attention()):
         kernel = functools.partial(attend, causal=causal)
 
         def build():
@@ -241,7 +233,7 @@ def collectives(bench):
             "send_recv": (lambda x: lax.ppermute(x, "x", [(i, (i + 1) % count) for i in range(count)]), 1),
         }
         for kind, (operation, split) in operations.items():
-            for size in until_out_of_time(bench.table, shapes.message_bytes(1 << 28)):
+            for size in bench.table.until_out_of_time(shapes.message_bytes(1 << 28)):
                 if bench.platform == "cpu" and size > 1 << 20:
                     continue
                 elements = size // 4 // split // count * count

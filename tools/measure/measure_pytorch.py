@@ -159,14 +159,6 @@ class Bench:
         return [a.elapsed_time(b) / 1000 / len(calls) for a, b in zip(events, events[1:])]
 
 
-def until_out_of_time(table, cases):
-    for index, case in enumerate(cases):
-        if table.out_of_time():
-            table.comment(f"out of time: {len(cases) - index} of {len(cases)} shapes not measured")
-            return
-        yield case
-
-
 # Each of the following measures one section.
 
 def launches(bench):
@@ -188,7 +180,7 @@ def launches(bench):
 
 
 def copies(bench):
-    for size in until_out_of_time(bench.table, shapes.copy_bytes()):
+    for size in bench.table.until_out_of_time(shapes.copy_bytes()):
         def build():
             source = bench.normal(size // 2)
             target = torch.empty_like(source)
@@ -203,7 +195,7 @@ def products(bench):
     cases = [("bf16", *shape) for shape in shapes.products()]
     others = shapes.products_in_other_dtypes()
     mixed = [case for pair in zip(cases[::3], cases[1::3], cases[2::3], others) for case in pair]
-    for case in until_out_of_time(bench.table, list(dict.fromkeys(mixed + cases + others))):
+    for case in bench.table.until_out_of_time(list(dict.fromkeys(mixed + cases + others))):
         product(bench, *case)
 
 
@@ -230,7 +222,7 @@ def product(bench, dtype, m, n, k, layout):
 
 
 def batched_products(bench):
-    for batch, m, n, k, layout in until_out_of_time(bench.table, shapes.batched_products()):
+    for batch, m, n, k, layout in bench.table.until_out_of_time(shapes.batched_products()):
         traffic = 2 * batch * (m * k + k * n + m * n)
 
         def build():
@@ -299,7 +291,7 @@ def element_wise(bench):
                        "traffic_bytes": int(backward_traffic * size)}, backward, backward_traffic * size, seconds=0.05,
                       library=library)
 
-    for count in until_out_of_time(bench.table, shapes.element_counts()):
+    for count in bench.table.until_out_of_time(shapes.element_counts()):
         for dtype, width in (("bf16", 2), ("f32", 4)):
             def build():
                 a, b = bench.normal(count, dtype=dtype), bench.normal(count, dtype=dtype)
@@ -314,19 +306,19 @@ def element_wise(bench):
         # The mask takes a byte an element.
         with_backward("dropout", functools.partial(F.dropout, p=0.1), count, traffic=2.5, backward_traffic=2.5,
                       elements=count)
-    for rows, width in until_out_of_time(bench.table, shapes.norm_shapes()):
+    for rows, width in bench.table.until_out_of_time(shapes.norm_shapes()):
         weight, bias = bench.normal(width, gradient=True), bench.normal(width, gradient=True)
         with_backward("layer_norm", lambda x: F.layer_norm(x, (width,), weight, bias), rows, width, traffic=2,
                       backward_traffic=3, parameters=(weight, bias), m=rows, n=width)
         with_backward("rms_norm", lambda x: F.rms_norm(x, (width,), weight), rows, width, traffic=2,
                       backward_traffic=3, parameters=(weight,), m=rows, n=width)
-    for rows, width in until_out_of_time(bench.table, shapes.softmax_shapes()):
+    for rows, width in bench.table.until_out_of_time(shapes.softmax_shapes()):
         with_backward("softmax", functools.partial(F.softmax, dim=-1), rows, width, traffic=2, backward_traffic=3,
                       m=rows, n=width)
 
 
 def losses(bench):
-    for rows, width in until_out_of_time(bench.table, shapes.logits_shapes()):
+    for rows, width in bench.table.until_out_of_time(shapes.logits_shapes()):
         for dtype, bytes_ in (("f32", 4), ("bf16", 2)):
             def build():
                 logits = bench.normal(rows, width, dtype=dtype, gradient=True)
@@ -351,7 +343,7 @@ def losses(bench):
 
 def optimizers(bench):
     """AdamW reads a parameter, its gradient and two moments, and writes all but the gradient."""
-    for count in until_out_of_time(bench.table, shapes.parameter_counts()):
+    for count in bench.table.until_out_of_time(shapes.parameter_counts()):
         for dtype, width in (("f32", 4), ("bf16", 2)):
             for how, note in (("fused", "one kernel"), ("foreach", "a kernel for each step of the formula")):
                 def build():
@@ -398,7 +390,7 @@ def attention_backends():
 def attention(bench):
     backends = attention_backends()
     bench.table.comment("attention by " + (", ".join(name for name, _ in backends) or "nothing: none is installed"))
-    for batch, heads, kv_heads, head_dim, sequence, causal in until_out_of_time(bench.table, shapes.attention()):
+    for batch, heads, kv_heads, head_dim, sequence, causal in bench.table.until_out_of_time(shapes.attention()):
         for library, attend in backends:
             def build(gradient=False):
                 q = bench.normal(batch, sequence, heads, head_dim, gradient=gradient)

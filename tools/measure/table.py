@@ -74,6 +74,13 @@ class Table:
     def out_of_time(self):
         return time.monotonic() > min(self.section_end, self.end)
 
+    def until_out_of_time(self, cases):
+        for index, case in enumerate(cases):
+            if self.out_of_time():
+                self.comment(f"out of time: {len(cases) - index} of {len(cases)} shapes not measured")
+                return
+            yield case
+
     def sections(self, sections):
         """Runs each section for its share of the time; what one leaves over goes to those after it."""
         wanted = [section for section in sections if not self.kinds or section[0] in self.kinds]
