@@ -1,7 +1,7 @@
 #include "scenarios/resolve.hpp"
 
+#include "scenarios/change.hpp"
 #include "sim/core/input.hpp"
-#include "sim/core/number_hint.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -17,33 +17,6 @@ namespace podsim {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Slot { // a place where a name stands for a file
-  std::string path;
-  Shelf shelf;
-  std::string what;
-};
-
-const std::vector<Slot>& slots()
-{
-  static const std::vector<Slot> table{
-      {"model", Shelf::models, "model"},          {"machine", Shelf::machines, "machine"},
-      {"machine.chip", Shelf::chips, "chip"},     {"workload.remat", Shelf::remats, "remat"},
-      {"sharding", Shelf::shardings, "sharding"}, {"software", Shelf::software, "software"}};
-  return table;
-}
-
-std::vector<std::string> split(const std::string& path)
-{
-  std::vector<std::string> keys;
-  std::size_t at = 0;
-  for (std::size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', at)) {
-    keys.push_back(path.substr(at, dot - at));
-    at = dot + 1;
-  }
-  keys.push_back(path.substr(at));
-  return keys;
-}
 
 // For a file that is missing: the nearest name of a JSON file in its folder.
 std::string nearest_file(const fs::path& missing)
@@ -64,21 +37,6 @@ std::vector<std::string> keys_of(const Json& object)
   for (const auto& item : object.items())
     keys.push_back(item.key());
   return keys;
-}
-
-// A change that leaves the run as it is (what people call it, where a value comes from) or gives another reading of it
-// (a constant, a field of the software), and does not make it another run, of which nothing was published.
-bool same_run(const std::string& change)
-{
-  const std::string path = change.substr(0, change.find('='));
-  const std::string key  = path.substr(path.rfind('.') + 1);                             // of npos + 1, 0
-  if (!path.starts_with("mesh.") && (key == "note" || key == "name" || key == "source")) // axes have names of their own
-    return true;
-  for (const char* part : {"software.", "published", "machine.chip.", "machine.ici.", "machine.host.", "machine.dcn.",
-                           "machine.nvlink.", "machine.cores."})
-    if (change.starts_with(part))
-      return true;
-  return false;
 }
 
 class Resolver {
@@ -108,7 +66,7 @@ private:
         document_.json->erase("published");
     }
     for (const Slot& slot : slots())
-      if (Json* value = find(slot.path))
+      if (Json* value = value_at(*document_.json, slot.path))
         gather([&] { expand(slot, *value); }, slot.path);
       else
         document_.choices[slot.path] = catalogue_.names(slot.shelf);
@@ -220,17 +178,6 @@ private:
         note_origins(child, child_path(path, key), origins);
   }
 
-  Json* find(const std::string& path)
-  {
-    Json* at = document_.json.get();
-    for (const std::string& key : split(path)) {
-      if (!at->is_object() || !at->contains(key))
-        return nullptr;
-      at = &(*at)[key];
-    }
-    return at;
-  }
-
   // Replaces a name, or an object with a "base", by what it stands for. A file may itself begin from another.
   void expand(const Slot& slot, Json& value, int depth = 0)
   {
@@ -301,13 +248,13 @@ private:
       throw InputError(
           fmt::format("--set: expected PATH=VALUE, like workload.batch=1024, found \"{}\"", printable(change)));
     const std::string path = change.substr(0, equals);
-    const std::string own  = "--set " + printable(change);
+    const std::string own  = origin_of(change);
     Json value             = set_value(change.substr(equals + 1), path);
     if (path == "base")
       throw InputError(fmt::format("{}: a scenario's base is written in its file; run the other scenario, or set "
                                    "machine.base, model.base, ...",
                                    own));
-    const std::vector<std::string> keys = split(path);
+    const std::vector<std::string> keys = keys_on(path);
     if (std::any_of(keys.begin(), keys.end(), [](const std::string& key) { return key.empty(); }))
       throw InputError(fmt::format("--set: \"{}\" is no path of a value, like workload.batch", printable(path)));
     Json* at    = document_.json.get();
@@ -328,18 +275,10 @@ private:
     document_.origins.set(path, own);
   }
 
-  static Json set_value(const std::string& text, const std::string& path)
-  {
-    if (Json::accept(text))
-      return parse_json(text, "--set " + path);
-    const auto number = as_number(text); // ".8"
-    return number ? Json(*number) : Json(text);
-  }
-
   // The object or element on the way to what is set.
   Json& step_into(Json& holder, const std::string& key, const std::string& place, const std::string& own, bool& on_top)
   {
-    const bool slot   = std::any_of(slots().begin(), slots().end(), [&](const Slot& one) { return one.path == place; });
+    const bool slot   = is_slot(place);
     const bool absent = !holder.contains(key);
     Json& value       = holder[key];
     if (absent) {

@@ -285,9 +285,12 @@ void check_groups(Reader& top, const Scenario& scenario)
 }
 
 // A list of what remat keeps must name tensors of a layer.
-void check_kept(Reader& top, const Scenario& scenario)
+void check_kept(Reader& top, const Scenario& scenario, const Scenario* before)
 {
   if (scenario.workload.remat.keep != Remat::Keep::listed)
+    return;
+  if (before && before->workload.remat == scenario.workload.remat && before->model == scenario.model &&
+      before->software.precision == scenario.software.precision)
     return;
   std::vector<std::string> known;
   for (const Tensor& tensor :
@@ -363,14 +366,27 @@ PublishedFigure read_published(Reader figure, const std::string& chip)
   return read;
 }
 
-// Each part by itself, and what they are together where all are sound.
-void read_training(Reader& top, Scenario& scenario)
+// Each part by itself, and what they are together where all are sound. `before`: a first reading, of the same mesh.
+void read_training(Reader& top, Scenario& scenario, const Scenario* before)
 {
   const bool known_mesh = top.at("mesh").sound();
-  top.attempt([&] { scenario.model = read_transformer(top.at("model")); });
-  top.attempt([&] { scenario.workload = read_workload(top.at("workload")); });
-  top.attempt([&] { scenario.sharding = read_sharding(top.at("sharding"), scenario.mesh); });
-  top.attempt([&] { scenario.software = read_software(top.at("software"), scenario.mesh, scenario.sharding); });
+  // What a part comes to, which depends on `known` that has been read before it.
+  const auto part = [&](const char* key, const auto& read, auto Scenario::*own, bool known = true) {
+    const Reader at = top.at(key);
+    const bool same = before && known && at.as_before();
+    if (same)
+      scenario.*own = before->*own;
+    else
+      top.attempt([&] { scenario.*own = read(at); });
+    return same;
+  };
+  part("model", read_transformer, &Scenario::model);
+  part("workload", read_workload, &Scenario::workload);
+  const bool same_sharding = part(
+      "sharding", [&](const Reader& at) { return read_sharding(at, scenario.mesh); }, &Scenario::sharding);
+  part(
+      "software", [&](const Reader& at) { return read_software(at, scenario.mesh, scenario.sharding); },
+      &Scenario::software, same_sharding);
   const std::optional<Reader> pipeline = top.find("pipeline");
   if (pipeline)
     top.attempt([&] { scenario.pipeline = read_schedule(*pipeline); });
@@ -381,14 +397,14 @@ void read_training(Reader& top, Scenario& scenario)
   scenario.model.dropout = scenario.workload.dropout;
 }
 
-void check_training(Reader& top, Scenario& scenario)
+void check_training(Reader& top, Scenario& scenario, const Scenario* before)
 {
   const std::optional<Reader> pipeline = top.find("pipeline");
   if (!top.attempt([&] { check_pipeline(top, pipeline, scenario); }))
     return;
   top.attempt([&] { check_divisions(top, scenario); });
   top.attempt([&] { check_groups(top, scenario); });
-  top.attempt([&] { check_kept(top, scenario); });
+  top.attempt([&] { check_kept(top, scenario, before); });
   if (scenario.model.positions == Positions::learned && scenario.workload.sequence > scenario.model.max_positions)
     top.at("workload")
         .at("sequence")
@@ -405,25 +421,20 @@ void read_all_faults(const Reader& faults, Scenario& scenario)
     scenario.machine.overrides.add(fault.effect);
 }
 
-} // namespace
-
-ScenarioIdentity identify(const Document& document)
-{
-  const Json& json = *document.json;
-  const auto name  = json.is_object() ? json.find("name") : json.end();
-  return {name != json.end() && name->is_string() ? name->get<std::string>() : "", content_hash(document)};
-}
-
-Scenario read_scenario(Document&& document)
+Scenario read(Document& document, const Scenario* before)
 {
   document.keeps_mistakes = true;
   Reader top(document);
   Scenario scenario;
   top.at("schema_version").count(1, 1);
-  scenario.name = top.at("name").text();
-  scenario.hash = content_hash(document);
-  const bool machine =
-      top.attempt([&] { scenario.machine = read_machine(top.at("machine")); }) && top.at("machine").sound();
+  scenario.name      = top.at("name").text();
+  scenario.hash      = content_hash(document);
+  const bool machine = top.attempt([&] {
+    const Reader own = top.at("machine");
+    scenario.machine =
+        before && own.as_before() ? before->machine : read_machine(own, before ? &before->machine : nullptr);
+    scenario.machine.overrides = {};
+  }) && top.at("machine").sound();
   PlacedMesh placed  = read_mesh(top.at("mesh"), machine ? &scenario.machine : nullptr);
   scenario.mesh      = std::move(placed.mesh);
   scenario.placement = std::move(placed.placement);
@@ -432,8 +443,11 @@ Scenario read_scenario(Document&& document)
       scenario.micro_benchmark = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.collectives);
     });
   else
-    read_training(top, scenario);
-  if (const auto published = top.find("published"))
+    read_training(top, scenario, before && before->mesh == scenario.mesh ? before : nullptr);
+  if (const auto published = top.find("published");
+      published && before && before->machine.chip.name == scenario.machine.chip.name && published->as_before())
+    scenario.published = before->published;
+  else if (published)
     for (const Reader& figure : published->elements())
       top.attempt([&] { scenario.published.push_back(read_published(figure, scenario.machine.chip.name)); });
   std::optional<CannotRun> refused = placed.refused;
@@ -450,10 +464,37 @@ Scenario read_scenario(Document&& document)
   if (refused)
     throw *refused;
   if (!scenario.micro_benchmark)
-    check_training(top, scenario);
+    check_training(top, scenario, before);
   document.tell_mistakes();
+  return scenario;
+}
+
+} // namespace
+
+ScenarioIdentity identify(const Document& document)
+{
+  const Json& json = *document.json;
+  const auto name  = json.is_object() ? json.find("name") : json.end();
+  return {name != json.end() && name->is_string() ? name->get<std::string>() : "", content_hash(document)};
+}
+
+Scenario read_scenario(Document&& document)
+{
+  Scenario scenario  = read(document, nullptr);
   scenario.constants = std::move(document.constants);
   scenario.files     = std::move(document.files);
+  return scenario;
+}
+
+Scenario read_scenario(Document& document, const Scenario* before, std::vector<std::string> changed)
+{
+  if (before)
+    document.before = {std::move(changed), &before->constants};
+  document.constants.clear();
+  Scenario scenario  = read(document, before);
+  scenario.constants = document.constants;
+  scenario.files     = document.files;
+  document.before.reset(); // it points into what may go
   return scenario;
 }
 

@@ -18,13 +18,13 @@
 namespace podsim {
 
 struct Workload {
-  std::int64_t batch    = 0; // sequences a step, over all pods
-  std::int64_t sequence = 0;
+  std::int64_t batch       = 0; // sequences a step, over all pods
+  std::int64_t sequence    = 0;
   std::int64_t micro_batch = 0; // sequences of a micro-batch on each replica; 0: all of them
   std::string remat_name;
   Remat remat;
   Optimizer optimizer;
-  bool dropout = false;
+  bool dropout                                             = false;
   friend bool operator==(const Workload&, const Workload&) = default;
 };
 
@@ -56,6 +56,11 @@ struct Scenario {
 // Throws InputError for what is wrong, all of it at once, and CannotRun for a sound mesh that does not fit the slice.
 // The document is taken only when nothing is wrong with it.
 Scenario read_scenario(Document&& document);
+
+// The same for a document that is kept to be read again; once it has failed, it cannot be. `before`: what it came to,
+// if it was read before and only the values at `changed` are others since: parts without one of them are taken from
+// there.
+Scenario read_scenario(Document& document, const Scenario* before, std::vector<std::string> changed);
 
 // Only what a report on a scenario that cannot run must say: its name ("" where that is wrong) and hash.
 struct ScenarioIdentity {

@@ -387,16 +387,30 @@ Combination combination(const Sweep& sweep, std::size_t number)
   return made;
 }
 
-Document resolve(const Combination& combination, const std::string& study, const Catalogue& catalogue)
+const std::string& SweepScenarios::file_of(const Combination& combination)
+{
+  const auto known = files_.find(combination.scenario);
+  return known != files_.end()
+             ? known->second
+             : files_.emplace(combination.scenario, catalogue_.find(Shelf::scenarios, combination.scenario, study_))
+                   .first->second;
+}
+
+const Document& SweepScenarios::resolve(const Combination& combination)
 {
   try {
-    Document document =
-        resolve(catalogue.find(Shelf::scenarios, combination.scenario, study), combination.changes, catalogue);
+    const Document& document = variants_.resolve(file_of(combination), combination.changes);
     document.tell_mistakes();
     return document;
   } catch (const InputError& wrong) {
-    throw InputError(fmt::format("{}: {}", study, wrong.what()));
+    throw InputError(fmt::format("{}: {}", study_, wrong.what()));
   }
+}
+
+Scenario SweepScenarios::read(const Combination& combination)
+{
+  resolve(combination);
+  return variants_.read();
 }
 
 int unmet_constraint(const Sweep& sweep, const Combination& combination, const Document& document,

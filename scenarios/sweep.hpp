@@ -7,8 +7,11 @@
 
 #include "scenarios/catalogue.hpp"
 #include "scenarios/training_plan.hpp"
+#include "scenarios/variants.hpp"
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace podsim {
@@ -52,9 +55,25 @@ const char* missing_for(const std::string& metric, const Sweep& sweep);
 
 Combination combination(const Sweep& sweep, std::size_t number);
 
-// Resolves the scenario of a combination, which the study names by its path from the study's folder or by its name in
-// the catalogue; wrong paths and names are the study's to mend and said so.
-Document resolve(const Combination& combination, const std::string& study, const Catalogue& catalogue);
+// The scenarios of a study's combinations, which it names by their path from its folder or by their name in the
+// catalogue; wrong paths and names are the study's to mend and said so. For one thread.
+class SweepScenarios {
+public:
+  SweepScenarios(std::string study, const Catalogue& catalogue)
+      : study_(std::move(study)), catalogue_(catalogue), variants_(catalogue)
+  {
+  }
+
+  const std::string& file_of(const Combination& combination);
+  const Document& resolve(const Combination& combination); // it stays until the next call
+  Scenario read(const Combination& combination);
+
+private:
+  std::string study_;
+  const Catalogue& catalogue_;
+  Variants variants_;
+  std::map<std::string, std::string> files_; // by what the study calls them
+};
 
 // The first constraint that the combination does not meet; -1: it meets all.
 int unmet_constraint(const Sweep& sweep, const Combination& combination, const Document& document,

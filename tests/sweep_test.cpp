@@ -740,7 +740,8 @@ TEST_CASE("sweep: the figures of a row are those of its run, to the last bit")
     INFO(line);
     REQUIRE(row["status"] == "ok");
     const Combination one = combination(sweep, row["number"]);
-    const json alone      = json::parse(to_json(evaluate(read_scenario(resolve(one, "study.json", catalogue)))));
+    const json alone      = json::parse(to_json(
+             evaluate(read_scenario(resolve(catalogue.find(Shelf::scenarios, one.scenario), one.changes, catalogue)))));
     for (const char* figure : {"tokens_per_s", "mfu", "hfu", "bubble"})
       CHECK(row[figure].get<double>() == alone[figure].get<double>());
     CHECK(row["step_time"].get<double>() == alone["step_time_s"].get<double>());

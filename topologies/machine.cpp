@@ -261,11 +261,12 @@ std::string Machine::describe_chip(std::int64_t device) const
   return place(*this, device, chip.devices > 1 ? 1 : 0); // the cores are the first axis
 }
 
-Machine read_machine(Reader machine)
+Machine read_machine(Reader machine, const Machine* before)
 {
   Machine read;
   read.name          = machine.at("name").text();
-  read.chip          = read_chip(machine.at("chip"));
+  const Reader chip  = machine.at("chip");
+  read.chip          = before && chip.as_before() ? before->chip : read_chip(chip);
   const bool nodes   = machine.find("nvlink").has_value();
   const char* copies = nodes ? "nodes" : "pods";
   if (nodes)

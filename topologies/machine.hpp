@@ -61,8 +61,8 @@ struct Machine {
   std::string describe_chip(std::int64_t device) const; // the same of the whole chip
 };
 
-// Complains of a slice that the machine's pods cannot form.
-Machine read_machine(Reader machine);
+// Complains of a slice that the machine's pods cannot form. `before`: what the same place came to in a first reading.
+Machine read_machine(Reader machine, const Machine* before = nullptr);
 
 std::string describe(const AxisPlacement& placement, const Machine& machine);
 

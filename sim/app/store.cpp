@@ -135,14 +135,13 @@ public:
       unexpected(column, "a status");
     }
   }
-  // The text of a JSON object of texts or of numbers, or of a list of counts.
-  std::string object_of(int column, const char* what, bool (Json::*is_one)() const noexcept) const
+  // A JSON object of texts or of numbers, or a list of counts.
+  Json object_of(int column, const char* what, bool (Json::*is_one)() const noexcept) const
   {
-    const std::string found = text(column);
-    const Json json         = parsed(column);
+    Json json = parsed(column);
     if (!json.is_object() || !std::all_of(json.begin(), json.end(), [&](const Json& one) { return (one.*is_one)(); }))
       unexpected(column, what);
-    return found;
+    return json;
   }
   std::vector<std::size_t> counts(int column) const
   {
@@ -389,7 +388,7 @@ void Store::add(const std::string& hash, const std::string& version, const Store
       .bind(version)
       .bind(std::string(word(result.status)))
       .bind(result.reason)
-      .bind(result.figures)
+      .bind(Json(result.figures).dump())
       .execute();
   if (unsettled_ && now - *unsettled_ >= longest_group)
     settle();
@@ -438,7 +437,8 @@ std::vector<StoredCombination> Store::combinations() const
   std::vector<StoredCombination> all;
   while (statement.row())
     all.push_back({static_cast<std::size_t>(statement.number(0, 0, INT64_MAX)), statement.text(1),
-                   statement.object_of(2, "an object of texts", &Json::is_string), statement.number(3, 0, 1) != 0});
+                   statement.object_of(2, "an object of texts", &Json::is_string).dump(),
+                   statement.number(3, 0, 1) != 0});
   return all;
 }
 
@@ -449,7 +449,7 @@ std::map<std::string, StoredResult> Store::results(const std::string& version) c
   std::map<std::string, StoredResult> all;
   while (statement.row())
     all[statement.text(0)] = {statement.status(1), statement.text(2),
-                              statement.object_of(3, "an object of numbers", &Json::is_number)};
+                              statement.object_of(3, "an object of numbers", &Json::is_number).get<Figures>()};
   return all;
 }
 

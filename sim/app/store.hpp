@@ -15,6 +15,7 @@
 // Results that come close together are one transaction, since each costs a disk some milliseconds; a process that is
 // killed loses the last tenth of a second, and simulates that again.
 
+#include "sim/core/figures.hpp"
 #include "sim/core/status.hpp"
 
 #include <chrono>
@@ -45,7 +46,8 @@ struct StoredCombination {
 
 struct StoredResult {
   Status status;
-  std::string reason, figures;
+  std::string reason;
+  Figures figures;
 };
 
 // What results are kept under: podsim's version, the program's own bytes and SimGrid. Between releases the program

@@ -16,19 +16,6 @@ namespace podsim {
 
 namespace {
 
-// With care, as somebody may have changed the file by hand.
-Figures read_figures(const std::string& text, const std::string& file)
-{
-  Document document;
-  *document.json = parse_json(text, file);
-  document.origins.set("", file + ": figures");
-  Reader reader(document);
-  Figures figures;
-  for (const std::string& name : reader.keys())
-    figures[name] = reader.at(name).number();
-  return figures;
-}
-
 } // namespace
 
 void add_study_output(CLI::App& command, StudyOutput& output)
@@ -101,7 +88,7 @@ StudyTable study_table(const Store& store, const Sweep& sweep)
     if (const auto found = results.find(stored.hash); found != results.end()) {
       row.status  = found->second.status;
       row.reason  = found->second.reason;
-      row.figures = read_figures(found->second.figures, store.file());
+      row.figures = found->second.figures;
       add_planned(one.plan, row.figures);
     }
     if (!one.plan.currency.empty())

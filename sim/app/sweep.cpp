@@ -9,6 +9,7 @@
 #include "sim/app/study_output.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
+#include "sim/engine/clock/simgrid_module.hpp"
 #include "sim/evaluate/evaluate.hpp"
 #include "sim/evaluate/evaluation_bytes.hpp"
 #include "sim/evaluate/figures.hpp"
@@ -63,7 +64,7 @@ struct Expansion {
   std::vector<StoredCombination> combinations;
 };
 
-Expansion expand(const Sweep& sweep, const SweepOptions& options, const Catalogue& catalogue)
+Expansion expand(const Sweep& sweep, const SweepOptions& options, SweepScenarios& scenarios)
 {
   const Shard shard = read_shard(options.shard);
   Expansion all;
@@ -76,8 +77,8 @@ Expansion expand(const Sweep& sweep, const SweepOptions& options, const Catalogu
                  .left_out = std::vector<std::size_t>(sweep.constraints.size(), 0)};
   Json hashes = Json::array();
   for (std::size_t number = 0; number < sweep.size(); ++number) {
-    const Combination one   = combination(sweep, number);
-    const Document document = resolve(one, options.study, catalogue);
+    const Combination one    = combination(sweep, number);
+    const Document& document = scenarios.resolve(one);
     if (const int unmet = unmet_constraint(sweep, one, document, options.study); unmet >= 0) {
       ++all.study.left_out[static_cast<std::size_t>(unmet)];
       continue;
@@ -101,9 +102,9 @@ Expansion expand(const Sweep& sweep, const SweepOptions& options, const Catalogu
 
 // What is wrong without the file or setting that a value came from: the same reasons are to count as one.
 std::string reason_alone(std::string reason, const Combination& combination, const std::string& study,
-                         const Catalogue& catalogue)
+                         SweepScenarios& scenarios)
 {
-  std::vector<std::string> prefixes{study + ": ", catalogue.find(Shelf::scenarios, combination.scenario, study) + ": "};
+  std::vector<std::string> prefixes{study + ": ", scenarios.file_of(combination) + ": "};
   for (const std::string& change : combination.changes)
     prefixes.push_back("--set " + printable(change) + ": ");
   for (const std::string& prefix : prefixes)
@@ -114,7 +115,7 @@ std::string reason_alone(std::string reason, const Combination& combination, con
 
 // A slip in the study, such as a misspelt key at the end of a path, is the user's to mend before anything runs or is
 // stored: one in all of its scenarios, or in a single value of an axis, whatever the other axes say.
-void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions& options, const Catalogue& catalogue)
+void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions& options, SweepScenarios& scenarios)
 {
   std::size_t stride = sweep.size(); // between combinations that differ in the axis alone
   for (const SweepAxis& axis : sweep.axes) {
@@ -122,7 +123,7 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
     for (std::size_t i = 0; i < axis.values.size(); ++i) {
       const Combination one = combination(sweep, i * stride);
       try {
-        read_scenario(resolve(one, options.study, catalogue));
+        scenarios.read(one);
       } catch (const MisreadError& wrong) {
         const std::string text = wrong.what();
         const bool own =
@@ -130,7 +131,7 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
                         [&](const auto& set) { return text.starts_with("--set " + printable(set) + ": "); });
         throw InputError(own ? fmt::format("{}: {} \"{}\": {}", options.study, axis.name,
                                            printable(axis.values[i].label),
-                                           reason_alone(text, one, options.study, catalogue))
+                                           reason_alone(text, one, options.study, scenarios))
                              : fmt::format("{}: {}", options.study, text));
       } catch (const std::runtime_error&) { // what it is together with the first values of the others
       }
@@ -139,11 +140,11 @@ void check_readable(const Sweep& sweep, const Expansion& all, const SweepOptions
   std::string first;
   for (const StoredCombination& stored : all.combinations)
     try {
-      read_scenario(resolve(combination(sweep, stored.number), options.study, catalogue));
+      scenarios.read(combination(sweep, stored.number));
       return;
     } catch (const InputError& wrong) {
       if (first.empty())
-        first = reason_alone(wrong.what(), combination(sweep, stored.number), options.study, catalogue);
+        first = reason_alone(wrong.what(), combination(sweep, stored.number), options.study, scenarios);
     } catch (const CannotRun&) {
       return;
     }
@@ -164,29 +165,30 @@ Figures figures_of(const Evaluation& run)
   return figures;
 }
 
-// In a worker; `before` is what it prepared last.
-std::string simulate(const Combination& combination, const std::string& study, const Catalogue& catalogue,
-                     const std::string& engine, PreparedBefore& before)
+// In a worker, which goes on from the parent's scenarios and from what it prepared itself.
+std::string simulate(const Combination& combination, const std::string& study, const std::string& engine,
+                     SweepScenarios& scenarios, PreparedBefore& before)
 {
   Evaluation result;
   try {
-    const Prepared prepared = prepare(read_scenario(resolve(combination, study, catalogue)), &before);
+    const Prepared prepared = prepare(scenarios.read(combination), &before);
     result                  = evaluate(prepared, {.simulation = on_engine(engine), .before = &before});
   } catch (const InputError& wrong) {
-    result.refuse({Status::input, reason_alone(wrong.what(), combination, study, catalogue)});
+    result.refuse({Status::input, reason_alone(wrong.what(), combination, study, scenarios)});
   } catch (const CannotRun& wrong) {
     result.refuse({Status::mesh, wrong.what()});
   }
+  result.constants.clear(); // a row has no room for them, and they are most of the bytes
   return to_bytes(result);
 }
 
 StoredResult stored(const JobOutcome& outcome)
 {
   if (outcome.status != Status::ok)
-    return {outcome.status, one_line(describe(outcome)), "{}"};
+    return {outcome.status, one_line(describe(outcome)), {}};
   const Evaluation run   = evaluation_from_bytes(outcome.bytes);
   const std::string said = run.status == Status::ok ? fmt::format("{}", fmt::join(remarks(run), "; ")) : run.reason;
-  return {run.status, one_line(said), Json(figures_of(run)).dump()};
+  return {run.status, one_line(said), figures_of(run)};
 }
 
 // Those of this shard that have no result; of several that come to the same scenario the first.
@@ -224,9 +226,8 @@ std::vector<const StoredCombination*> sample(std::vector<const StoredCombination
 
 // Off the clock's grid (three flows on a link) what ends at one instant may be dealt with in another order, and sums
 // rounded in another.
-bool same_but_for_rounding(const std::string& own, const std::string& its)
+bool same_but_for_rounding(const Figures& a, const Figures& b)
 {
-  const auto a = Json::parse(own).get<Figures>(), b = Json::parse(its).get<Figures>();
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const auto& x, const auto& y) {
            return x.first == y.first &&
                   std::abs(x.second - y.second) <= 1e-12 * std::max(std::abs(x.second), std::abs(y.second));
@@ -235,29 +236,30 @@ bool same_but_for_rounding(const std::string& own, const std::string& its)
 
 // Simulates a sample on SimGrid as well, whose word counts, and says so. A difference is a bug.
 void check_on_simgrid(const std::vector<const StoredCombination*>& jobs, std::size_t simulated, const Sweep& sweep,
-                      const Store& store, const SweepOptions& options, const Catalogue& catalogue)
+                      const std::map<std::string, StoredResult>& results, const SweepOptions& options,
+                      SweepScenarios& scenarios)
 {
-  const auto results  = store.results(results_version());
   std::size_t checked = 0;
   bool to_the_bit     = true;
   const auto compare  = [&](std::size_t job, const JobOutcome& outcome) {
-    const StoredResult own = results.at(jobs[job]->hash);
-    const bool lost        = std::find(worth_a_retry.begin(), worth_a_retry.end(), own.status) != worth_a_retry.end();
+    const StoredResult& own = results.at(jobs[job]->hash);
+    const bool lost         = std::find(worth_a_retry.begin(), worth_a_retry.end(), own.status) != worth_a_retry.end();
     if (outcome.status != Status::ok || lost) // there are no two results: too slow, interrupted, crashed
       return;
     const StoredResult its = stored(outcome);
     to_the_bit             = to_the_bit && own.figures == its.figures;
     if (own.status != its.status || own.reason != its.reason || !same_but_for_rounding(own.figures, its.figures))
       throw std::logic_error(fmt::format("the heap and SimGrid differ on {}: {} against {}", jobs[job]->settings,
-                                          own.figures, its.figures));
+                                          Json(own.figures).dump(), Json(its.figures).dump()));
     ++checked;
   };
-  PreparedBefore before; // each worker goes on with a copy of its own
+  PreparedBefore before; // a copy for each worker
   try {
+    start_simgrid(); // once for all workers
     run_jobs(
         jobs.size(),
         [&](std::size_t job) {
-          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, "simgrid", before);
+          return simulate(combination(sweep, jobs[job]->number), options.study, "simgrid", scenarios, before);
         },
         compare, fleet_options(options.fleet));
   } catch (const OutOfResources& lack) { // all is stored
@@ -270,7 +272,7 @@ void check_on_simgrid(const std::vector<const StoredCombination*>& jobs, std::si
 
 // Simulates what is not stored yet; nothing where that was interrupted.
 std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, const SweepOptions& options,
-                                   const Catalogue& catalogue)
+                                   SweepScenarios& scenarios)
 {
   const DeferredSignals until_closed;
   Store store = Store::to_write(options.file);
@@ -298,13 +300,15 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
     return fmt::format("{} of {} scenarios are stored in {}; the same command again goes on from there",
                         mine - (jobs.size() - ended), mine, options.file);
   };
-  PreparedBefore before; // each worker goes on with a copy of its own
+  const auto checked = options.fleet.engine == "simgrid" ? std::vector<const StoredCombination*>{} : sample(jobs);
+  std::map<std::string, StoredResult> to_check;
+  PreparedBefore before; // a copy for each worker
   try {
     ProgressBar progress("sweeping", jobs.size(), !options.output.quiet, ProgressBar::Elsewhere::lines);
     whole = run_jobs(
         jobs.size(),
         [&](std::size_t job) {
-          return simulate(combination(sweep, jobs[job]->number), options.study, catalogue, options.fleet.engine,
+          return simulate(combination(sweep, jobs[job]->number), options.study, options.fleet.engine, scenarios,
                           before);
         },
         [&](std::size_t job, const JobOutcome& outcome) {
@@ -312,6 +316,8 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
             return;
           const StoredResult result = stored(outcome);
           store.add(jobs[job]->hash, results_version(), result);
+          if (std::find(checked.begin(), checked.end(), jobs[job]) != checked.end())
+            to_check[jobs[job]->hash] = result;
           ++ended;
           progress.job_ended(result.status != Status::ok);
         },
@@ -324,8 +330,8 @@ std::optional<StudyTable> complete(const Sweep& sweep, const Expansion& all, con
     complain("interrupted: " + so_far());
     return {};
   }
-  if (options.fleet.engine != "simgrid")
-    check_on_simgrid(sample(jobs), jobs.size(), sweep, store, options, catalogue);
+  if (!checked.empty())
+    check_on_simgrid(checked, jobs.size(), sweep, to_check, options, scenarios);
   return study_table(store, sweep);
 }
 
@@ -337,11 +343,12 @@ int sweep(SweepOptions options)
     options.file = default_file(options);
   const Sweep sweep = read_sweep(options.study);
   check(options.output, sweep);
-  const Expansion all = expand(sweep, options, catalogue);
-  check_readable(sweep, all, options, catalogue);
+  SweepScenarios scenarios(options.study, catalogue);
+  const Expansion all = expand(sweep, options, scenarios);
+  check_readable(sweep, all, options, scenarios);
   check_outputs({{"--csv", options.output.csv}, {"--json", options.output.json}}, options.file);
   check_outputs({{"--db", options.file}});
-  auto table = complete(sweep, all, options, catalogue);
+  auto table = complete(sweep, all, options, scenarios);
   return table ? write_study(std::move(*table), options.output) : exit_interrupted;
 }
 

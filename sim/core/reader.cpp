@@ -490,6 +490,19 @@ Reader Reader::constant(const std::string& key)
   return value;
 }
 
+bool Reader::as_before() const
+{
+  const auto& before  = document_->before;
+  const auto is_below = [&](const std::string& path) {
+    return path.starts_with(path_) && (path.size() == path_.size() || path[path_.size()] == '.');
+  };
+  if (!before || std::any_of(before->changed.begin(), before->changed.end(), is_below))
+    return false;
+  std::copy_if(before->constants->begin(), before->constants->end(), std::back_inserter(document_->constants),
+               [&](const UsedConstant& one) { return is_below(one.path); });
+  return true;
+}
+
 Json parse_json(const std::string& text, const std::string& origin)
 {
   constexpr int deepest         = 64;

@@ -77,6 +77,13 @@ struct Document {
 
   std::map<std::string, std::string> named_by; // by path: the file or option that named the catalogue's file for it
 
+  // Of a document that was read before, without a mistake: where its values are others now, and what was noted then.
+  struct FirstReading {
+    std::vector<std::string> changed;
+    const std::vector<UsedConstant>* constants;
+  };
+  std::optional<FirstReading> before;
+
   void note(Mistake mistake);
   bool of_the_user(const std::string& path) const; // whether no file of the catalogue gave the value
   void tell_mistakes() const; // throws them, if there are any: misspelt keys first, missing ones last
@@ -112,6 +119,9 @@ public:
   // A constant: {"value": ..., "source": ..., "calibrated_on": [ids], "chip": "A100"}, or its bare value where a
   // scenario overrides one; noted in Document::constants. The reader returned stands on the value.
   Reader constant(const std::string& key);
+
+  // Of a document that is read again: whether nothing within is another than before. Then its constants count as read.
+  bool as_before() const;
 
   const std::string& path() const { return path_; }
   const std::string& origin() const;                          // the file or the option that gave the value

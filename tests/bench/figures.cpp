@@ -1,5 +1,6 @@
 #include "tests/bench/figures.hpp"
 
+#include "scenarios/variants.hpp"
 #include "tests/bench/child.hpp"
 #include "tests/bench/heap_replay.hpp"
 
@@ -92,8 +93,15 @@ private:
     const Scenario scenario = scenario_of(palm); // the catalogue has been read
     put("resolve_ms", 1e3 * least_of(many, [] { return seconds_of([] { scenario_of(palm); }); }));
     put("prepare_ms", 1e3 * least_of(many, [&] { return seconds_of([&] { prepare(scenario); }); }));
-    put("change_one_value_us", 1e6 * least_of(many, [] {
-                                 return seconds_of([] { scenario_of(palm, {"machine.ici.link_bandwidth=50 GB/s"}); });
+    Variants variants(catalogue());
+    int turn = 0;
+    put("change_one_value_us", 1e6 * least_of(many, [&] {
+                                 const std::string change =
+                                     fmt::format("machine.ici.link_bandwidth={} GB/s", ++turn % 50 + 1);
+                                 return seconds_of([&] {
+                                   variants.resolve(palm, {change});
+                                   variants.read();
+                                 });
                                }));
   }
 

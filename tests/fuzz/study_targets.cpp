@@ -20,16 +20,18 @@ fs::path study_file() // where the input is said to lie
 }
 
 // What podsim sweep does with a combination before it is simulated.
-void prepare(const Sweep& sweep, std::size_t number)
+void prepare(const Sweep& sweep, std::size_t number, SweepScenarios& scenarios)
 {
   const Combination one = combination(sweep, number);
   require(one.labels.size() == sweep.axes.size(), "a combination has a label of each axis");
-  Document document = resolve(one, study_file().string(), catalogue());
-  const int unmet   = unmet_constraint(sweep, one, document, study_file().string());
+  const Document& document = scenarios.resolve(one);
+  const int unmet          = unmet_constraint(sweep, one, document, study_file().string());
   require(unmet < static_cast<int>(sweep.constraints.size()), "a constraint that is not met is one of the study");
-  require(content_hash(document).size() == 32, "a scenario has a hash");
+  Document alone = resolve(scenarios.file_of(one), one.changes, catalogue());
+  require(content_hash(document) == content_hash(alone), "a scenario is the same alone");
   try {
-    read_scenario(std::move(document));
+    const std::string hash = scenarios.read(one).hash;
+    require(read_scenario(std::move(alone)).hash == hash, "a scenario reads the same alone");
   } catch (const CannotRun&) { // a row of the table
   }
 }
