@@ -4,7 +4,7 @@
 set -eu
 
 packages="g++ cmake ninja-build libsimgrid-dev nlohmann-json3-dev libfmt-dev libboost-graph-dev libcli11-dev \
-libxxhash-dev libsqlite3-dev catch2 libbenchmark-dev python3-jsonschema"
+libxxhash-dev libsqlite3-dev libmimalloc-dev catch2 libbenchmark-dev python3-jsonschema"
 
 missing=""
 for package in $packages ${test_packages:-}; do
