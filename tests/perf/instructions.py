@@ -34,6 +34,9 @@ CASES = {
     "run PaLM 540B on 32 pods": ["run", PALM, "--quiet", "--set", "machine.pods=32", "--set", "mesh.pod.size=32",
                                  "--set", "workload.batch=32768"],
     "run GPT 145.6B, a pipeline": ["run", "training/a100/narayanan21-t1-145.6b.json", "--quiet"],
+    "PaLM 540B on the heap": ["run", PALM, "--quiet", "--engine", "heap"],
+    "a slow chip on the heap": ["run", "faults/palm-540b-straggler.json", "--quiet", "--engine", "heap"],
+    "MT-NLG 530B by recurrence": ["run", "training/a100/mtnlg530-2240.json", "--quiet", "--engine", "heap"],
 }
 
 
