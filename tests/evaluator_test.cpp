@@ -123,12 +123,12 @@ bool agree(Seconds engine, Ticks own)
 // devices of the class, which must be as alike as the fold says.
 void check_engine(const Case& c, Granularity granularity, const Timeline& timeline)
 {
-  const TimedProgram timed = time_program(c.program, c.machine, c.placement, c.multi_axis, granularity);
-  const Trace trace =
-      podsim::simulate(c.program, timed, c.machine, c.placement, {.granularity = granularity, .progress = {}});
+  const TimedProgram timed      = time_program(c.program, c.machine, c.placement, c.multi_axis, granularity);
+  const DeviceClasses partition = fold(c.machine, c.placement, c.program.pipeline);
+  const Trace trace             = podsim::simulate(c.program, timed, c.machine, c.placement, partition,
+                                                   {.granularity = granularity, .progress = {}});
   CAPTURE(static_cast<int>(granularity), trace.end.value(), to_seconds(static_cast<double>(timeline.end)).value());
   CHECK(agree(trace.end, timeline.end));
-  const DeviceClasses partition = fold(c.machine, c.placement, c.program.pipeline);
   REQUIRE(partition.classes.size() == trace.classes.size());
   std::vector<std::vector<std::int64_t>> devices(trace.classes.size());
   for (std::int64_t device = 0; device < c.machine.devices(); ++device)

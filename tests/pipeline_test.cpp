@@ -164,6 +164,7 @@ Run run_stages(const std::string& schedule, int stages, int chunks, int micro_ba
   const TimedProgram timed =
       time_program(sharded, machine, p.scenario.placement, MultiAxis::sequential, Granularity::automatic);
   const Trace trace = podsim::simulate(sharded, timed, machine, p.scenario.placement,
+                                       fold(machine, p.scenario.placement, sharded.pipeline),
                                        {.granularity = Granularity::automatic, .progress = {}});
   return {trace.end.value(), measure(p.program, sharded, timed, machine, p.scenario.placement, trace).bubble};
 }

@@ -88,6 +88,7 @@ Trace simulate(const ShardedProgram& program, const Machine& machine, const Plac
                const CollectiveChoices& choices, Granularity granularity, bool explicit_devices, bool skip_repetitions)
 {
   return podsim::simulate(program, time_program(program, machine, placement, choices, granularity), machine, placement,
+                          fold(machine, placement, program.pipeline),
                           {.granularity      = granularity,
                            .explicit_devices = explicit_devices,
                            .skip_repetitions = skip_repetitions,

@@ -22,7 +22,7 @@ std::optional<int> check_reckoned(const SmallScenario& small)
   const Prepared p         = test::prepare(small);
   const Scenario& s        = p.scenario;
   const TimedProgram timed = timed_program(p, Granularity::automatic);
-  const auto reckoned      = stage_recurrence(p.sharded, timed, s.machine, s.placement);
+  const auto reckoned      = stage_recurrence(p.sharded, timed, s.machine, s.placement, classes_on(s.machine, p));
   if (!reckoned)
     return {};
   const Trace trace = test::simulate(p, Granularity::automatic, false);
@@ -112,10 +112,11 @@ TEST_CASE("pipelines by recurrence are those by events, whatever the schedule an
 
 TEST_CASE("what others have a say in is left to events")
 {
-  const auto refused = [](const SmallScenario& s) {
-    const Prepared p = test::prepare(s);
-    return !stage_recurrence(p.sharded, timed_program(p, Granularity::automatic), p.scenario.machine,
-                             p.scenario.placement);
+  const auto refused = [](const SmallScenario& small) {
+    const Prepared p  = test::prepare(small);
+    const Scenario& s = p.scenario;
+    return !stage_recurrence(p.sharded, timed_program(p, Granularity::automatic), s.machine, s.placement,
+                             classes_on(s.machine, p));
   };
   SmallScenario s = piped(4, {{"schedule", "1f1b"}}, 8);
   CHECK_FALSE(refused(s));

@@ -123,16 +123,23 @@ void tell_faults_apart(const Machine& machine, const Placement& placement, Colou
   colours.split(nics.keys());
 }
 
+// The group of each device in a span, named by its first device.
+std::vector<std::int64_t> groups_in(const Span& span, const Machine& machine)
+{
+  std::vector<std::int64_t> group(static_cast<std::size_t>(machine.devices()));
+  for (std::size_t device = 0; device < group.size(); ++device)
+    group[device] = first_member(span, static_cast<std::int64_t>(device), machine);
+  return group;
+}
+
 // Splits devices by the colours in the groups that they are in. A group of one colour tells nothing apart.
-void refine(const Span& span, const Machine& machine, Colouring& colours)
+void refine(const Span& span, const std::vector<std::int64_t>& group, const Machine& machine, Colouring& colours)
 {
   const std::vector<int>& of = colours.of();
-  std::vector<int> first(of.size(), -1); // colour of each group, named by its first device
-  std::vector<std::int64_t> group(of.size());
+  std::vector<int> first(of.size(), -1); // colour of each group
   std::map<std::int64_t, std::vector<int>> mixed;
   for (std::size_t device = 0; device < of.size(); ++device) {
-    group[device] = first_member(span, static_cast<std::int64_t>(device), machine);
-    int& colour   = first[static_cast<std::size_t>(group[device])];
+    int& colour = first[static_cast<std::size_t>(group[device])];
     if (colour < 0)
       colour = of[device];
     else if (colour != of[device])
@@ -253,10 +260,14 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
     tell_apart(placement[*pipeline]);
   if (!machine.overrides.empty())
     tell_faults_apart(machine, placement, colours);
+  std::vector<std::vector<std::int64_t>> groups;
   for (int before = 0; colours.count() > 1 && before != colours.count();) { // one colour cannot be refined
     before = colours.count();
-    for (const Span& span : spans)
-      refine(span, machine, colours);
+    for (std::size_t i = 0; i < spans.size(); ++i) {
+      if (groups.size() == i)
+        groups.push_back(groups_in(spans[i], machine));
+      refine(spans[i], groups[i], machine, colours);
+    }
   }
   const int count = colours.count();
   return to_device_classes(std::move(colours).take(), count);

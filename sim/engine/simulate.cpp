@@ -15,9 +15,8 @@ Engine heap_engine()
 }
 
 Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
-               const Placement& placement, const SimulationOptions& options)
+               const Placement& placement, const DeviceClasses& classes, const SimulationOptions& options)
 {
-  const DeviceClasses classes   = fold(machine, placement, program.pipeline);
   const DeviceClasses partition = options.explicit_devices ? one_class_each(machine) : classes;
   std::vector<int> recorded; // in an explicit run, the devices that represent a class of the fold
   for (const DeviceClass& own : classes.classes)

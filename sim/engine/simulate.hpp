@@ -26,9 +26,9 @@ struct SimulationOptions {
   Engine engine = heap_engine();
 };
 
-// Where the fold in time cannot go on, it simulates in full. Throws what the engine does.
+// `classes`: of fold(). Where the fold in time cannot go on, it simulates in full. Throws what the engine does.
 Trace simulate(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
-               const Placement& placement, const SimulationOptions& options);
+               const Placement& placement, const DeviceClasses& classes, const SimulationOptions& options);
 
 // How long a simulation of so many classes will take if nothing repeats, from the activities of each and what SimGrid
 // costs for them when that many are under way (measured: 2 us, and 4.4 ns more for each).

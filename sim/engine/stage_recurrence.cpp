@@ -32,9 +32,8 @@ struct Move {
 class Recurrence {
 public:
   Recurrence(const ShardedProgram& program, const TimedProgram& timed, const Machine& machine,
-             const Placement& placement)
-      : program_(program), timed_(timed), machine_(machine), placement_(placement),
-        partition_(fold(machine, placement, program.pipeline))
+             const Placement& placement, const DeviceClasses& classes)
+      : program_(program), timed_(timed), machine_(machine), placement_(placement), partition_(classes)
   {
   }
 
@@ -474,7 +473,7 @@ private:
   const TimedProgram& timed_;
   const Machine& machine_;
   const Placement& placement_;
-  const DeviceClasses partition_;
+  const DeviceClasses& partition_;
   std::vector<int> class_of_; // each stage
   std::vector<Rows> rows_;    // by program
   std::map<AxisMask, bool> alone_;
@@ -492,9 +491,10 @@ private:
 } // namespace
 
 std::optional<Reckoned> stage_recurrence(const ShardedProgram& program, const TimedProgram& timed,
-                                         const Machine& machine, const Placement& placement)
+                                         const Machine& machine, const Placement& placement,
+                                         const DeviceClasses& classes)
 {
-  return Recurrence(program, timed, machine, placement).work_out();
+  return Recurrence(program, timed, machine, placement, classes).work_out();
 }
 
 } // namespace podsim

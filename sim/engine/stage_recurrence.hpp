@@ -26,8 +26,10 @@ struct Reckoned {
   int meetings = 0; // of two messages on a link, that were set right
 };
 
-// Nothing where the conditions fail: then it is to be simulated. The same figures to the bit, for a healthy machine.
+// `classes`: of fold(). Nothing where the conditions fail: then it is to be simulated. The same figures to the bit, for
+// a healthy machine.
 std::optional<Reckoned> stage_recurrence(const ShardedProgram& program, const TimedProgram& timed,
-                                         const Machine& machine, const Placement& placement);
+                                         const Machine& machine, const Placement& placement,
+                                         const DeviceClasses& classes);
 
 } // namespace podsim

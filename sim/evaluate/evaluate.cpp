@@ -115,18 +115,19 @@ namespace {
 std::optional<Seconds> quick_step(const Prepared& prepared, const SimulationOptions& options)
 {
   constexpr Seconds quick{2};
-  const Scenario& s       = prepared.scenario;
-  Machine machine         = s.machine;
-  machine.overrides       = {};
-  SimulationOptions quiet = options;
-  quiet.progress          = {};
-  quiet.explicit_devices  = false;
-  const auto classes = static_cast<std::int64_t>(fold(machine, s.placement, prepared.sharded.pipeline).classes.size());
+  const Scenario& s           = prepared.scenario;
+  Machine machine             = s.machine;
+  machine.overrides           = {};
+  SimulationOptions quiet     = options;
+  quiet.progress              = {};
+  quiet.explicit_devices      = false;
+  const DeviceClasses classes = classes_on(machine, prepared);
+  const auto count            = static_cast<std::int64_t>(classes.classes.size());
   const TimedProgram timed =
       time_program(prepared.sharded, machine, s.placement, s.software.collectives, quiet.granularity);
-  if (serial_time(prepared) > longest_step || simulation_estimate(classes, prepared.sharded, timed) > quick)
+  if (serial_time(prepared) > longest_step || simulation_estimate(count, prepared.sharded, timed) > quick)
     return std::nullopt;
-  return measure_on(machine, prepared, quiet).metrics.step_time;
+  return measure_on(machine, classes, prepared, quiet).metrics.step_time;
 }
 
 } // namespace

@@ -21,11 +21,11 @@ constexpr Seconds affordable{30};
 constexpr double groups_cost_at_most = 1e-5;
 
 std::optional<Reckoned> reckoned(const Prepared& prepared, const TimedProgram& timed, const Machine& machine,
-                                 const SimulationOptions& options)
+                                 const DeviceClasses& classes, const SimulationOptions& options)
 {
   if (!options.engine.reckons || options.explicit_devices || !options.skip_repetitions)
     return {};
-  return stage_recurrence(prepared.sharded, timed, machine, prepared.scenario.placement);
+  return stage_recurrence(prepared.sharded, timed, machine, prepared.scenario.placement, classes);
 }
 
 bool waits_for_groups(const ShardedProgram& program, const TimedProgram& timed, const Trace& trace)
@@ -45,19 +45,24 @@ bool waits_for_groups(const ShardedProgram& program, const TimedProgram& timed, 
 
 } // namespace
 
-MeasuredStep measure_on(const Machine& machine, const Prepared& prepared, const SimulationOptions& options,
-                        bool slow_links_by_chunks)
+DeviceClasses classes_on(const Machine& machine, const Prepared& prepared)
+{
+  return fold(machine, prepared.scenario.placement, prepared.sharded.pipeline);
+}
+
+MeasuredStep measure_on(const Machine& machine, const DeviceClasses& classes, const Prepared& prepared,
+                        const SimulationOptions& options, bool slow_links_by_chunks)
 {
   const Scenario& s        = prepared.scenario;
   const TimedProgram timed = time_program(prepared.sharded, machine, s.placement, s.software.collectives,
                                           options.granularity, slow_links_by_chunks);
   MeasuredStep measured;
-  if (auto all = reckoned(prepared, timed, machine, options)) {
+  if (auto all = reckoned(prepared, timed, machine, classes, options)) {
     measured.course = std::move(all->course);
     measured.metrics =
         measure(prepared.program, prepared.sharded, timed, machine, s.placement, measured.course, all->tally);
   } else {
-    Trace trace               = simulate(prepared.sharded, timed, machine, s.placement, options);
+    Trace trace               = simulate(prepared.sharded, timed, machine, s.placement, classes, options);
     measured.waits_for_groups = waits_for_groups(prepared.sharded, timed, trace);
     measured.metrics          = measure(prepared.program, prepared.sharded, timed, machine, s.placement, trace);
     measured.course           = std::move(trace);
@@ -91,18 +96,22 @@ std::int64_t affordable_classes(const Machine& machine, const Prepared& prepared
 Faulty measure_faulty(Machine machine, const Prepared& prepared, const SimulationOptions& options)
 {
   if (machine.overrides.empty())
-    return {measure_on(machine, prepared, options), {}, {}};
-  const Scenario& s   = prepared.scenario;
-  const auto too_long = [&](const Machine& on, bool by_chunks) {
+    return {measure_on(machine, classes_on(machine, prepared), prepared, options), {}, {}};
+  const Scenario& s = prepared.scenario;
+  // The machine's classes, where that many are soon simulated.
+  const auto affordable = [&](const Machine& on, bool by_chunks) -> std::optional<DeviceClasses> {
     const std::int64_t most = affordable_classes(on, prepared, options, by_chunks);
     std::set<Speed> speeds; // each of which makes a class at least, which is sooner seen than all of them told apart
     for (const auto& [device, speed] : on.overrides.devices)
       speeds.insert(speed);
-    return static_cast<std::int64_t>(speeds.size()) > most ||
-           static_cast<std::int64_t>(fold(on, s.placement, prepared.sharded.pipeline).classes.size()) > most;
+    if (static_cast<std::int64_t>(speeds.size()) > most)
+      return {};
+    DeviceClasses classes = classes_on(on, prepared);
+    return static_cast<std::int64_t>(classes.classes.size()) > most ? std::nullopt : std::optional(std::move(classes));
   };
-  if (options.explicit_devices || !too_long(machine, true)) {
-    Faulty exact{measure_on(machine, prepared, options), {}, {}};
+  const std::optional<DeviceClasses> classes = affordable(machine, true);
+  if (options.explicit_devices || classes) {
+    Faulty exact{measure_on(machine, classes ? *classes : classes_on(machine, prepared), prepared, options), {}, {}};
     if (options.granularity == Granularity::automatic && exact.measured.waits_for_groups) {
       exact.bound    = "collectives over several axes begin when all of their group are there";
       exact.at_least = exact.measured.metrics.step_time * (1 - groups_cost_at_most);
@@ -112,19 +121,19 @@ Faulty measure_faulty(Machine machine, const Prepared& prepared, const Simulatio
   Machine below = machine;
   Faulty result;
   bool by_chunks = false;
-  if (!too_long(machine, false)) {
+  if (affordable(machine, false)) {
     result.bound = "collectives over slow links end for all when they do for the last";
     std::erase_if(below.overrides.links, [](const auto& link) { return link.second > 0; });
   } else {
     result.bound      = "all that only faults tell apart is as slow as the slowest of it";
     below.overrides   = worst_only(machine);
     machine.overrides = worst_everywhere(machine, s.placement, prepared.sharded.pipeline);
-    by_chunks         = !too_long(machine, true);
-    if (too_long(below, false))
+    by_chunks         = affordable(machine, true).has_value();
+    if (!affordable(below, false))
       below.overrides = {}; // the healthy machine is no slower, either
   }
-  result.measured = measure_on(machine, prepared, options, by_chunks);
-  result.at_least = measure_on(below, prepared, options, false).metrics.step_time;
+  result.measured = measure_on(machine, classes_on(machine, prepared), prepared, options, by_chunks);
+  result.at_least = measure_on(below, classes_on(below, prepared), prepared, options, false).metrics.step_time;
   return result;
 }
 
@@ -175,7 +184,7 @@ FaultReport fault_report(const Faulty& all, const Prepared& prepared, const Simu
   quiet.progress            = {};
   Machine machine           = s.machine;
   machine.overrides         = {};
-  const Metrics healthy     = measure_on(machine, prepared, quiet).metrics;
+  const Metrics healthy     = measure_on(machine, classes_on(machine, prepared), prepared, quiet).metrics;
   const DeviceClass slowest = all.measured.course.classes[all.measured.metrics.critical];
   FaultReport report{healthy.step_time, healthy.mfu, {}, {slowest.devices, s.machine.describe(slowest.representative)},
                      all.bound,         all.at_least};

@@ -16,9 +16,11 @@ struct MeasuredStep {
   bool waits_for_groups = false; // somewhere a collective over several rings does, and they are out of step
 };
 
-// The scenario's step on a machine with other faults. Throws std::logic_error for what cannot be.
-MeasuredStep measure_on(const Machine& machine, const Prepared& prepared, const SimulationOptions& options,
-                        bool slow_links_by_chunks = true);
+// The scenario's step on a machine with other faults, whose devices fall into these classes. Throws std::logic_error
+// for what cannot be.
+DeviceClasses classes_on(const Machine& machine, const Prepared& prepared);
+MeasuredStep measure_on(const Machine& machine, const DeviceClasses& classes, const Prepared& prepared,
+                        const SimulationOptions& options, bool slow_links_by_chunks = true);
 
 struct Faulty {
   MeasuredStep measured;

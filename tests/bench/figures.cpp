@@ -118,9 +118,10 @@ private:
     const Prepared prepared   = prepare(scenario);
     const TimedProgram timed  = timed_program(prepared, Granularity::chunk);
     const HeapProgram program = heap_program(prepared.sharded, timed, scenario.machine);
-    const Trace trace         = simulate(prepared.sharded, timed, scenario.machine, scenario.placement,
-                                         {.granularity = Granularity::chunk, .explicit_devices = false, .progress = {}});
-    const Ticks end           = std::llround(trace.end.value() * ticks_per_second);
+    const Trace trace =
+        simulate(prepared.sharded, timed, scenario.machine, scenario.placement, classes_on(scenario.machine, prepared),
+                 {.granularity = Granularity::chunk, .explicit_devices = false, .progress = {}});
+    const Ticks end = std::llround(trace.end.value() * ticks_per_second);
     if (const Ticks own = replay(program, program.waits); own != end)
       throw std::logic_error(fmt::format("the heap's loop ends after {} ticks, the simulation after {}", own, end));
 

@@ -36,7 +36,7 @@ const Measured& measured(const Prepared& prepared, const Way& way)
     return found->second;
   const Scenario& s        = prepared.scenario;
   const TimedProgram timed = timed_program(prepared, way.granularity);
-  Measured all{simulate(prepared.sharded, timed, s.machine, s.placement,
+  Measured all{simulate(prepared.sharded, timed, s.machine, s.placement, classes_on(s.machine, prepared),
                         {.granularity      = way.granularity,
                          .explicit_devices = way.explicit_devices,
                          .skip_repetitions = way.skips,
