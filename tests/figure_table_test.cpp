@@ -1,6 +1,6 @@
 // The table of figures: that each row is whole, and that those who list figures elsewhere list the table's.
 
-#include "scenarios/sweep.hpp"
+#include "sim/studies/sweep.hpp"
 #include "sim/evaluate/figures.hpp"
 #include "sim/metrics/gate.hpp"
 

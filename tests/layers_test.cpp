@@ -27,7 +27,8 @@ const std::map<std::string, std::set<std::string>> below{
     {"sim/evaluate", {"sim/metrics", "scenarios"}},
     {"sim/jobs", {"sim/engine"}},
     {"reports", {"sim/evaluate"}},
-    {"sim/app", {"reports", "sim/jobs"}},
+    {"sim/studies", {"sim/evaluate", "sim/jobs"}},
+    {"sim/app", {"reports", "sim/studies"}},
 };
 
 std::set<std::string> reachable(const std::string& folder)

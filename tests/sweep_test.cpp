@@ -3,9 +3,9 @@
 
 #include "reports/json.hpp"
 #include "reports/study_table.hpp"
-#include "scenarios/constraint.hpp"
+#include "sim/studies/constraint.hpp"
 #include "scenarios/scenario.hpp"
-#include "scenarios/sweep.hpp"
+#include "sim/studies/sweep.hpp"
 #include "sim/evaluate/evaluate.hpp"
 #include "tests/sandbox.hpp"
 

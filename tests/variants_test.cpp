@@ -19,7 +19,9 @@ namespace {
 template <class Read> std::string told(const Read& read)
 {
   try {
-    Evaluation all      = evaluate(read(), {{.granularity = Granularity::collective}});
+    SimulationOptions quick;
+    quick.granularity   = Granularity::collective;
+    Evaluation all      = evaluate(read(), {.simulation = quick});
     all.simulation.wall = {};
     return to_json(all);
   } catch (const InputError& wrong) {

@@ -1,7 +1,6 @@
 #include "reports/github.hpp"
 #include "reports/junit.hpp"
 #include "scenarios/scenario_files.hpp"
-#include "sim/app/baseline.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
@@ -12,6 +11,7 @@
 #include "sim/evaluate/evaluate.hpp"
 #include "sim/evaluate/evaluation_bytes.hpp"
 #include "sim/jobs/engines.hpp"
+#include "sim/studies/baseline.hpp"
 
 #include <algorithm>
 #include <cctype>

@@ -1,12 +1,12 @@
-#include "scenarios/sweep.hpp"
 #include "sim/app/commands.hpp"
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
-#include "sim/app/store.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
 #include "sim/engine/simulate.hpp"
 #include "sim/jobs/signals.hpp"
+#include "sim/studies/store.hpp"
+#include "sim/studies/sweep.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -50,7 +50,7 @@ class Target {
 public:
   explicit Target(const std::string& file)
       : file_(followed(file)), fresh_(!input_exists(file_)), name_(fresh_ ? name_beside(file_) : file_),
-        store_(std::make_unique<Store>(Store::to_write(name_)))
+        store_(std::make_unique<Store>(Store::to_write(name_, complain)))
   {
   }
   ~Target()

@@ -2,8 +2,8 @@
 // How `podsim sweep` and `podsim results` show a stored study: options, the table of what is stored, its writers.
 
 #include "reports/study_table.hpp"
-#include "scenarios/sweep.hpp"
-#include "sim/app/store.hpp"
+#include "sim/studies/store.hpp"
+#include "sim/studies/sweep.hpp"
 
 #include <CLI/CLI.hpp>
 #include <string>

@@ -60,16 +60,6 @@ void complain(const std::string& text)
   std::fputs(line.c_str(), stderr);
 }
 
-std::string file_text(const std::string& file)
-{
-  std::ifstream stream(file, std::ios::binary);
-  std::string text;
-  std::string block(1U << 16U, '\0'); // the program itself is read: some megabytes
-  while (stream.read(block.data(), static_cast<std::streamsize>(block.size())) || stream.gcount() > 0)
-    text.append(block, 0, static_cast<std::size_t>(stream.gcount()));
-  return text;
-}
-
 namespace {
 
 bool broken_pipe_ends = false;

@@ -16,8 +16,6 @@ std::string without_commands(std::string text);
 // One line on standard error, "podsim: <text>"; where that cannot be written there is nobody to tell.
 void complain(const std::string& text);
 
-std::string file_text(const std::string& file); // empty where it cannot be read
-
 // To be called first: descriptors 0 to 2 are open from then on, so that no file that is opened later takes the place of
 // standard output; and a write to a pipe that nobody reads, or beyond a limit, fails instead of ending the process.
 void prepare_process();

@@ -3,7 +3,7 @@
 
 #include "reports/github.hpp"
 #include "reports/junit.hpp"
-#include "sim/app/baseline.hpp"
+#include "sim/studies/baseline.hpp"
 #include "tests/fuzz/json_mutator.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,9 +1,9 @@
 // Databases of sweeps: `podsim results` of one, `podsim merge` of it with itself, and a sweep that goes on with it.
 // Bytes are mutated, and values in columns, among them the JSON that some hold.
 
-#include "scenarios/sweep.hpp"
-#include "sim/app/store.hpp"
 #include "sim/app/study_output.hpp"
+#include "sim/studies/store.hpp"
+#include "sim/studies/sweep.hpp"
 #include "tests/fuzz/json_mutator.hpp"
 
 #include <filesystem>
@@ -37,7 +37,7 @@ void merge(const Store& shard, const std::string& file)
 {
   fs::remove(file);
   const StoredStudy study = shard.study();
-  Store target            = Store::to_write(file);
+  Store target            = Store::to_write(file, [](const std::string&) {});
   target.begin(study, shard.combinations());
   target.take(shard, study.version);
   require(target.results(study.version).size() == shard.results(study.version).size(), "all results are merged");
@@ -45,7 +45,7 @@ void merge(const Store& shard, const std::string& file)
 
 void go_on(const std::string& file)
 {
-  Store store = Store::to_write(file);
+  Store store = Store::to_write(file, [](const std::string&) {});
   if (!store.study_name())
     return;
   const StoredStudy study = store.study();

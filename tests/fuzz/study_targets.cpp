@@ -1,7 +1,7 @@
 // Studies: `study` reads one, makes combinations of it and their scenarios; `constraint` works out conditions alone.
 
 #include "scenarios/scenario.hpp"
-#include "scenarios/sweep.hpp"
+#include "sim/studies/sweep.hpp"
 #include "sim/app/study_output.hpp"
 #include "tests/fuzz/json_mutator.hpp"
 

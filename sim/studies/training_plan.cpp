@@ -1,4 +1,4 @@
-#include "scenarios/training_plan.hpp"
+#include "sim/studies/training_plan.hpp"
 
 #include "sim/core/number_hint.hpp"
 

@@ -1,4 +1,4 @@
-#include "scenarios/constraint.hpp"
+#include "sim/studies/constraint.hpp"
 
 #include "sim/core/errors.hpp"
 #include "sim/core/units.hpp"

@@ -1,4 +1,4 @@
-#include "sim/app/baseline.hpp"
+#include "sim/studies/baseline.hpp"
 
 #include "sim/evaluate/figures.hpp"
 

@@ -61,7 +61,8 @@ public:
   Store& operator=(Store&&) = default;
 
   // All members throw InputError for a file that cannot be read or written, saying why.
-  static Store to_write(const std::string& file); // made if it is not there; waits some seconds for another writer
+  static Store to_write(const std::string& file, // made if it is not there; waits some seconds for another writer,
+                        const std::function<void(const std::string&)>& tell); // and says so
   static Store to_read(const std::string& file);
 
   // All that `work` stores, or, where it throws, nothing. Not between add() and settle().
@@ -84,7 +85,7 @@ public:
   const std::string& file() const { return file_; }
 
 private:
-  Store(std::string file, bool writes);
+  Store(std::string file, const std::function<void(const std::string&)>* tell);
   void check_tables() const;
   void run(const char* statement) const;
 

@@ -1,7 +1,6 @@
-#include "sim/app/store.hpp"
+#include "sim/studies/store.hpp"
 
 #include "scenarios/resolve.hpp"
-#include "sim/app/terminal.hpp"
 #include "sim/core/reader.hpp"
 #include "sim/engine/clock/simgrid_module.hpp"
 #include "sim/engine/simulate.hpp"
@@ -15,6 +14,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sqlite3.h>
 #include <sys/file.h>
@@ -215,7 +215,7 @@ bool is_shared(const std::string& file)
 
 // An open file that is locked. It stays open in jobs that are forked later, so the lock goes when they are gone as
 // well: they die with their parent.
-int lock_file(const std::string& file)
+int lock_file(const std::string& file, const std::function<void(const std::string&)>& tell)
 {
   check_plain(file);
   const int opened = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -235,7 +235,7 @@ int lock_file(const std::string& file)
                                    file));
     }
     if (!said)
-      complain(fmt::format("{}: another podsim is writing to it; waiting up to {} s", file, patience.count()));
+      tell(fmt::format("{}: another podsim is writing to it; waiting up to {} s", file, patience.count()));
     said = true;
     if (DeferredSignals::any_pending()) {
       close(opened);
@@ -248,10 +248,12 @@ int lock_file(const std::string& file)
 
 } // namespace
 
-Store::Store(std::string file, bool writes) : file_(std::move(file))
+// `tell`: of one who writes.
+Store::Store(std::string file, const std::function<void(const std::string&)>* tell) : file_(std::move(file))
 {
+  const bool writes = tell != nullptr;
   if (writes)
-    lock_.reset(new Lock{lock_file(file_)});
+    lock_.reset(new Lock{lock_file(file_, *tell)});
   else if (std::error_code error; !std::filesystem::exists(file_, error))
     throw InputError(fmt::format("{}: there is no such file", file_));
   check_plain(file_);
@@ -304,10 +306,24 @@ void Store::check_tables() const
   }
 }
 
+namespace {
+
+std::string bytes_of_program()
+{
+  std::ifstream stream("/proc/self/exe", std::ios::binary);
+  std::string bytes;
+  std::string block(1U << 16U, '\0');
+  while (stream.read(block.data(), static_cast<std::streamsize>(block.size())) || stream.gcount() > 0)
+    bytes.append(block, 0, static_cast<std::size_t>(stream.gcount()));
+  return bytes;
+}
+
+} // namespace
+
 std::string results_version()
 {
-  static const std::string version = fmt::format("{}+{}, SimGrid {}", PODSIM_VERSION,
-                                                 hash_of(file_text("/proc/self/exe")).substr(0, 8), simgrid_version());
+  static const std::string version =
+      fmt::format("{}+{}, SimGrid {}", PODSIM_VERSION, hash_of(bytes_of_program()).substr(0, 8), simgrid_version());
   return version;
 }
 
@@ -319,14 +335,14 @@ Store::~Store()
     sqlite3_exec(database_.get(), "PRAGMA journal_mode = DELETE", nullptr, nullptr, nullptr);
 }
 
-Store Store::to_write(const std::string& file)
+Store Store::to_write(const std::string& file, const std::function<void(const std::string&)>& tell)
 {
-  return {file, true};
+  return {file, &tell};
 }
 
 Store Store::to_read(const std::string& file)
 {
-  return {file, false};
+  return {file, nullptr};
 }
 
 void Store::run(const char* statement) const

@@ -6,8 +6,8 @@
 // those that a constraint leaves out as well, so that a combination is known by its number as long as the axes stay.
 
 #include "scenarios/catalogue.hpp"
-#include "scenarios/training_plan.hpp"
 #include "scenarios/variants.hpp"
+#include "sim/studies/training_plan.hpp"
 
 #include <map>
 #include <string>
@@ -64,6 +64,7 @@ public:
   {
   }
 
+  const std::string& study() const { return study_; }
   const std::string& file_of(const Combination& combination);
   const Document& resolve(const Combination& combination); // it stays until the next call
   Scenario read(const Combination& combination);

@@ -1,8 +1,8 @@
-#include "scenarios/sweep.hpp"
+#include "sim/studies/sweep.hpp"
 
-#include "scenarios/constraint.hpp"
 #include "scenarios/resolve.hpp"
 #include "sim/core/input.hpp"
+#include "sim/studies/constraint.hpp"
 
 #include <algorithm>
 #include <cmath>
