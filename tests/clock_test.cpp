@@ -81,6 +81,34 @@ TEST_CASE("a link is shared by those that are on it, and is all of one's that is
   }
 }
 
+// A true anomaly of sharing: what a slow sender has not begun yet leaves the link to what goes before.
+TEST_CASE("the first of three messages arrives sooner where its sender takes longer for each")
+{
+  // After c, 2 c and 3 c ticks 100 each leave for the same link, 10 ticks away. The first has c of it alone and half of
+  // as much, and a third of what is left: it arrives at 10 + 3 c + 3 (100 - 1.5 c).
+  const auto first = [](MakeClock make, Ticks each) {
+    return ends(make,
+                [&](Clock& clock, auto& ended) {
+                  const Processor one = clock.add_processor();
+                  const Port port     = clock.add_port({clock.add_link(1, 10)}, {});
+                  clock.run([&] { clock.compute(one, each, token(1)); },
+                            [&](const Token& own, double) {
+                              ended[own.slot] = clock.now();
+                              if (own.slot > 3)
+                                return;
+                              clock.send(port, 100, token(3 + own.slot));
+                              if (own.slot < 3)
+                                clock.compute(one, each, token(own.slot + 1));
+                            });
+                })
+        .at(4);
+  };
+  for (const MakeClock make : {&heap_clock, &simgrid_clock}) {
+    CHECK(first(make, 20) == 280);
+    CHECK(first(make, 40) == 250);
+  }
+}
+
 TEST_CASE("of links in a row the tightest decides, and who is held up elsewhere leaves the rest")
 {
   // Two senders on buses of rate 2 to one NIC of rate 1, and a third on a bus of rate .25 to the same: it gets .25, the

@@ -133,6 +133,65 @@ TEST_CASE("layers that repeat are skipped while asynchronous reductions lag behi
   CHECK(skipping > 5);
 }
 
+// Gradients reduced over two parts of one axis, at once in two parts of the data: one goes within the hosts first, and
+// may be under way in a host that is done with its layers while the other part waits for the slower host.
+TEST_CASE("parts of the machine that meet in a collective of several parts are on one clock")
+{
+  const json near = {{"axis", "x"}, {"length", 2}};
+  const json far  = {{"axis", "x"}, {"length", 2}, {"stride", 2}};
+  for (const double speed : {0.999999, 0.97, 0.5})
+    for (const Granularity granularity : {Granularity::automatic, Granularity::chunk}) {
+      const SmallScenario s{
+          .slice    = "4x2x1",
+          .model    = "tiny-serial",
+          .sharding = "tensor-1d",
+          .mesh     = {{"data", {near, far}}, {"model", {"y", "z"}}},
+          .changes  = {"model.layers=12", R"(software.reduce_after_backward=["data"])",
+                       "software.multi_axis_collectives=concurrent",
+                       fmt::format(R"(faults={{"chips": [{{"at": {{"x": 1, "y": 0}}, "compute": {}}}]}})", speed)}};
+      check_same(s, granularity);
+      CHECK_FALSE(test::simulate(test::prepare(s), granularity, false).repetitions.empty()); // of the other host
+    }
+}
+
+// Each chip exchanges 8 MB with another pod, goes through 40 layers of 1 ms, and exchanges again. Two of a host are
+// late to the first exchange: when they send, the others of the host are at the second, over the same NIC. (And another
+// host has skipped layers.)
+TEST_CASE("what a host sends before and after pods meet is simulated in full where both may be at once")
+{
+  const Prepared prepared = test::prepare({.slice   = "4x2x1",
+                                           .pods    = 2,
+                                           .mesh    = {{"data", {"x", "z"}}, {"model", "y"}, {"pod", "dcn"}},
+                                           .changes = {R"(faults={"chips": [{"at": 0, "compute": 0.01}]})"}});
+  const Scenario& own     = prepared.scenario;
+  const auto collective   = [&](const char* axis, double bytes) {
+    return DeviceOperation{.name       = axis,
+                             .kind       = DeviceOperation::Kind::collective,
+                             .collective = {CollectiveKind::all_reduce, own.mesh.find(axis), Bytes(bytes)}};
+  };
+  const auto block = [](std::int64_t count, std::vector<DeviceOperation> operations) {
+    DeviceBlock one;
+    one.count      = count;
+    one.operations = std::move(operations);
+    return one;
+  };
+  const auto run = [&](double late, bool skip) {
+    DeviceOperation product{.name = "product", .kind = DeviceOperation::Kind::compute};
+    product.work.matrix = {1, 1000, 1000, 50000 * late}; // 1 ms times `late`, a hundred times as long on the slow chip
+    DeviceOperation layer{.name = "layer", .kind = DeviceOperation::Kind::compute};
+    layer.work.hbm = Bytes(1e9);
+    const ShardedProgram program =
+        one_stage(own.mesh, {block(1, {product, collective("pod", 8e6)}), block(40, {layer, collective("model", 1e3)}),
+                             block(1, {collective("pod", 8e6)})});
+    return test::simulate(program, own.machine, own.placement, MultiAxis::sequential, Granularity::chunk, false, skip);
+  };
+  for (const double late : {0.1, 0.44}) { // 10 ms, 44 ms
+    const Trace skipped = run(late, true);
+    CHECK(skipped.fold_stopped == (late == 0.44));
+    CHECK(skipped.end.value() == run(late, false).end.value());
+  }
+}
+
 TEST_CASE("where the fold in time cannot go on, all is simulated in full, and the report says so")
 {
   const SmallScenario s{.changes = {"model.layers=40"}};

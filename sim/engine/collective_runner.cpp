@@ -17,12 +17,6 @@ void CollectiveRunner::listen(Listener started, Listener ended)
   ended_   = std::move(ended);
 }
 
-void CollectiveRunner::keep_time(ClassTime time, Synchronise synchronise)
-{
-  time_        = std::move(time);
-  synchronise_ = std::move(synchronise);
-}
-
 void CollectiveRunner::arrive(int device_class, std::int32_t slot, const TimedOperation& operation, AxisMask axes)
 {
   const std::size_t parts = operation.chunked ? operation.plan.parts.size() : 0;
@@ -31,8 +25,8 @@ void CollectiveRunner::arrive(int device_class, std::int32_t slot, const TimedOp
   for (std::size_t part = 0; part < parts; ++part)
     enter_phase(own, part);
   if (!operation.chunked || operation.plan.exchange) {
-    if (const auto time = arrive_at_group(Barrier::At::beginning, device_class, axes, slot))
-      wait(*time, device_class, slot, whole);
+    if (arrive_at_group(Barrier::At::beginning, device_class, axes, slot))
+      begin(device_class, slot);
     return;
   }
   for (std::size_t part = 0; part < parts; ++part)
@@ -67,10 +61,6 @@ void CollectiveRunner::on_end(const Token& token)
 {
   if (token.kind == event_token) {
     finish(group_of(token.device_class, active(token.device_class, token.slot).axes), token.slot);
-    return;
-  }
-  if (token.kind == wait_token) {
-    wait(0, token.device_class, token.slot, token.part);
     return;
   }
   if (token.kind == pace_token) {
@@ -117,25 +107,24 @@ void CollectiveRunner::describe(State& state, const std::vector<std::int32_t>& f
       }
     }
   state.add_sorted(rows);
-  for (const auto& [barrier, meeting] : arrived_)
+  for (const auto& [barrier, there] : arrived_)
     if (const auto from = common(barrier, first_slot))
       rows.push_back({static_cast<std::int64_t>(barrier.at), barrier.where, static_cast<std::int64_t>(barrier.part),
                       static_cast<std::int64_t>(barrier.phase), barrier.group, barrier.slot - *from,
-                      static_cast<std::int64_t>(meeting.there)});
+                      static_cast<std::int64_t>(there)});
   state.add_sorted(rows);
 }
 
-void CollectiveRunner::move_on(const std::vector<std::int32_t>& slots, double later)
+void CollectiveRunner::move_on(const std::vector<std::int32_t>& slots)
 {
   for (std::vector<Active>& all : active_)
     for (Active& on : all)
       on.slot += std::max(slots[static_cast<std::size_t>(on.device_class)], 0);
-  std::map<Barrier, Meeting> moved;
-  for (const auto& [barrier, meeting] : arrived_) {
-    const auto by = common(barrier, slots);
-    Barrier then  = barrier;
-    then.slot += by.value_or(0);
-    moved.emplace(then, Meeting{meeting.there, meeting.latest + (by ? later : 0)});
+  std::map<Barrier, std::size_t> moved;
+  for (const auto& [barrier, there] : arrived_) {
+    Barrier then = barrier;
+    then.slot += common(barrier, slots).value_or(0);
+    moved.emplace(then, there);
   }
   arrived_ = std::move(moved);
 }
@@ -167,39 +156,22 @@ const std::vector<int>& CollectiveRunner::group_of(int device_class, AxisMask ax
   return all.classes[static_cast<std::size_t>(all.group_of[static_cast<std::size_t>(device_class)])];
 }
 
-// When all are there: how long the engine must wait until it shows the time at which the last one came.
-std::optional<double> CollectiveRunner::arrive_at(const Barrier& barrier, int device_class, std::size_t members,
-                                                  const std::vector<int>& classes)
+bool CollectiveRunner::arrive_at(const Barrier& barrier, std::size_t members)
 {
   if (members == 1)
-    return 0.0;
-  Meeting& meeting = arrived_[barrier];
-  meeting.latest   = std::max(meeting.latest, time_(device_class));
-  if (++meeting.there < members)
-    return {};
-  const double latest = meeting.latest;
-  arrived_.erase(barrier);
-  return synchronise_(classes, latest);
+    return true;
+  const auto there = arrived_.try_emplace(barrier, 0).first;
+  if (++there->second < members)
+    return false;
+  arrived_.erase(there);
+  return true;
 }
 
-std::optional<double> CollectiveRunner::arrive_at_group(Barrier::At at, int device_class, AxisMask axes,
-                                                        std::int32_t slot)
+bool CollectiveRunner::arrive_at_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot)
 {
-  const Groups& all               = whole_groups(axes);
-  const int group                 = all.group_of[static_cast<std::size_t>(device_class)];
-  const std::vector<int>& classes = all.classes[static_cast<std::size_t>(group)];
-  return arrive_at({at, axes, 0, 0, group, slot}, device_class, classes.size(), classes);
-}
-
-// Begins what its members are there for, a phase of a part or the whole, after a while.
-void CollectiveRunner::wait(double time, int device_class, std::int32_t slot, int part)
-{
-  if (time > 0)
-    clock_.wait(processors_[static_cast<std::size_t>(device_class)], time, {wait_token, device_class, slot, part, 0});
-  else if (part == whole)
-    begin(device_class, slot);
-  else
-    begin_phase(device_class, slot, static_cast<std::size_t>(part));
+  const Groups& all = whole_groups(axes);
+  const int group   = all.group_of[static_cast<std::size_t>(device_class)];
+  return arrive_at({at, axes, 0, 0, group, slot}, all.classes[static_cast<std::size_t>(group)].size());
 }
 
 Ticks CollectiveRunner::duration(const TimedOperation& operation, const std::vector<int>& classes) const
@@ -231,14 +203,12 @@ void CollectiveRunner::enter_phase(Active& on, std::size_t part)
 
 void CollectiveRunner::arrive_at_phase(int device_class, std::int32_t slot, std::size_t part)
 {
-  const Part& own                 = active(device_class, slot).parts[part];
-  const Groups& rings             = network_.rings(own.line);
-  const int ring                  = rings.group_of[static_cast<std::size_t>(device_class)];
-  const std::vector<int>& classes = rings.classes[static_cast<std::size_t>(ring)];
-  if (const auto time =
-          arrive_at({Barrier::At::ring, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
-                    device_class, classes.size(), classes))
-    wait(*time, device_class, slot, static_cast<int>(part));
+  const Part& own     = active(device_class, slot).parts[part];
+  const Groups& rings = network_.rings(own.line);
+  const int ring      = rings.group_of[static_cast<std::size_t>(device_class)];
+  if (arrive_at({Barrier::At::ring, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
+                rings.classes[static_cast<std::size_t>(ring)].size()))
+    begin_phase(device_class, slot, part);
 }
 
 // All of a ring are there.
@@ -302,8 +272,7 @@ void CollectiveRunner::arrive_at_ring_end(int device_class, std::int32_t slot, s
   const int ring            = network_.rings(own.line).group_of[static_cast<std::size_t>(device_class)];
   const auto& classes       = ring_of(own, device_class);
   const std::size_t members = classes.size() + (pace(own, classes) > 0 ? 1 : 0);
-  if (!arrive_at({Barrier::At::ring_end, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot},
-                 device_class, members, classes))
+  if (!arrive_at({Barrier::At::ring_end, static_cast<std::uint32_t>(own.line), part, own.phase, ring, slot}, members))
     return;
   if (const Ticks rest = own.ring->rest(); rest > 0)
     clock_.compute(processors_[static_cast<std::size_t>(device_class)], rest,
@@ -349,11 +318,10 @@ void CollectiveRunner::next_phase(int device_class, std::int32_t slot, std::size
     finish({device_class}, slot);
     return;
   }
-  const auto time = arrive_at_group(Barrier::At::end, device_class, on.axes, slot);
-  if (!time)
+  if (!arrive_at_group(Barrier::At::end, device_class, on.axes, slot))
     return;
-  if (const double rest = *time + static_cast<double>(on.operation->plan.rest); rest > 0)
-    clock_.wait(processors_[static_cast<std::size_t>(device_class)], rest, {event_token, device_class, slot, 0, 0});
+  if (const Ticks rest = on.operation->plan.rest; rest > 0)
+    clock_.compute(processors_[static_cast<std::size_t>(device_class)], rest, {event_token, device_class, slot, 0, 0});
   else
     finish(group_of(device_class, on.axes), slot);
 }

@@ -27,12 +27,6 @@ public:
                    const Placement& placement, const DeviceClasses& partition, Network& network);
   void listen(Listener started, Listener ended);
 
-  // Classes may have clocks that are ahead of the engine's by different times (see time_fold.hpp). `synchronise` gives
-  // those that meet one clock, and returns how long the engine has to wait until the last of them is there.
-  using ClassTime   = std::function<double(int device_class)>;
-  using Synchronise = std::function<double(const std::vector<int>& classes, double latest)>;
-  void keep_time(ClassTime time, Synchronise synchronise);
-
   // A device class has reached the collective. `operation` must outlive the run.
   void arrive(int device_class, std::int32_t slot, const TimedOperation& operation, AxisMask axes);
 
@@ -40,15 +34,15 @@ public:
   bool is_alone(int device_class, AxisMask axes);
 
   // Activities that ended: their tokens are of these kinds.
-  static constexpr std::int32_t event_token = 1, chunk_token = 2, wait_token = 4, pace_token = 5, rest_token = 6;
+  static constexpr std::int32_t event_token = 1, chunk_token = 2, pace_token = 5, rest_token = 6;
   void on_end(const Token& token);
 
   // All that decides what comes next, besides the activities under way; slots from the first of
   // each class on; those of which that is -1 are left out.
   void describe(State& state, const std::vector<std::int32_t>& first_slot) const;
 
-  // What is under way becomes what is under way so many slots of each class, and ticks, later; classes with -1 stay.
-  void move_on(const std::vector<std::int32_t>& slots, double later);
+  // What is under way becomes what is under way so many slots of each class later; classes with -1 stay.
+  void move_on(const std::vector<std::int32_t>& slots);
 
 private:
   struct Part { // of a collective that goes by chunks, on one class
@@ -81,16 +75,9 @@ private:
 
   const Groups& whole_groups(AxisMask axes);
   const std::vector<int>& group_of(int device_class, AxisMask axes);
-  static constexpr int whole = -1; // instead of a part
-  struct Meeting {
-    std::size_t there = 0;
-    double latest     = 0; // arrival, on the members' clocks
-  };
 
-  std::optional<double> arrive_at(const Barrier& barrier, int device_class, std::size_t members,
-                                  const std::vector<int>& classes);
-  std::optional<double> arrive_at_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot);
-  void wait(double time, int device_class, std::int32_t slot, int part);
+  bool arrive_at(const Barrier& barrier, std::size_t members); // whether all are there
+  bool arrive_at_group(Barrier::At at, int device_class, AxisMask axes, std::int32_t slot);
   void begin(int device_class, std::int32_t slot);
   void begin_phase(int device_class, std::int32_t slot, std::size_t part);
   std::optional<std::int32_t> common(const Barrier& barrier, const std::vector<std::int32_t>& slots) const;
@@ -116,9 +103,7 @@ private:
   Network& network_;
   Listener started_, ended_;
   std::map<AxisMask, Groups> whole_groups_;
-  ClassTime time_;
-  Synchronise synchronise_;
-  std::map<Barrier, Meeting> arrived_;
+  std::map<Barrier, std::size_t> arrived_;  // how many
   std::vector<std::vector<Active>> active_; // by class; few at a time
 };
 

@@ -30,36 +30,34 @@ public:
       prepare(c);
     if (replay.program.pipeline)
       stage_line_ = network_.line_of(stage_factor(replay.program, replay.placement));
-    collectives_.keep_time(
-        [this](int c) { return ticks(c); },
-        [this](const std::vector<int>& classes, double latest) { return synchronise(classes, latest); });
     collectives_.listen([this](int c, std::int32_t slot) { pending(c, slot).start = now(c); },
                         [this](int c, std::int32_t slot) { on_collective_ended(c, slot); });
+    if (replay.skip_repetitions)
+      fold_.emplace(replay, streams_, clock, processors_, collectives_);
   }
 
   Trace run()
   {
-    std::optional<TimeFold> fold;
-    if (replay_.skip_repetitions)
-      fold.emplace(replay_, streams_, clock_, collectives_);
     clock_.run(
         [this] {
           for (int c = 0; c < static_cast<int>(streams_.classes.size()); ++c)
             advance(c);
         },
         [&](const Token& token, double since) {
-          if (fold)
-            fold->before(token, since);
+          if (fold_)
+            fold_->before(token, since);
           if (token.kind == compute_token) {
             end(token.device_class, token.slot);
+            advance(token.device_class);
+          } else if (token.kind == TimeFold::meeting_token) {
             advance(token.device_class);
           } else if (token.kind == transfer_token) {
             on_transferred(token.device_class, token.slot);
           } else {
             collectives_.on_end(token);
           }
-          if (fold)
-            fold->after(token);
+          if (fold_)
+            fold_->after(token);
         });
     Trace& trace = streams_.trace;
     for (const Stream& stream : streams_.classes)
@@ -133,22 +131,6 @@ private:
                          [static_cast<std::size_t>(slots(s).place(slot))];
   }
 
-  // Classes meet, the last of them at this time; the others have waited. They take one clock, the least of those that
-  // are ahead of the engine's. Returns how long the engine must wait until it shows that time.
-  double synchronise(const std::vector<int>& classes, double latest)
-  {
-    double least = stream(classes.front()).skipped;
-    for (const int c : classes)
-      least = std::min(least, stream(c).skipped);
-    for (const int c : classes)
-      if (stream(c).skipped != least) {
-        if (stream(c).outstanding > 0 || stream(c).pending.size() > 1)
-          throw std::logic_error("classes of devices meet while something else is under way");
-        stream(c).skipped = least;
-      }
-    return latest - least - clock_.now();
-  }
-
   Pending& pending(int c, std::int32_t slot)
   {
     std::vector<Pending>& all = stream(c).pending;
@@ -193,7 +175,7 @@ private:
         reach(c, s.slot);
       s.reached       = true;
       Pending& record = pending(c, s.slot);
-      if (!may_start(s, s.slot))
+      if (!may_start(s, s.slot) || (fold_ && !fold_->lets_in(c)))
         return;
       if (now(c) > record.ready && operation.kind != DeviceOperation::Kind::receive)
         record.waited_for = waited_for(s);
@@ -459,6 +441,7 @@ private:
   std::vector<Processor> processors_;
   Network network_;
   CollectiveRunner collectives_;
+  std::optional<TimeFold> fold_;
   int stage_line_ = 0; // of the network, that pipeline stages send over
 };
 

@@ -31,8 +31,8 @@ struct Replay {
   std::function<void(double fraction)> progress;
 };
 
-// After a repetition was skipped the simulation could not go on: a mistake of the fold, which a simulation in full does
-// not make.
+// The fold in time cannot go on: it might not be exact (time_fold.hpp), or has skipped what it should not have. A
+// simulation in full can.
 struct FoldStopped : std::logic_error {
   using std::logic_error::logic_error;
 };

@@ -8,8 +8,14 @@
 namespace podsim {
 namespace {
 
-// For each class the first one that it exchanges anything with while the program repeats.
-std::vector<int> connected(const Replay& replay)
+// For each class the first one that it exchanges anything with while the program repeats; and the blocks in which
+// classes meet that do not.
+struct Connected {
+  std::vector<int> first;
+  std::vector<bool> meetings;
+};
+
+Connected connected(const Replay& replay)
 {
   const DeviceClasses& partition = replay.partition;
   std::vector<int> root(partition.classes.size());
@@ -26,7 +32,7 @@ std::vector<int> connected(const Replay& replay)
         root[static_cast<std::size_t>(high)] = low;
       }
   };
-  // What is met once, after all else has ended, joins nothing.
+  // What is met once, when nothing is under way, joins nothing.
   const auto only_meets = [&](std::size_t program, std::size_t block) {
     std::int32_t runs = 0;
     for (const Stage& stage : replay.program.stages)
@@ -40,21 +46,36 @@ std::vector<int> connected(const Replay& replay)
     const bool any = std::any_of(blocks.begin(), blocks.end(), asynchronous);
     return runs == 1 && (!any || (blocks[block].waits_for_asynchronous && !asynchronous(blocks[block])));
   };
-  AxisMask together = 0;
+  const auto axes_of = [&](std::size_t program, std::size_t block) {
+    AxisMask axes = 0;
+    for (const DeviceOperation& op : replay.program.programs[program].blocks[block].operations)
+      if (op.kind == DeviceOperation::Kind::collective)
+        axes |= op.collective.axes;
+    return axes;
+  };
+  AxisMask together = replay.program.pipeline ? ~AxisMask{0} : 0;
   for (std::size_t p = 0; p < replay.program.programs.size(); ++p)
     for (std::size_t b = 0; b < replay.program.programs[p].blocks.size(); ++b)
-      for (const DeviceOperation& op : replay.program.programs[p].blocks[b].operations)
-        if (op.kind == DeviceOperation::Kind::collective && !only_meets(p, b))
-          together |= op.collective.axes;
-  if (replay.program.pipeline)
-    together = ~AxisMask{0};
+      if (!only_meets(p, b))
+        together |= axes_of(p, b);
   for (std::size_t axis = 0; axis < replay.placement.size(); ++axis)
     if (together >> axis & 1U)
       join(span_of(AxisMask{1} << axis, replay.placement));
   join({.factors = {}, .host = true});
+
+  Connected result;
   for (std::size_t c = 0; c < root.size(); ++c)
-    root[c] = find(static_cast<int>(c));
-  return root;
+    result.first.push_back(find(static_cast<int>(c)));
+  if (std::all_of(result.first.begin(), result.first.end(), [](int first) { return first == 0; }))
+    return result;
+  const std::size_t program = replay.program.stages.front().program; // there are no stages, else all are connected
+  for (std::size_t b = 0; b < replay.program.programs[program].blocks.size(); ++b) {
+    const Groups met = groups(span_of(axes_of(program, b), replay.placement), partition, replay.machine);
+    result.meetings.push_back(std::any_of(met.classes.begin(), met.classes.end(), [&](const std::vector<int>& all) {
+      return std::any_of(all.begin(), all.end(), [&](int c) { return find(c) != find(all.front()); });
+    }));
+  }
+  return result;
 }
 
 // The first row of which anybody may still ask what has ended.
@@ -68,10 +89,14 @@ std::int32_t oldest_row(const Stream& s, const Slots& at)
 
 } // namespace
 
-TimeFold::TimeFold(const Replay& replay, Streams& streams, Clock& clock, CollectiveRunner& collectives)
-    : replay_(replay), streams_(streams), clock_(clock), collectives_(collectives)
+TimeFold::TimeFold(const Replay& replay, Streams& streams, Clock& clock, const std::vector<Processor>& processors,
+                   CollectiveRunner& collectives)
+    : replay_(replay), streams_(streams), clock_(clock), processors_(processors), collectives_(collectives),
+      visits_(streams.classes.size()), sent_over_dcn_(streams.classes.size()),
+      hosts_(groups({.factors = {}, .host = true}, replay.partition, replay.machine))
 {
-  const std::vector<int> first = connected(replay);
+  auto [first, meetings] = connected(replay);
+  meetings_              = std::move(meetings);
   for (std::size_t c = 0; c < first.size(); ++c) {
     const bool begins = static_cast<std::size_t>(first[c]) == c;
     part_of_.push_back(begins ? static_cast<std::ptrdiff_t>(parts_.size())
@@ -92,6 +117,9 @@ void TimeFold::before(const Token& token, double since)
     part.boundary.reset();
     look_back(part, time);
   }
+  if (!meetings_.empty() && token.kind == CollectiveRunner::chunk_token &&
+      over_dcn(streams_.slots_of(s).timed(token.slot).plan))
+    sent_over_dcn_[static_cast<std::size_t>(token.device_class)] = clock_.now() + s.skipped;
   const std::int32_t place = streams_.slots_of(s).place(token.slot);
   for (History* history : {&part.layers, &part.forward_passes, &part.backward_passes})
     history->note(token, place, since + s.skipped, clock_.now() + s.skipped);
@@ -104,9 +132,84 @@ void TimeFold::after(const Token& token)
   const std::int32_t row = streams_.slots_of(first).row(first.slot);
   if (first.slot == streams_.slots_of(first).end())
     part.boundary.reset();
-  else if (row != part.row)
+  else if (row != part.row && !meets_in(first)) // which is entered once
     part.boundary = clock_.now() + first.skipped;
   part.row = row;
+}
+
+bool TimeFold::meets_in(const Stream& s) const
+{
+  return !meetings_.empty() && meetings_[static_cast<std::size_t>(streams_.slots_of(s).block_index(s.slot))];
+}
+
+bool TimeFold::lets_in(int device_class)
+{
+  const Stream& s = streams_.of(device_class);
+  if (streams_.slots_of(s).place(s.slot) != 0 || !meets_in(s))
+    return true;
+  Visit& own = visits_[static_cast<std::size_t>(device_class)];
+  if (own.slot == s.slot)
+    return own.let_in;
+  own = {s.slot, clock_.now() + s.skipped};
+  if (entered_.contains(s.slot) || (there_ == 0 && on_one_clock())) {
+    own.let_in = true;
+    if (++entered_[s.slot] == visits_.size())
+      entered_.erase(s.slot);
+    return true;
+  }
+  if (++there_ == visits_.size())
+    meet();
+  return false;
+}
+
+bool TimeFold::on_one_clock() const
+{
+  return std::all_of(streams_.classes.begin(), streams_.classes.end(),
+                     [&](const Stream& s) { return s.skipped == streams_.classes.front().skipped; });
+}
+
+// All are there and do nothing else. The first that came enters a tick from now, since no activity takes no time.
+void TimeFold::meet()
+{
+  const auto first_of = [&](const Visit& a, const Visit& b) { return a.came < b.came; };
+  const double first  = std::min_element(visits_.begin(), visits_.end(), first_of)->came;
+  const double ahead  = std::floor(first - clock_.now()) - 1; // a whole number, to stay on the grid
+  const Slots& at     = streams_.slots.front();
+  if (sends_over_dcn_from(at.step_index(visits_.front().slot)))
+    for (const std::vector<int>& host : hosts_.classes) {
+      double came = std::numeric_limits<double>::max();
+      double sent = 0;
+      for (const int c : host) {
+        came = std::min(came, visits_[static_cast<std::size_t>(c)].came);
+        sent = std::max(sent, sent_over_dcn_[static_cast<std::size_t>(c)]);
+      }
+      if (sent > came)
+        throw FoldStopped("devices of a host send over its NIC before and after parts meet");
+    }
+  for (std::size_t c = 0; c < visits_.size(); ++c) {
+    streams_.classes[c].skipped = ahead;
+    clock_.wait(processors_[c], visits_[c].came - ahead - clock_.now(),
+                {meeting_token, static_cast<int>(c), visits_[c].slot, 0, 0});
+    visits_[c].let_in = true; // nobody asks before that has ended
+  }
+  for (Part& part : parts_) {
+    part.boundary.reset();
+    for (History* history : {&part.layers, &part.forward_passes, &part.backward_passes})
+      history->clear();
+  }
+  there_ = 0;
+}
+
+// By chunks: what goes as one event is on no link.
+bool TimeFold::sends_over_dcn_from(std::int32_t step) const
+{
+  const Stage& stage = replay_.program.stages.front();
+  return std::any_of(stage.steps.begin() + step, stage.steps.end(), [&](const Step& one) {
+    const std::vector<TimedOperation>& block =
+        replay_.timed.programs[stage.program][static_cast<std::size_t>(one.block)];
+    return std::any_of(block.begin(), block.end(),
+                       [](const TimedOperation& op) { return op.chunked && over_dcn(op.plan); });
+  });
 }
 
 void TimeFold::look_back(Part& part, double time)
@@ -233,7 +336,7 @@ std::optional<std::vector<TimeFold::Window>> TimeFold::windows(const Part& part,
 bool TimeFold::skip(const Part& part, const Boundary& then, const Boundary& now)
 {
   auto found = windows(part, then, now);
-  if (!found)
+  if (!found || !entered_.empty())
     return false;
   const Stream& first = streams_.of(part.classes.front());
   const Slots& at     = streams_.slots_of(first);
@@ -262,6 +365,9 @@ bool TimeFold::skip(const Part& part, const Boundary& then, const Boundary& now)
       repetition.advance[static_cast<std::size_t>(number)] = {true, window.period.steps, window.period.iterations};
     }
   }
+  for (const int c : part.classes)
+    if (double& sent = sent_over_dcn_[static_cast<std::size_t>(c)]; sent > then.time) // and again, each time
+      sent += (now.time - then.time) * times;
   move_on(part, slots, times * micro_batches, (now.time - then.time) * times);
   Trace& trace = streams_.trace;
   if (&part == &parts_.front()) {
@@ -313,7 +419,7 @@ void TimeFold::move_on(const Part& part, const std::vector<std::int32_t>& slots,
   for (const auto& [sender, transfers] : streams_.sending)
     sending.emplace(std::pair(sender.first, sender.second + by(sender.first)), transfers);
   streams_.sending = std::move(sending);
-  collectives_.move_on(slots, later);
+  collectives_.move_on(slots);
   clock_.each_running([&](Token& token, double) { token.slot += by(token.device_class); });
 }
 

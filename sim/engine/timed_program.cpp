@@ -69,7 +69,7 @@ public:
       for (std::size_t o = 0; o < blocks_[b].operations.size(); ++o)
         if (blocks_[b].operations[o].kind == DeviceOperation::Kind::collective)
           collectives.push_back({b, o});
-    const bool one_kind = machine_.overrides.empty() && all_over_the_same(collectives);
+    const bool one_kind = machine_.overrides.empty() && !stages_share_nics() && all_over_the_same(collectives);
     for (std::size_t i = 0; i < collectives.size(); ++i) {
       TimedOperation& own = timed(collectives[i]);
       const bool uneven   = (links_used(own.plan) & crowded_) != 0 || (!one_kind && lets_go_early(own.plan));
@@ -86,12 +86,17 @@ public:
 
 private:
   // Where those who are done early only meet the same again, that is all the same; what they do with others meanwhile
-  // is not.
+  // is not, nor when they send to the next stage over a NIC that they share with the others.
   static bool lets_go_early(const Plan& plan)
   {
     bool early = false;
     each_phase(plan, [&](const Phase& phase) { early = early || phase.lets_go_early(); });
     return early;
+  }
+
+  bool stages_share_nics() const
+  {
+    return (crowded_ >> machine_.dcn_axis() & 1U) != 0 && whole_.pipeline && machine_.devices_per_host() > 1;
   }
 
   bool all_over_the_same(const std::vector<Place>& collectives) const

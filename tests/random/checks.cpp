@@ -2,6 +2,7 @@
 
 #include "reports/json.hpp"
 #include "sim/collectives/dcn_ring.hpp"
+#include "sim/collectives/duration.hpp"
 #include "sim/jobs/engines.hpp"
 #include "tests/evaluator.hpp"
 #include "tests/random/draw.hpp"
@@ -137,8 +138,26 @@ std::uint32_t links_of(AxisMask axes, const Placement& placement)
   return used;
 }
 
+// Whether parts of one collective may be on one axis at a time: on a healthy machine where that shows in its plan, with
+// faults wherever there are several.
+bool parts_compete(const Prepared& prepared)
+{
+  const TimedProgram timed = timed_program(prepared, Granularity::automatic);
+  for (const TimedBlocks& program : timed.programs)
+    for (const std::vector<TimedOperation>& block : program)
+      for (const TimedOperation& op : block)
+        if (op.plan.parts.size() > 1 && !op.plan.exchange &&
+            (!prepared.scenario.machine.overrides.empty() ||
+             shares_links_with_itself(op.plan, prepared.scenario.machine)))
+          return true;
+  return false;
+}
+
 // Whether things that need not wait for each other may want one link at a time. Then there are true anomalies: two
 // chips of a host that compute for c and send for s over its NIC take c + 2 s a turn in step, and c + s out of step.
+// Three messages that leave a stage after c, 2 c and 3 c share its NIC, and the first arrives after 3 s - 1.5 c: sooner
+// where the stage is slower. And parts of one collective over unequal axes: the one that comes later to an axis leaves
+// more of it to the one that ends last.
 bool links_are_competed_for(const Prepared& prepared)
 {
   const Machine& machine         = prepared.scenario.machine;
@@ -158,7 +177,7 @@ bool links_are_competed_for(const Prepared& prepared)
             asynchronous_ones_compete |= op.asynchronous && axes != op.collective.axes && (others & links) != 0;
           (op.asynchronous ? beside : waiting) |= links;
         }
-  if ((waiting & beside) != 0 || asynchronous_ones_compete)
+  if ((waiting & beside) != 0 || asynchronous_ones_compete || parts_compete(prepared))
     return true;
   for (const AxisPlacement& axis : placement) // parts of one axis
     for (std::size_t i = 1; i < axis.size(); ++i)
