@@ -1,12 +1,9 @@
 // `podsim check` as a user and a CI system meet it.
 
-#include "reports/github.hpp"
-#include "reports/junit.hpp"
-#include "sim/core/utf8.hpp"
-#include "tests/support/sandbox.hpp"
+#include "tests/support/gate_rows.hpp"
 
+#include <catch2/catch.hpp>
 #include <fmt/format.h>
-#include <set>
 
 using nlohmann::json;
 using namespace podsim;
@@ -70,23 +67,6 @@ void scale(const Sandbox& sandbox, const std::string& metric, double factor)
   json& value   = baseline["scenarios"][0]["results"]["metrics"][metric];
   value         = value.get<double>() * factor;
   sandbox.write("b.json", baseline);
-}
-
-std::string tool(const std::string& program, const Words& arguments)
-{
-  const Outcome outcome = run_program(program, arguments);
-  return outcome.code == 0 ? "" : fmt::format("{} {} {}", outcome.code, outcome.out, outcome.err);
-}
-
-GateRow row_named(const std::string& name, RowStatus status)
-{
-  GateRow row;
-  row.scenario = name;
-  row.file     = name;
-  row.status   = status;
-  row.failure  = status == RowStatus::failed ? std::optional(Status::input) : std::nullopt;
-  row.reason   = "because of " + name;
-  return row;
 }
 
 } // namespace
@@ -476,33 +456,6 @@ TEST_CASE("check: JSON and JUnit say what the table says")
   CHECK(tool("xmllint", {"--noout", "--schema", source + "/tests/data/junit.xsd", sandbox.path("j.xml")}).empty());
 }
 
-TEST_CASE("JUnit is valid whatever the names hold")
-{
-  Gate gate;
-  gate.baseline    = "b\"<&>'\x01.json";
-  gate.podsim_now  = "1";
-  gate.simgrid_now = gate.simgrid_was = "2";
-  int number                          = 0;
-  for (const std::string name :
-       {"]]>", "<a & \"b\">", "tab\tfeed\nreturn\r", "bell\x07 escape\x1b[1m", "broken \xff\xc3",
-        "long \xf0\x9f\x98\x80", "\xed\xa0\x80 surrogate", "\xef\xbf\xbf", "\xc0\xaf overlong"})
-    for (const RowStatus status : {RowStatus::failed, RowStatus::missing, RowStatus::unchanged, RowStatus::moved})
-      gate.rows.push_back(row_named(fmt::format("{} {}", ++number, name), status));
-  gate.rows[2].cause.scenario.push_back({"a.<b>", "\x02", {}, ""}); // a warning
-  const Sandbox sandbox;
-  sandbox.write("j.xml", to_junit(gate));
-  const std::string schema = source + "/tests/data/junit.xsd";
-  CHECK(tool("xmllint", {"--noout", "--schema", schema, sandbox.path("j.xml")}).empty());
-  const Outcome name = run_program("xmllint", {"--xpath", "string(//testcase[6]/@name)", sandbox.path("j.xml")});
-  CHECK(name.out == "6 <a & \"b\">\n");
-  const Outcome feeds = run_program("xmllint", {"--xpath", "string(//testcase[9]/@name)", sandbox.path("j.xml")});
-  CHECK(feeds.out == "9 tab\tfeed\nreturn\r\n");
-
-  // The schema is strict: a report without its counts is none.
-  sandbox.write("wrong.xml", std::string("<testsuites><testsuite name=\"x\"/></testsuites>"));
-  CHECK_FALSE(tool("xmllint", {"--noout", "--schema", schema, sandbox.path("wrong.xml")}).empty());
-}
-
 TEST_CASE("check: where GitHub's actions run it, annotations and a summary")
 {
   const Sandbox sandbox;
@@ -522,47 +475,4 @@ TEST_CASE("check: where GitHub's actions run it, annotations and a summary")
   CHECK(json::accept(as_json.out));
   CHECK_THAT(as_json.err, Catch::Contains("::error file=a.json"));
   CHECK_THAT(check_in(sandbox).out, !Catch::Contains("::error"));
-}
-
-TEST_CASE("GitHub's escapes and limits")
-{
-  Gate gate;
-  gate.baseline = "b|.json";
-  gate.rows.push_back(row_named("a,b:c%\r\n|<b>`x`\\*", RowStatus::missing));
-  const std::string one = annotations(gate);
-  CHECK(std::count(one.begin(), one.end(), '\n') == 1);
-  CHECK_THAT(one, Catch::StartsWith("::error file=a%2Cb%3Ac%25%0D%0A|<b>`x`\\*,title=a%2Cb%3Ac%25%0D%0A|<b>`x`\\* "
-                                    "missing::because of a,b:c%25%0D%0A|<b>`x`"));
-  const std::string summary = step_summary(gate, summary_limit);
-  CHECK_THAT(summary, Catch::Contains("&#124;&#60;b&#62;&#96;x&#96;&#92;&#42;") && !Catch::Contains("<b>"));
-  CHECK_THAT(summary, Catch::Contains("b&#124;.json"));
-
-  gate.rows.clear();
-  for (int i = 0; i < 25; ++i) {
-    gate.rows.push_back(row_named(fmt::format("s{}", i), RowStatus::added));
-    GateRow warned = row_named(fmt::format("w{}", i), RowStatus::unchanged);
-    warned.cause.scenario.push_back({"a", "1", "2", ""});
-    gate.rows.push_back(warned);
-  }
-  gate.rows.front().reason = std::string(100'000, 'x') + "\xe2\x82\xac";
-  std::istringstream lines(annotations(gate));
-  std::size_t errors   = 0;
-  std::size_t warnings = 0;
-  std::string last;
-  for (std::string line; std::getline(lines, line); last = line) {
-    errors += line.starts_with("::error ") ? 1 : 0;
-    warnings += line.starts_with("::warning ") ? 1 : 0;
-    CHECK(line.size() < 4200);
-  }
-  CHECK(errors == annotations_shown);
-  CHECK(warnings == annotations_shown);
-  CHECK_THAT(last, Catch::Contains("and 16 more: 25 new, 25 unchanged (25 with a warning)"));
-
-  gate.rows.assign(20'000, row_named(std::string(100, '|'), RowStatus::missing));
-  const std::string long_one = step_summary(gate, summary_limit);
-  CHECK(long_one.size() <= summary_limit);
-  CHECK(long_one.size() > summary_limit / 2);
-  CHECK_THAT(long_one, Catch::Contains(" more | | |\n"));
-  CHECK(step_summary(gate, 10).empty());
-  CHECK(cut("a\xe2\x82\xac", 3) == "a");
 }

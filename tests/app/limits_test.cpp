@@ -1,13 +1,16 @@
 // Where a run, a sweep or a validation ends before it is done: its time, an interrupt, a crash, a system that has no
 // more files or processes.
 
-#include "sim/core/errors.hpp"
-#include "sim/jobs/fleet.hpp"
-#include "tests/support/sandbox.hpp"
+#include "tests/support/palm.hpp"
 #include "tests/support/sanitizers.hpp"
 
+#include <catch2/catch.hpp>
 #include <csignal>
+#include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 #include <unistd.h>
 
@@ -107,6 +110,56 @@ TEST_CASE("run: an interrupt while it prepares ends it with 130 and a line")
   CHECK(outcome.err == "podsim: interrupted\n");
 }
 
+namespace {
+
+// Processes of a group that have not ended.
+std::vector<pid_t> members(pid_t group)
+{
+  std::vector<pid_t> all;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const std::string process = entry.path().filename().string();
+    if (process.find_first_not_of("0123456789") != std::string::npos)
+      continue;
+    std::ifstream stream(entry.path() / "stat");
+    std::string text((std::istreambuf_iterator<char>(stream)), {});
+    const auto name_end = text.rfind(')'); // "pid (name) state parent group ..."
+    if (name_end == std::string::npos)
+      continue;
+    std::istringstream rest(text.substr(name_end + 1));
+    std::string state;
+    pid_t parent = 0;
+    pid_t own    = 0;
+    rest >> state >> parent >> own;
+    if (own == group && state != "Z")
+      all.push_back(std::stoi(process));
+  }
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("command line: an interrupt ends a long run with 130 and leaves no process")
+{
+  const bool whole_group = GENERATE(true, false); // as Ctrl-C does, or sent to the program alone
+  pid_t group            = 0;
+  const RunOptions options{.meanwhile = [&](pid_t program) {
+    group = program;
+    for (int i = 0; i < 500 && members(program).size() < 2; ++i) // until the simulation's process is there
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    CHECK(members(program).size() == 2);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    kill(whole_group ? -program : program, SIGINT);
+  }};
+  const Outcome outcome =
+      call({"run", palm_file, "--explicit", "--granularity", "chunk", "--quiet", "--json", "-"}, options);
+  CHECK(outcome.code == was_interrupted);
+  CHECK(!outcome.signalled);
+  CHECK(outcome.out.empty());
+  CHECK(outcome.err == "podsim: interrupted\n");
+  CHECK(members(group).empty());
+}
+
 TEST_CASE("sweep and validate: a crash is told after the table, with 70")
 {
   if (under_sanitizers) {
@@ -130,23 +183,6 @@ TEST_CASE("sweep and validate: a crash is told after the table, with 70")
   CHECK(validated.code == internal_error);
   CHECK_THAT(validated.out, Catch::Contains("PALM-540B-MFU") && Catch::Contains("(crashed)"));
   CHECK_THAT(read_text(box.path("v.csv")), Catch::Contains(",crashed,"));
-}
-
-TEST_CASE("fleet: where the system has no more, what is under way is delivered and the rest is not begun")
-{
-  std::vector<Status> status(5, Status::failed);
-  const auto job = [](std::size_t index) -> std::string {
-    if (index == 1)
-      throw OutOfResources("no more files");
-    std::this_thread::sleep_for(index == 0 ? 300ms : 0ms);
-    return "fine";
-  };
-  CHECK_THROWS_WITH(
-      run_jobs(5, job, [&](std::size_t i, const JobOutcome& outcome) { status[i] = outcome.status; }, {.workers = 2}),
-      "no more files");
-  CHECK(status[0] == Status::ok);
-  CHECK(status[1] == Status::interrupted);
-  CHECK(std::count(status.begin(), status.end(), Status::failed) >= 2); // nobody was told of them
 }
 
 TEST_CASE("no more files: one line, 71, and what was done is kept")

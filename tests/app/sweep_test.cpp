@@ -1,21 +1,18 @@
-// `podsim sweep`, `results` and `merge`: what a study expands to, what a planner's figures come to, and that neither
-// kill -9, Ctrl-C, a full disk nor another process loses or repeats a result.
+// `podsim sweep` and `results`: what comes of a study, and that neither kill -9, Ctrl-C, a full disk nor another
+// process loses or repeats a result.
 
 #include "reports/json.hpp"
-#include "reports/study_table.hpp"
-#include "scenarios/constraint.hpp"
 #include "scenarios/scenario.hpp"
-#include "scenarios/sweep.hpp"
 #include "sim/evaluate/evaluate.hpp"
-#include "tests/support/sandbox.hpp"
+#include "tests/support/studies.hpp"
 
+#include <catch2/catch.hpp>
 #include <csignal>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <functional>
 #include <pty.h>
 #include <random>
-#include <sqlite3.h>
 #include <sstream>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -26,220 +23,6 @@ using nlohmann::json;
 using namespace podsim;
 using namespace podsim::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-json study(const json& axes, const json& patch = json::object())
-{
-  json made{{"schema_version", 1},
-            {"name", "a study"},
-            {"scenario", source + "/scenarios/training/palm-8b.json"},
-            {"axes", axes},
-            {"metrics", {"step_time", "mfu"}}};
-  made.merge_patch(patch);
-  return made;
-}
-
-Sweep read(const json& made)
-{
-  return read_sweep_text(made.dump(), "study.json");
-}
-
-std::vector<std::string> labels(const SweepAxis& axis)
-{
-  std::vector<std::string> all;
-  for (const AxisValue& value : axis.values)
-    all.push_back(value.label);
-  return all;
-}
-
-// So many scenarios that differ in the bandwidth of their links, of some milliseconds each.
-json many_links(int count)
-{
-  return study({{{"path", "machine.ici.link_bandwidth"},
-                 {"range", {{"from", 10}, {"to", 9 + count}, {"step", 1}, {"unit", "GB/s"}}}}});
-}
-
-// One number that a query on a store gives.
-std::int64_t query(const std::string& file, const std::string& text)
-{
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK);
-  sqlite3_busy_timeout(database, 5000);
-  sqlite3_stmt* statement = nullptr;
-  std::int64_t number     = -1;
-  if (sqlite3_prepare_v2(database, text.c_str(), -1, &statement, nullptr) == SQLITE_OK &&
-      sqlite3_step(statement) == SQLITE_ROW)
-    number = sqlite3_column_int64(statement, 0);
-  sqlite3_finalize(statement);
-  sqlite3_close(database);
-  return number;
-}
-
-std::int64_t stored(const std::string& file)
-{
-  return query(file, "SELECT count(*) FROM results");
-}
-
-// No scenario was stored twice, not even one that was removed in between: sequences are never used again.
-void check_none_twice(const std::string& file)
-{
-  CHECK(query(file, "SELECT max(sequence) FROM results") == stored(file));
-  CHECK(query(file, "SELECT count(DISTINCT hash) FROM results") == stored(file));
-}
-
-void end_while_running(pid_t process, std::chrono::microseconds after, int signal)
-{
-  std::this_thread::sleep_for(after);
-  kill(process, signal);
-}
-
-} // namespace
-
-TEST_CASE("study: grids, zipped lists, ranges and cases expand to all combinations, the last axis fastest")
-{
-  const Sweep sweep = read(
-      study({{{"path", {"machine.pods", "mesh.pod.size"}}, {"values", {1, 2}}, {"name", "pods"}},
-             {{"zip", {{"workload.batch", {512, 1024, 2048}}, {"workload.sequence", {4096, 2048, 1024}}}}},
-             {{"cases",
-               {{{"label", "A"}}, {{"label", "B"}, {"set", {{"software", "xla-tpu-2023"}}}, {"scenario", "b.json"}}}},
-              {"name", "which"}}}));
-  REQUIRE(sweep.size() == 2 * 3 * 2);
-  CHECK(labels(sweep.axes[1]) == Words{"512, 4096", "1024, 2048", "2048, 1024"});
-  CHECK(sweep.axes[1].name == "batch, sequence");
-  const Combination first = combination(sweep, 0);
-  CHECK(first.labels == Words{"1", "512, 4096", "A"});
-  CHECK(first.changes == Words{"machine.pods=1", "mesh.pod.size=1", "workload.batch=512", "workload.sequence=4096"});
-  CHECK(first.scenario == source + "/scenarios/training/palm-8b.json");
-  const Combination ninth = combination(sweep, 9); // 1 x 6 + 1 x 2 + 1
-  CHECK(ninth.labels == Words{"2", "1024, 2048", "B"});
-  CHECK(ninth.changes.back() == "software=\"xla-tpu-2023\"");
-  CHECK(ninth.scenario == "b.json");
-
-  const auto range = [](const json& given) {
-    return labels(read(study({{{"path", "workload.batch"}, {"range", given}}})).axes[0]);
-  };
-  CHECK(range({{"from", 512}, {"to", 2048}, {"step", 512}}) == Words{"512", "1024", "1536", "2048"});
-  CHECK(range({{"from", 1}, {"to", 100}, {"factor", 10}}) == Words{"1", "10", "100"});
-  CHECK(range({{"from", 1}, {"to", 99}, {"factor", 10}}) == Words{"1", "10"});
-  CHECK(range({{"from", 0.1}, {"to", 0.4}, {"step", 0.1}}) == Words{"0.1", "0.2", "0.3", "0.4"});
-  CHECK(range({{"from", 10}, {"to", 25}, {"step", 7.5}, {"unit", "GB/s"}}) == Words{"10 GB/s", "17.5 GB/s", "25 GB/s"});
-}
-
-TEST_CASE("study: constraints")
-{
-  const Lookup lookup = [](const std::string& name) -> std::optional<Term> {
-    if (name == "machine.pods")
-      return 2.0;
-    if (name == "slice")
-      return std::string("12x16x16");
-    if (name == "link")
-      return std::string("45 GB/s");
-    if (name == "grid")
-      return std::string("79 g/kWh");
-    if (name == "odd")
-      return as_term("nan");
-    if (name == "endless")
-      return as_term("inf");
-    return {};
-  };
-  for (const char* condition :
-       {"machine.pods == 2", "1 + 2 * 3 == 7", "(1 + 2) * 3 == 9", "7 % 4 == 3",
-        "product(slice) * machine.pods == 6144", "slice == '12x16x16'", "link > '44 GB/s' and link < '0.5 Tb/s'",
-        "link == '45000 MB/s'", "not 1 > 2", "1 > 2 or 2 > 1 and 3 > 2", "-1 < 0", "10 - 2 - 3 == 5",
-        "link != '46 GB/s'", "1/2==.5",
-        // The same quantity in another unit, though 79 / 1000 and 0.079 are not the same double.
-        "grid == '0.079 kg/kWh'", "grid == '0.079 t/MWh'", "grid == '79 kg/MWh'", "grid <= '0.079 kg/kWh'",
-        "grid >= '0.079 kg/kWh'", "grid < '0.0791 t/MWh'", "grid != '80 g/kWh'", "odd == 'nan'", "odd != 'inf'"})
-    CHECK(holds(condition, lookup));
-  for (const char* condition :
-       {"machine.pods != 2", "slice == '16x16'", "1 > 2 and 2 > 1", "not (1 < 2)", "grid != '0.079 kg/kWh'",
-        "grid < '0.079 kg/kWh'", "grid > '0.079 kg/kWh'", "odd == 'inf'"})
-    CHECK_FALSE(holds(condition, lookup));
-  for (const char* condition :
-       {"", "1", "1 +", "(1 < 2", "pods > 1", "slice > 3", "1 < 2 3", "'a", "link < '1 GB'", "and",
-        // What is silently false is worse than wrong.
-        "odd < 1", "odd > 1", "odd == 1", "endless > 1", "endless == 1", "1e308 * 10 > 1",
-        "0 < 1e308 * 10 - 1e308 * 10", "link == '79 g/kWh'", "grid != '45 GB/s'"})
-    CHECK_THROWS_AS(holds(condition, lookup), std::invalid_argument);
-}
-
-TEST_CASE("study: a planner's figures, by hand")
-{
-  TrainingPlan plan;
-  plan.tokens         = 864e9;
-  plan.price          = 2;
-  plan.pue            = 1.2;
-  plan.grid_intensity = GridIntensity(0.5); // t/MWh
-  Figures figures{{"tokens_per_s", 1e6}, {"chips", 100}, {"power", 500}, {"pue", 1.9}};
-  add_planned(plan, figures);
-  CHECK(figures["days"] == Approx(10));           // 864e9 / 1e6 = 864e3 s
-  CHECK(figures["chip_hours"] == Approx(24'000)); // 100 x 240 h
-  CHECK(figures["energy"] == Approx(14.4));       // 24,000 h x 500 W x 1.2 = 14.4e6 Wh
-  CHECK(figures["co2e"] == Approx(7.2));
-  CHECK(figures["cost"] == Approx(48'000));
-
-  // PaLM's own record (appendix B): 1200 h on 6144 chips and 336 h on 3072, 378.5 W, PUE 1.08, 0.079 t/MWh: 271.43 t.
-  double tonnes = 0;
-  for (const auto& [hours, chips] : {std::pair(1200.0, 6144.0), std::pair(336.0, 3072.0)}) {
-    Figures part{{"tokens_per_s", 1e6}, {"chips", chips}, {"power", 378.5}};
-    TrainingPlan of_palm;
-    of_palm.tokens         = hours * 3600 * 1e6;
-    of_palm.pue            = 1.08;
-    of_palm.grid_intensity = parse_quantity<GridUnit>("79 g/kWh");
-    add_planned(of_palm, part);
-    tonnes += part["co2e"];
-  }
-  CHECK(tonnes == Approx(271.43).epsilon(0.001));
-
-  Figures without{{"tokens_per_s", 1e6}, {"chips", 100}};
-  add_planned(plan, without);
-  CHECK_FALSE(without.contains("energy"));
-  CHECK(without.contains("cost"));
-}
-
-TEST_CASE("study table: sorted best first, cut, and the front marked")
-{
-  const auto table = [] {
-    StudyTable made;
-    made.axes      = {"n"};
-    made.metrics   = {"days", "cost", "mfu"};
-    const auto row = [&](double days, double cost, double mfu) {
-      StudyRow& one = made.rows.emplace_back();
-      one.number    = made.rows.size() - 1;
-      one.settings  = {std::to_string(one.number)};
-      one.status    = Status::ok;
-      one.figures   = {{"days", days}, {"cost", cost}, {"mfu", mfu}};
-    };
-    row(10, 100, .5);
-    row(20, 50, .4);
-    row(20, 60, .6); // beaten by the one before in days and cost
-    row(5, 200, .3);
-    made.rows.emplace_back(StudyRow{4, {"4"}, Status::memory, "too large", {}});
-    row(10, 100, .45); // as good as the first: both are on the front
-    return made;
-  };
-  const auto numbers = [](const StudyTable& made) {
-    std::vector<std::size_t> all;
-    for (const StudyRow& row : made.rows)
-      all.push_back(row.number);
-    return all;
-  };
-  StudyTable made = table();
-  arrange(made, {.sort = "cost", .pareto = {"days", "cost"}});
-  CHECK(numbers(made) == std::vector<std::size_t>{1, 2, 0, 5, 3, 4});
-  std::vector<std::size_t> front;
-  for (const StudyRow& row : made.rows)
-    if (row.on_front)
-      front.push_back(row.number);
-  CHECK(front == std::vector<std::size_t>{1, 0, 5, 3});
-  made = table();
-  arrange(made, {.sort = "mfu", .top = 2});
-  CHECK(numbers(made) == std::vector<std::size_t>{2, 0, 4}); // what could not run is not counted as a row
-  CHECK(made.counts == std::vector<std::pair<Status, std::size_t>>{{Status::ok, 5}, {Status::memory, 1}});
-  made = table();
-  CHECK_THROWS_WITH(arrange(made, {.sort = "dys"}), Catch::Contains("did you mean \"days\""));
-}
 
 TEST_CASE("sweep: what cannot be is counted by reason, left out is counted, and the same bytes come with any workers")
 {
@@ -338,29 +121,6 @@ TEST_CASE("sweep: a slip in a single value is told before anything runs; what on
   CHECK_THAT(uneven.out, Catch::Contains("1 ran, 1 inconsistent"));
 }
 
-TEST_CASE("sweep: an axis may go into what an earlier one has set, but not over it; units are compared with units")
-{
-  const json chips{{"path", "machine.chip"}, {"values", {"tpu-v4"}}, {"name", "chip"}};
-  const json hbm{{"path", "machine.chip.hbm_bandwidth"}, {"values", {"1 TB/s"}}, {"name", "HBM"}};
-  const json batch{{"path", "workload.batch"}, {"values", {256}}, {"name", "first"}};
-  json again    = batch;
-  again["name"] = "second";
-  CHECK(read(study({chips, hbm})).size() == 1);
-  CHECK_THROWS_WITH(read(study({hbm, chips})), Catch::Contains("machine.chip.hbm_bandwidth again, which the axis "
-                                                               "\"HBM\" has set"));
-  CHECK_THROWS_WITH(read(study({batch, again})), Catch::Contains("axes[1]: sets workload.batch again"));
-  again = {{"path", "workload.batch"}, {"values", {256}}, {"name", "mfu"}};
-  CHECK_THROWS_WITH(read(study(json::array({again}))), Catch::Contains("\"mfu\" is a column"));
-
-  const Lookup lookup = [](const std::string& name) -> std::optional<Term> {
-    return name == "ICI link" ? std::optional<Term>(std::string("45 GB/s")) : std::nullopt;
-  };
-  CHECK(holds("\"ICI link\" > '44 GB/s'", lookup));
-  CHECK(holds("\"ICI link\" / '9 GB/s' == 5", lookup));
-  CHECK_THROWS_WITH(holds("\"ICI link\" > 44", lookup), Catch::Contains("a number that has no unit"));
-  CHECK_THROWS_WITH(holds("1 / 0 > 0", lookup), Catch::Contains("divides by 0"));
-}
-
 TEST_CASE("sweep: mistakes in a study are answered in one line, with the place and the nearest name")
 {
   const Sandbox box;
@@ -399,6 +159,16 @@ TEST_CASE("sweep: mistakes in a study are answered in one line, with the place a
   check_error(box.call({"results", "none.sqlite"}), bad_input, {"none.sqlite", "no such file"});
   check_error(box.call({"sweep", "study.json", "--db", "no/such/folder.sqlite"}), bad_input, {"no/such/folder.sqlite"});
 }
+
+namespace {
+
+void end_while_running(pid_t process, std::chrono::microseconds after, int signal)
+{
+  std::this_thread::sleep_for(after);
+  kill(process, signal);
+}
+
+} // namespace
 
 TEST_CASE("sweep: killed at random moments it goes on, loses nothing, repeats nothing, and ends in the same table")
 {
@@ -636,40 +406,6 @@ TEST_CASE("sweep: a read-only file and a full disk are clear errors, and what wa
   CHECK(shown.out == rest.out);
 }
 
-TEST_CASE("merge: shards joined are an undisturbed run; mixtures are refused")
-{
-  const Sandbox box;
-  box.write("study.json", many_links(20));
-  const Outcome whole = box.call({"sweep", "study.json"});
-  for (const char* shard : {"1/3", "2/3", "3/3"})
-    CHECK(box.call({"sweep", "study.json", "--shard", shard, "--quiet"}).code == done);
-  CHECK(stored(box.path("study.2-of-3.sqlite")) == 7); // numbers 1, 4, ... 19
-  const Outcome part = box.call({"results", "study.1-of-3.sqlite"});
-  CHECK_THAT(part.out, Catch::Contains("13 more in other shards"));
-  const std::string a  = "study.1-of-3.sqlite";
-  const std::string b  = "study.2-of-3.sqlite";
-  const std::string c  = "study.3-of-3.sqlite";
-  const Outcome merged = box.call({"merge", a, b, c, "--db", "merged.sqlite"});
-  INFO(merged.err);
-  CHECK(merged.code == done);
-  CHECK(box.call({"results", "merged.sqlite"}).out == whole.out);
-  check_none_twice(box.path("merged.sqlite"));
-
-  check_error(box.call({"merge", a, c, "--db", "part.sqlite"}), cannot_run, {"7 of 20", "missing: shard 2 of 3"});
-  CHECK(box.call({"sweep", "study.json", "--db", "part.sqlite"}).out == whole.out);
-  check_none_twice(box.path("part.sqlite"));
-
-  check_error(box.call({"merge", a, b, "--db", a}), bad_input, {"is one of the shards"});
-  box.write("other.json", many_links(19));
-  box.call({"sweep", "other.json", "--shard", "2/3", "--quiet"});
-  check_error(box.call({"merge", a, "other.2-of-3.sqlite", "--db", "x.sqlite"}), bad_input, {"not as it was"});
-  box.call({"sweep", "study.json", "--shard", "2/4", "--quiet"});
-  check_error(box.call({"merge", a, "study.2-of-4.sqlite", "--db", "x.sqlite"}), bad_input, {"shard 2 of 4"});
-  query(box.path(b), "UPDATE study SET podsim_version = '0.0.1'");
-  check_error(box.call({"merge", a, b, "--db", "x.sqlite"}), bad_input, {"podsim 0.0.1", "one version"});
-  CHECK_FALSE(fs::exists(box.path("x.sqlite")));
-}
-
 TEST_CASE("sweep: a time-out and a crash are rows, and can be tried again")
 {
   const Sandbox box;
@@ -699,29 +435,6 @@ TEST_CASE("sweep: a time-out and a crash are rows, and can be tried again")
   CHECK(killed.code == cannot_run);
   CHECK_THAT(killed.out, Catch::Contains("1 killed") && Catch::Contains("as where memory runs out"));
   CHECK(box.call({"sweep", "study.json", "--retry"}).code == done);
-}
-
-TEST_CASE("sweep: the studies that come with podsim print what the README shows")
-{
-  const Sandbox box;
-  const std::string readme = read_text(source + "/README.md");
-  const std::vector<std::pair<std::string, Words>> studies{
-      {"palm-pods-and-batch", {"--sort", "days", "--pareto", "days,cost"}},
-      {"palm-meshes", {}},
-      {"palm-ici-bandwidth", {}},
-      {"palm-62b-on-a100", {}}};
-  for (const auto& [name, options] : studies) {
-    Words words{"sweep", fmt::format("{}/scenarios/studies/{}.json", source, name)};
-    words.insert(words.end(), options.begin(), options.end());
-    const Outcome out = box.call(words);
-    INFO(name << out.err);
-    CHECK(out.code == done);
-    std::istringstream lines(out.out.substr(out.out.find("\n\n") + 2)); // below its name and question
-    int rows = 0;
-    for (std::string line; std::getline(lines, line); ++rows)
-      CHECK_THAT(readme, Catch::Contains(line.empty() ? "" : "\n    " + line + "\n"));
-    CHECK(rows > 10);
-  }
 }
 
 TEST_CASE("sweep: the figures of a row are those of its run, to the last bit")

@@ -1,11 +1,9 @@
 // Folding in time: what is skipped and what is simulated in full say the same, to the last bit.
 
-#include "tests/support/small_scenario.hpp"
-
 #include "reports/json.hpp"
 #include "sim/core/random.hpp"
 #include "sim/engine/executor.hpp"
-#include "sim/engine/recurrence.hpp"
+#include "tests/support/small_scenario.hpp"
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -13,9 +11,9 @@
 #include <fmt/ranges.h>
 #include <sys/mman.h>
 
+using nlohmann::json;
 using namespace podsim;
 using namespace podsim::test;
-using nlohmann::json;
 
 namespace {
 
@@ -171,45 +169,4 @@ TEST_CASE("what has been skipped does not depend on how many layers there are")
   };
   CHECK(activities(400) == activities(100));
   CHECK(activities(30) <= activities(100));
-}
-
-TEST_CASE("a state recurs only with all that shaped what is under way")
-{
-  const auto boundary = [](double time, std::int64_t number, double oldest) {
-    Boundary one;
-    one.time   = time;
-    one.oldest = oldest;
-    one.state.add(number);
-    return one;
-  };
-  const auto event = [](History& history, std::int32_t kind, double now) {
-    history.note({kind, 0, 0, 0, 0}, 0, now - 1, now);
-  };
-  SECTION("the same state, nothing under way")
-  {
-    History history;
-    CHECK_FALSE(history.add(boundary(0, 7, 0)));
-    CHECK_FALSE(history.add(boundary(10, 8, 10)));
-    const auto then = history.add(boundary(20, 7, 20));
-    REQUIRE(then);
-    CHECK(then->time == 0);
-  }
-  SECTION("an activity that began in the period before: the periods must have been alike")
-  {
-    for (const bool alike : {true, false}) {
-      History history;
-      history.add(boundary(0, 7, 0));
-      event(history, 1, 5);
-      history.add(boundary(10, 7, 5));
-      event(history, 1, alike ? 15 : 16);
-      CHECK(history.add(boundary(20, 7, 15)).has_value() == alike);
-    }
-  }
-  SECTION("times off the grid")
-  {
-    History history;
-    history.add(boundary(0, 7, 0));
-    event(history, 1, 5.5);
-    CHECK_FALSE(history.add(boundary(10, 7, 10)));
-  }
 }

@@ -4,17 +4,15 @@
 #include "sim/evaluate/figures.hpp"
 #include "sim/metrics/gate.hpp"
 
-#include <algorithm>
 #include <catch2/catch.hpp>
-#include <cmath>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 
-using namespace podsim;
 using nlohmann::json;
+using namespace podsim;
 
 namespace {
 
@@ -146,15 +144,6 @@ TEST_CASE("tokens/s a chip, by which machines of several sizes are compared, is 
   for (const Listing list : {Listing::published, Listing::study, Listing::stored, Listing::json, Listing::gate,
                              Listing::comparison, Listing::report})
     CHECK((all.contains(list) && those.contains(list)));
-}
-
-TEST_CASE("the gate compares what is better or worse first")
-{
-  const std::vector<std::string> names = gated_names();
-  const auto at = [&](const char* name) { return std::find(names.begin(), names.end(), name) - names.begin(); };
-  CHECK(names.front() == "step_time_s");
-  CHECK(at("memory_per_chip_bytes") < at("model_flops_per_token"));
-  CHECK(names.back() == gated_breakdown);
 }
 
 TEST_CASE("the JSON Schema lists the figures of the table, with their units and conventions")

@@ -1,7 +1,9 @@
 // Jobs in processes of their own: what becomes of one is its own affair.
 
+#include "sim/core/errors.hpp"
 #include "sim/jobs/fleet.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <map>
@@ -111,4 +113,21 @@ TEST_CASE("fleet: what the receiver throws ends the jobs and is passed on")
                              },
                              receive, {.workers = 2}),
                     "disk full");
+}
+
+TEST_CASE("fleet: where the system has no more, what is under way is delivered and the rest is not begun")
+{
+  std::vector<Status> status(5, Status::failed);
+  const auto job = [](std::size_t index) -> std::string {
+    if (index == 1)
+      throw OutOfResources("no more files");
+    std::this_thread::sleep_for(index == 0 ? 300ms : 0ms);
+    return "fine";
+  };
+  CHECK_THROWS_WITH(
+      run_jobs(5, job, [&](std::size_t i, const JobOutcome& outcome) { status[i] = outcome.status; }, {.workers = 2}),
+      "no more files");
+  CHECK(status[0] == Status::ok);
+  CHECK(status[1] == Status::interrupted);
+  CHECK(std::count(status.begin(), status.end(), Status::failed) >= 2); // nobody was told of them
 }

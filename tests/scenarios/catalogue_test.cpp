@@ -1,40 +1,19 @@
-// Scenarios and studies by name, from wherever podsim is called; what is misspelt; numbers as people write them.
+// Scenarios, studies and their parts by name, from wherever podsim is called; and what is misspelt.
 
-#include "scenarios/catalogue.hpp"
-#include "scenarios/scenario_files.hpp"
-#include "sim/app/options.hpp"
 #include "sim/core/errors.hpp"
-#include "tests/support/sandbox.hpp"
+#include "tests/support/own_files.hpp"
+#include "tests/support/palm.hpp"
+#include "tests/support/prepared.hpp"
 
-#include <fmt/format.h>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <unistd.h>
 
 using nlohmann::json;
 using namespace podsim;
 using namespace podsim::test;
-
-namespace {
-
-const Catalogue& catalogue()
-{
-  static const Catalogue all(source);
-  return all;
-}
-
-json small(const json& patch = json::object())
-{
-  json made = json::parse(read_text(source + "/scenarios/training/palm-8b.json"));
-  made.merge_patch(patch);
-  return made;
-}
-
-json result_of(const Outcome& outcome)
-{
-  INFO(outcome.err);
-  REQUIRE(outcome.code == done);
-  return json::parse(outcome.out);
-}
-
-} // namespace
 
 TEST_CASE("names: two scenarios of one file name are two, and a whole path below scenarios is a name as well")
 {
@@ -97,9 +76,9 @@ TEST_CASE("names: every command takes them, in any folder, and list prints what 
 TEST_CASE("names: a file here comes first, but is not its own base")
 {
   const Sandbox box;
-  box.write("palm-8b.json", small({{"workload", {{"batch", 128}}}}));
+  box.write("palm-8b.json", scenario({{"workload", {{"batch", 128}}}}));
   CHECK(result_of(box.call({"run", "palm-8b", "--json", "-"}))["tokens_per_step"] == 128 * 2048);
-  box.write("palm-8b", small({{"workload", {{"batch", 64}}}})); // to the letter
+  box.write("palm-8b", scenario({{"workload", {{"batch", 64}}}})); // to the letter
   CHECK(result_of(box.call({"run", "palm-8b", "--json", "-"}))["tokens_per_step"] == 64 * 2048);
   box.write("deep/palm-8b.json", {{"base", "palm-8b"}, {"name", "over the catalogue's"}});
   CHECK(result_of(box.call({"run", "deep/palm-8b.json", "--json", "-"}))["tokens_per_step"] == 512 * 2048);
@@ -139,102 +118,29 @@ TEST_CASE("names: misspelt ones, and files of the catalogue where there is no ch
               {"study.json: palm-8c: there is no such scenario", "\"palm-8b\""});
 }
 
-TEST_CASE("hints: the nearest name, and none where half of the word is another")
+TEST_CASE("bad input: names of parts")
 {
-  CHECK(did_you_mean("serve", {"merge", "sweep", "results"}).empty());
-  CHECK(did_you_mean("tpu-v5", {"tpu-v2", "tpu-v4", "tpu-v5e", "tpu-v5p"}) ==
-        "; did you mean \"tpu-v5e\" or \"tpu-v5p\"?");
-  CHECK(did_you_mean("shwo", {"run", "show"}) ==
-        "; did you mean \"show\"?"); // two letters in the wrong order: one slip
-  CHECK(did_you_mean("worklaod", {"workload"}) == "; did you mean \"workload\"?");
-  CHECK(did_you_mean("lingvo", {"mpt-7b", "lingvo-128b-8x8"}) ==
-        "; did you mean \"lingvo-128b-8x8\"?"); // its beginning
-  CHECK(did_you_mean("abc", {"abd", "abcd"}) == "; did you mean \"abcd\"?");
-  CHECK(did_you_mean("", {"a"}).empty());
-  const Outcome served = call({"serve"});
-  check_error(served, bad_input, {"there is no command \"serve\""});
-  CHECK_THAT(served.err, !Catch::Contains("did you mean"));
-}
-
-TEST_CASE("help and version are commands as well")
-{
-  CHECK(call({"version"}).out == call({"--version"}).out);
-  CHECK(call({"help"}).out == call({}).out);
-  CHECK(call({"help", "run"}).out == call({"run", "--help"}).out);
-  CHECK(call({"help", "help"}).out == call({}).out);
-  for (const Words& words : {Words{"version"}, {"help"}, {"help", "sweep"}, {"help", "version"}})
-    CHECK(call(words).code == done);
-  check_error(call({"help", "rnu"}), bad_input, {"no command \"rnu\"", "did you mean \"run\"?"});
-  check_error(call({"hlep"}), bad_input, {"did you mean \"help\"?"});
-  check_error(call({"versoin"}), bad_input, {"did you mean \"version\"?"});
-}
-
-TEST_CASE("numbers of options are decimal, whatever zeros lead")
-{
-  const auto parsed = [](const std::string& text) -> std::string {
-    CLI::App app;
-    FleetChoice choice;
-    add_fleet(app, choice, "heap");
-    const std::vector<std::string> words{"--workers", text};
-    try {
-      app.parse(std::vector<std::string>{words.rbegin(), words.rend()});
-    } catch (const CLI::ParseError& wrong) {
-      return wrong.what();
-    }
-    return fmt::format("{}", choice.workers);
-  };
-  CHECK(parsed("8") == "8");
-  CHECK(parsed("08") == "8");
-  CHECK(parsed("0010") == "10");
-  for (const char* wrong : {"02000", "0x10", "0", "-1", "1e3", "2.5", "", "1025", "99999999999999999999", "ten", "8 "})
-    CHECK_THAT(parsed(wrong),
-               Catch::Contains(fmt::format("expected a whole number from 1 to 1024, found \"{}\"", wrong)));
-  const Words validate{"validate", "--filter", "PALM-540B-HFU", "--quiet"};
-  const auto timed = [&](const std::string& text) {
-    Words words = validate;
-    words.insert(words.end(), {"--timeout", text});
-    return call(words);
-  };
-  CHECK(timed("0100").code == done); // 100 s, not 64
-  CHECK(timed("1e3").code == done);
-  for (const char* wrong : {"0x10", "nan", "inf", "0", "-5", "soon"})
-    check_error(timed(wrong), bad_input, {"--timeout", "expected a number from 0.001", wrong});
-}
-
-TEST_CASE("what is a scenario among the files of a folder")
-{
-  const auto is = [](const json& file) { return is_scenario(file, source + "/mine.json", catalogue()); };
-  CHECK(is(small()));
-  CHECK(is({{"machine", 7}})); // with whatever mistakes
-  CHECK(is({{"schema_version", 1}, {"model", "palm-8b"}}));
-  CHECK(is({{"base", "palm-54b"}, {"wrkload", 1}})); // of a base that there is not
-  CHECK(is({{"base", "a100/palm-62b"}, {"wrkload", 1}}));
-  CHECK(is({{"base", "palm-540b"}, {"faults", json::object()}})); // a model's name and a scenario's: its keys tell
-  CHECK_FALSE(is({{"base", "palm-540b"}, {"layers", 12}}));
-  CHECK_FALSE(is({{"base", "tpu-v4"}, {"chip", "tpu-v5e"}}));
-  CHECK_FALSE(is(json::array({1})));
-  CHECK_FALSE(is(json::object()));
-  for (const char* part :
-       {"models/palm-8b", "topologies/chips/tpu-v4", "topologies/machines/tpu-v4", "scenarios/shardings/fsdp",
-        "scenarios/software/nemo-2025", "scenarios/remats/full", "scenarios/studies/palm-pods",
-        "scenarios/studies/palm-meshes", "scenarios/validation", "scenarios/scenario.schema", "tests/baseline"}) {
-    INFO(part);
-    CHECK_FALSE(is(json::parse(read_text(source + "/" + part + ".json"))));
-  }
-  CHECK_FALSE(is(json::parse(call({"run", "palm-8b", "--json", "-"}).out)));
-  const ScenarioFiles found = scenario_files(source + "/scenarios", catalogue());
-  CHECK(found.scenarios.size() == catalogue().names(Shelf::scenarios).size());
-}
-
-TEST_CASE("published figures stay where only names and notes change")
-{
-  const auto figures = [](const std::string& change) {
-    return result_of(call({"run", "palm-540b", "--json", "-", "--set", change})).at("published").size();
-  };
-  const std::size_t all = figures("software.note=x");
-  CHECK(all == 9);
-  for (const char* change :
-       {"note=x", "name=mine", "workload.note=x", "model.name=mine", "machine.name=ours", "model.note=x"})
-    CHECK(figures(change) == all);
-  CHECK(figures("workload.sequence=1024") == 0);
+  check_wrong({{{{"model", "palm-540"}},
+                {"s.json: model: there is no model \"palm-540\"", "did you mean \"palm-540b\"?", "palm-8b"}},
+               {{{"model", "quite another thing"}}, {"s.json: model: there is no model", "known: "}},
+               {{{"model", ""}}, {"s.json: model: there is no model \"\""}},
+               {{{"model", "../models/palm-540b"}}, {"there is no model"}},
+               {{{"model", {{"base", "palm-54b"}}}},
+                {"s.json: model.base: there is no model \"palm-54b\"", "did you mean \"palm-540b\"?"}},
+               {{{"machine", {{"base", "tpu-4"}}}},
+                {"s.json: machine.base: there is no machine \"tpu-4\"", "did you mean \"tpu-v4\"?"}},
+               {{{"machine", {{"chip", "tpuv4"}}}},
+                {"s.json: machine.chip: there is no chip \"tpuv4\"", "did you mean \"tpu-v4\"?"}},
+               {{{"sharding", "gspmd2d"}},
+                {"s.json: sharding: there is no sharding \"gspmd2d\"", "did you mean \"gspmd-2d\"?"}},
+               {{{"software", "xla-tpu-2022"}},
+                {"s.json: software: there is no software \"xla-tpu-2022\"", "did you mean \"xla-tpu-202"}},
+               {{{"workload", {{"remat", "ful"}}}},
+                {"s.json: workload.remat: there is no remat \"ful\"", "did you mean \"full\"?"}},
+               {{{"workload", {{"optimizer", "adamv"}}}},
+                {"s.json: workload.optimizer", "found \"adamv\"", "did you mean \"adamw\"?"}},
+               {{{"model", "none.json"}}, {"s.json: model: there is no file \"none.json\""}},
+               {{{"machine", {{"chip", {{"base", "../none.json"}}}}}},
+                {"s.json: machine.chip.base: there is no file \"../none.json\""}}},
+              palm());
 }

@@ -1,55 +1,33 @@
-// Attention as one kernel, element-wise work as CUDA kernels, dropout: by hand, on the generic chip (100 TFLOP/s, 1
-// TB/s, 1 us an operation).
+// What operations cost a device. Attention as one kernel, element-wise work as CUDA kernels, dropout: by hand, on the
+// generic chip (100 TFLOP/s, 1 TB/s, 1 us an operation).
 
-#include "sim/engine/timed_program.hpp"
 #include "sim/metrics/metrics.hpp"
-#include "tests/support/small_scenario.hpp"
+#include "sim/sharding/local_work.hpp"
+#include "tests/support/device_blocks.hpp"
+#include "tests/support/two_products.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 
 using namespace podsim;
+using namespace podsim::test;
 
-namespace {
-
-const std::string fused = R"(software.attention={"kernel": "fused", "causal": "half", "forward_efficiency": 0.5,
-                             "backward_efficiency": 0.4})";
-
-const DeviceBlock& block(const Prepared& prepared, const std::string& name)
+TEST_CASE("local work: the shard of a product, and its operands once")
 {
-  for (const DeviceBlock& one : prepared.sharded.programs.front().blocks)
-    if (one.name == name)
-      return one;
-  throw std::logic_error("no block " + name);
+  using namespace two_products;
+  const Block two         = block(Pass::forward);
+  const BlockLayouts lies = layouts(two, mesh, sharding(), 0);
+  const BlockWork work    = local_work(two, lies, mesh, {}, {.after_weight_gather = 3, .before_gradient_reduction = 0});
+  const Work& first       = work.operations[0].own;
+  CHECK(first.matrix.m == 4);
+  CHECK(first.matrix.k == 16);
+  CHECK(first.matrix.n == 8);
+  CHECK(first.hbm == Bytes(2 * (4 * 16 + 16 * 8 + 4 * 8)));
+  CHECK(!work.operations[0].sum);
+  CHECK(work.collectives[0].full == Bytes(2 * 4 * 16));
+  CHECK(work.collectives[0].copied_after == Bytes(0)); // of an activation
+  CHECK(work.collectives[1].copied_after == Bytes(3 * 16 * 8));
 }
-
-std::vector<DeviceOperation> named(const Prepared& prepared, const std::string& block_name, const std::string& name)
-{
-  std::vector<DeviceOperation> all;
-  for (const DeviceOperation& operation : block(prepared, block_name).operations)
-    if (operation.name == name)
-      all.push_back(operation);
-  return all;
-}
-
-DeviceOperation only(const Prepared& prepared, const std::string& block_name, const std::string& name)
-{
-  const auto all = named(prepared, block_name, name);
-  INFO(block_name << ": " << name);
-  REQUIRE(all.size() == 1);
-  return all.front();
-}
-
-test::SmallScenario on_one_axis(std::vector<std::string> changes, const std::string& remat = "none")
-{
-  return {.model    = "tiny-serial",
-          .remat    = remat,
-          .sharding = "data-parallel",
-          .mesh     = {{"data", {"x", "y", "z"}}},
-          .changes  = std::move(changes)};
-}
-
-} // namespace
 
 // tiny: 24 heads of 16 over 4 chips, one key head, 64 sequences of 64 tokens over 16 chips.
 TEST_CASE("fused attention: FLOPs, bytes and time of the kernel and of its gradient")
@@ -93,18 +71,6 @@ TEST_CASE("fused attention keeps a statistic a row instead of the probabilities"
     for (const Buffer& buffer : block(p, name).buffers)
       CHECK(buffer.name.find("scores") == std::string::npos);
   CHECK(memory(p.sharded).total() < memory(test::prepare({.remat = "none"}).sharded).total());
-}
-
-TEST_CASE("remat repeats the fused kernel, and its gradient's fifth product is no remat")
-{
-  for (const char* remat : {"none", "attention", "full"}) {
-    const Prepared with    = test::prepare({.remat = remat, .changes = {fused}});
-    const Prepared without = test::prepare({.remat = remat});
-    CAPTURE(remat);
-    CHECK(named(with, "layer backward", "attention again").size() == (std::string(remat) == "none" ? 0 : 1));
-    CHECK(flops_per_token(with.program).repeated == flops_per_token(without.program).repeated);
-    CHECK(flops_per_token(with.program).model() == flops_per_token(without.program).model());
-  }
 }
 
 TEST_CASE("fused attention over a split sequence gathers keys and values")
@@ -192,56 +158,6 @@ TEST_CASE("dropout: passes, and the memory of Korthikanti's formula")
   CHECK(again == std::vector<std::string>{"scores again", "softmax again", "attention dropout again", "context again"});
 }
 
-TEST_CASE("remat of block inputs repeats what the gradients need: all but the last product")
-{
-  const auto repeated = [](const char* remat) {
-    return flops_per_token(test::prepare({.model = "tiny-serial", .remat = remat}).program).repeated;
-  };
-  CHECK(repeated("full") - repeated("block-inputs") == Approx(2 * 2.0 * 192 * 384)); // 2 layers' down projections
-}
-
-TEST_CASE("mistakes in the fields of kernels and experts are answered in one line")
-{
-  const std::vector<std::pair<std::string, std::string>> mistakes{
-      {"software.attention=flash", "expected one of unfused, fused, found \"flash\""},
-      {"software.attention=fused", "\"fused\" needs an object"},
-      {R"(software.attention={"kernel": "fused", "casual": "half"})", "causal"},
-      {R"(software.attention={"kernel": "unfused", "causal": "half"})", "causal"},
-      {"software.element_wise=kernel", "did you mean \"kernels\"?"},
-      {"software.element_wise_overhead=0.5", "expected a factor from 1 to 10"},
-      {"software.asynchronous=[\"activation gather\"]", "did you mean \"activation gathers\"?"},
-      {"workload.dropout=0.1", "workload.dropout"},
-      {"model.positions=alibbi", "did you mean \"alibi\"?"},
-      {R"(model.experts={"count": 4, "top_k": 5, "every": 1, "capacity_factor": 2, "mlp": "plain"})", "top_k"},
-      {R"(model.experts={"count": 4, "top_k": 2, "every": 3, "capacity_factor": 2, "mlp": "plain"})",
-       "must divide layers, which is 2"},
-      {R"(model.experts={"count": 4, "top_k": 2, "every": 1, "capacity_factor": 0, "mlp": "plain"})",
-       "a number above 0"},
-      {R"(model.experts={"count": 4, "top_k": 2, "every": 1, "capacity_factor": 2, "group": 100, "mlp": "plain"})",
-       "cannot be divided into groups of 100"}};
-  for (const auto& [change, complaint] : mistakes) {
-    CAPTURE(change);
-    CHECK_THROWS_WITH(test::prepare({.model = "tiny-serial", .changes = {change}}), Catch::Contains(complaint));
-  }
-}
-
-namespace {
-
-const std::vector<std::string> cuda = {
-    R"(software.element_wise="kernels")",
-    R"(software.asynchronous=["weight gathers", "gradient reductions"])",
-};
-
-test::SmallScenario fully_sharded(std::vector<std::string> changes)
-{
-  test::SmallScenario scenario = on_one_axis(std::move(changes));
-  scenario.sharding            = "fsdp";
-  scenario.changes.insert(scenario.changes.end(), cuda.begin(), cuda.end());
-  return scenario;
-}
-
-} // namespace
-
 // tiny-serial over 64 chips: a sequence of 64 tokens each.
 TEST_CASE("the gradient of a bias reads its product's gradient once more, where kernels are not fused by a compiler")
 {
@@ -254,67 +170,4 @@ TEST_CASE("the gradient of a bias reads its product's gradient once more, where 
 
   const Prepared compiled = test::prepare(on_one_axis({"model.biases=true"}));
   CHECK(named(compiled, "layer backward", "up bias gradient").empty());
-}
-
-TEST_CASE("copies beside collectives cost HBM traffic, before a reduction and after a gather")
-{
-  const Prepared p =
-      test::prepare(fully_sharded({"software.weight_gather_copies=4", "software.gradient_reduction_copies=18"}));
-  const double elements = static_cast<double>(p.scenario.model.d_model * p.scenario.model.d_ff);
-  CHECK(only(p, "layer", "copies for the gather of up weight").work.hbm.value() == 4 * elements);
-  CHECK(only(p, "layer backward", "copies for the reduction of d(up weight)").work.hbm.value() == 18 * elements);
-  CHECK(named(test::prepare(fully_sharded({})), "layer", "copies for the gather of up weight").empty());
-}
-
-TEST_CASE("collectives of a layer stay apart where the software does not combine them")
-{
-  const auto gathers = [](const Prepared& p) {
-    const auto& all = block(p, "layer").operations;
-    return std::count_if(all.begin(), all.end(), [](const DeviceOperation& operation) {
-      return operation.kind == DeviceOperation::Kind::collective &&
-             operation.collective.kind == CollectiveKind::all_gather;
-    });
-  };
-  CHECK(gathers(test::prepare(fully_sharded({}))) == 1);
-  CHECK(gathers(test::prepare(fully_sharded({"software.combined_collectives=false"}))) > 4);
-}
-
-TEST_CASE("a reduction of summed gradients carries the sum")
-{
-  const auto bytes = [](const char* dtype) {
-    const Prepared p = test::prepare(on_one_axis(
-        {R"(software.gradient_accumulation="separate")", std::string("software.accumulation_dtype=") + dtype}));
-    Bytes sum;
-    for (const DeviceOperation& operation : block(p, "layer backward").operations)
-      if (operation.kind == DeviceOperation::Kind::collective)
-        sum += operation.collective.full;
-    return sum.value();
-  };
-  CHECK(bytes("f32") == 2 * bytes("bf16"));
-}
-
-// A layer computes C in all, and a collective of T beside it takes a fifth of the processors: T / 5 is lost, but never
-// more than C / 4, what all of C would lose.
-TEST_CASE("a collective beside the computation takes some of a GPU's processors")
-{
-  const auto durations = [](int collective) {
-    Prepared p = test::prepare(fully_sharded({}));
-    TiledProcessors processors{.processors = 100, .tiles = {{128, 128, 1.0}}, .collective_processors = collective};
-    p.scenario.machine.chip.matrix_unit = processors;
-    const TimedProgram timed = time_program(p.sharded, p.scenario.machine, p.scenario.placement, MultiAxis::pipelined,
-                                            Granularity::collective);
-    const auto& blocks       = p.sharded.programs.front().blocks;
-    double compute = 0, beside = 0;
-    for (std::size_t b = 0; b < blocks.size(); ++b)
-      if (blocks[b].name == "layer")
-        for (std::size_t o = 0; o < blocks[b].operations.size(); ++o) {
-          const bool computes = blocks[b].operations[o].kind == DeviceOperation::Kind::compute;
-          (computes ? compute : beside) += static_cast<double>(timed.programs.front()[b][o].duration);
-        }
-    return std::pair(compute, beside);
-  };
-  const auto [alone, collectives] = durations(0);
-  const auto [shared, same]       = durations(20);
-  CHECK(same == collectives);
-  CHECK(shared - alone == Approx(std::min(collectives / 5, alone / 4)).epsilon(1e-6));
 }

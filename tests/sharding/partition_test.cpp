@@ -1,20 +1,13 @@
-#include "tests/support/small_scenario.hpp"
+#include "tests/support/device_blocks.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 
 using namespace podsim;
+using namespace podsim::test;
 
 namespace {
-
-const DeviceBlock& block(const Prepared& prepared, const std::string& name)
-{
-  for (const DeviceBlock& one : prepared.sharded.programs.front().blocks)
-    if (one.name == name)
-      return one;
-  throw std::logic_error("no block " + name);
-}
 
 struct Expected {
   CollectiveKind kind;

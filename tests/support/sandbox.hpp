@@ -100,4 +100,12 @@ inline void check_errors(const Outcome& outcome, const Words& texts, int code = 
   CHECK(count == texts.size());
 }
 
+// What a command that ended well has printed as JSON.
+inline nlohmann::json result_of(const Outcome& outcome)
+{
+  INFO(outcome.err);
+  REQUIRE(outcome.code == done);
+  return nlohmann::json::parse(outcome.out);
+}
+
 } // namespace podsim::test

@@ -35,6 +35,14 @@ std::int64_t size_of(const json& on, const SmallScenario& s)
 
 } // namespace
 
+json pipeline_part(const std::string& schedule, int chunks)
+{
+  json part{{"schedule", schedule}};
+  if (chunks > 1)
+    part["chunks"] = chunks;
+  return part;
+}
+
 Prepared prepare(const SmallScenario& s)
 {
   const std::string data = PODSIM_SOURCE_DIR "/tests/data/";

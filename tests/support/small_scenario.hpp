@@ -26,6 +26,9 @@ struct SmallScenario {
   std::vector<std::string> replicated{}; // mesh axes that the sharding does not use
 };
 
+// A pipeline as SmallScenario takes it.
+nlohmann::json pipeline_part(const std::string& schedule, int chunks);
+
 // The scenario as a file's text would give it.
 Prepared prepare(const SmallScenario& scenario);
 

@@ -1,4 +1,4 @@
-// Who may include whom: the folders are layers, and this is what keeps them so.
+// Who may include whom: the folders are layers, and this is what keeps them so; and where the test of a file is found.
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -63,4 +63,24 @@ TEST_CASE("includes follow the layers, and only its module knows SimGrid")
     CAPTURE(folder);
     CHECK(files > 0);
   }
+}
+
+TEST_CASE("a test lies in the room of the file that it is named after")
+{
+  const fs::path root(PODSIM_SOURCE_DIR);
+  const std::string end = "_test.cpp";
+  int tests             = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(root / "tests")) {
+    const std::string name   = entry.path().filename().string();
+    const std::string folder = fs::relative(entry.path().parent_path(), root / "tests").generic_string();
+    if (!name.ends_with(end) || folder == "whole" || folder == "random") // of the program, and not of a file
+      continue;
+    ++tests;
+    CAPTURE(folder, name);
+    const std::string room = below.contains(folder) ? folder : "sim/" + folder;
+    REQUIRE(below.contains(room));
+    const std::string file = (root / room / name.substr(0, name.size() - end.size())).string();
+    CHECK((fs::exists(file + ".cpp") || fs::exists(file + ".hpp")));
+  }
+  CHECK(tests > 0);
 }
