@@ -9,7 +9,7 @@
 // A group of all chips of a closed lattice loads alike in every order of the axes. On an open lattice, one axis after
 // the other keeps a line's load to n^2/4 blocks, the same as its middle cut; spreading a block over every order of hops
 // would crowd the middle of the machine. Real tables, with one way for each pair, split ties less evenly: measured
-// gains of twisted tori stay 6 to 7% below these loads (tests/routing_test.cpp).
+// gains of twisted tori stay 6 to 7% below these loads (tests/topologies/routing_test.cpp).
 
 #include "sim/core/units.hpp"
 

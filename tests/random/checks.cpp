@@ -4,10 +4,10 @@
 #include "sim/collectives/dcn_ring.hpp"
 #include "sim/collectives/duration.hpp"
 #include "sim/jobs/engines.hpp"
-#include "tests/evaluator.hpp"
 #include "tests/random/draw.hpp"
 #include "tests/random/rewordings.hpp"
 #include "tests/random/simulated.hpp"
+#include "tests/support/evaluator.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -5,7 +5,7 @@
 #include "sim/app/overview.hpp"
 #include "sim/jobs/engines.hpp"
 #include "tests/random/simulated.hpp"
-#include "tests/run_program.hpp"
+#include "tests/support/run_program.hpp"
 
 #include <algorithm>
 #include <cmath>

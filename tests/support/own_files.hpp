@@ -1,0 +1,85 @@
+#pragma once
+// Files as users have them in a folder of their own: a scenario, a study and its database, a baseline.
+
+#include "tests/support/sandbox.hpp"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sqlite3.h>
+#include <string>
+#include <vector>
+
+namespace podsim::test {
+
+using nlohmann::json;
+
+inline const std::string model_run = source + "/scenarios/training/palm-8b.json";
+
+inline json scenario(const json& patch = json::object())
+{
+  json made = json::parse(read_text(model_run));
+  made.merge_patch(patch);
+  return made;
+}
+
+inline json published(const std::string& id)
+{
+  return {{{"id", id},
+           {"metric", "mfu"},
+           {"value", 46.2},
+           {"unit", "%"},
+           {"convention", "palm"},
+           {"statistic", "unstated"},
+           {"calibration", false},
+           {"source", "made up"}}};
+}
+
+inline json study(const json& patch = json::object())
+{
+  json made{{"schema_version", 1},
+            {"name", "a study"},
+            {"scenario", "a.json"},
+            {"axes", {{{"path", "workload.batch"}, {"values", {256, 512}}}}},
+            {"metrics", {"step_time", "mfu"}}};
+  made.merge_patch(patch);
+  return made;
+}
+
+// In the sandbox's folder, with podsim as $PODSIM.
+inline Outcome shell(const Sandbox& box, const std::string& script, std::map<std::string, std::string> environment = {})
+{
+  environment["PODSIM"] = PODSIM_PROGRAM;
+  return run_program("sh", {"-c", script}, {.environment = environment, .directory = box.path("")});
+}
+
+inline std::vector<std::string> names_in(const Sandbox& box)
+{
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(box.path("")))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+inline void query(const std::string& file, const std::string& text)
+{
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK);
+  INFO(text);
+  const int code = sqlite3_exec(database, text.c_str(), nullptr, nullptr, nullptr);
+  CHECK((code == SQLITE_OK || code == SQLITE_MISMATCH)); // of a primary key SQLite itself sees to the type
+  sqlite3_close(database);
+}
+
+// A scenario, a study of it that was swept, and a baseline of it.
+inline void fill(const Sandbox& box)
+{
+  box.write("a.json", scenario({{"published", published("X")}}));
+  box.write("s.json", study());
+  REQUIRE(box.call({"sweep", "s.json", "--db", "s.sqlite", "--quiet"}).code == done);
+  box.write("b.json", json{{"schema_version", 1}, {"scenarios", {"a.json"}}});
+  REQUIRE(box.call({"check", "b.json", "--update", "--quiet"}).code == done);
+}
+
+} // namespace podsim::test

@@ -1,0 +1,66 @@
+#pragma once
+// Studies of PaLM 8B, and what is stored of them.
+
+#include "sim/studies/sweep.hpp"
+#include "tests/support/sandbox.hpp"
+
+#include <nlohmann/json.hpp>
+#include <sqlite3.h>
+#include <string>
+
+namespace podsim::test {
+
+using nlohmann::json;
+
+inline json study(const json& axes, const json& patch = json::object())
+{
+  json made{{"schema_version", 1},
+            {"name", "a study"},
+            {"scenario", source + "/scenarios/training/palm-8b.json"},
+            {"axes", axes},
+            {"metrics", {"step_time", "mfu"}}};
+  made.merge_patch(patch);
+  return made;
+}
+
+inline Sweep read(const json& made)
+{
+  return read_sweep_text(made.dump(), "study.json");
+}
+
+// So many scenarios that differ in the bandwidth of their links, of some milliseconds each.
+inline json many_links(int count)
+{
+  return study({{{"path", "machine.ici.link_bandwidth"},
+                 {"range", {{"from", 10}, {"to", 9 + count}, {"step", 1}, {"unit", "GB/s"}}}}});
+}
+
+// One number that a query on a store gives.
+inline std::int64_t query(const std::string& file, const std::string& text)
+{
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK);
+  sqlite3_busy_timeout(database, 5000);
+  sqlite3_stmt* statement = nullptr;
+  std::int64_t number     = -1;
+  if (sqlite3_prepare_v2(database, text.c_str(), -1, &statement, nullptr) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW)
+    number = sqlite3_column_int64(statement, 0);
+  sqlite3_finalize(statement);
+  sqlite3_close(database);
+  return number;
+}
+
+inline std::int64_t stored(const std::string& file)
+{
+  return query(file, "SELECT count(*) FROM results");
+}
+
+// No scenario was stored twice, not even one that was removed in between: sequences are never used again.
+inline void check_none_twice(const std::string& file)
+{
+  CHECK(query(file, "SELECT max(sequence) FROM results") == stored(file));
+  CHECK(query(file, "SELECT count(DISTINCT hash) FROM results") == stored(file));
+}
+
+} // namespace podsim::test
