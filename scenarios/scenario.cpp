@@ -40,9 +40,9 @@ Remat read_remat(Reader& remat)
   return read;
 }
 
-Workload read_workload(Reader workload)
+TrainingStep read_step(Reader workload)
 {
-  Workload read;
+  TrainingStep read;
   read.batch      = workload.at("batch").count(1, 100'000'000);
   read.sequence   = workload.at("sequence").count(1, 100'000'000);
   Reader remat    = workload.at("remat");
@@ -84,7 +84,7 @@ void check_stage_places(const Reader& own, const Scenario& scenario, AxisMask ax
     longer += factor.length > 1 ? 1 : 0;
     if (!torus || factor.length == 1)
       continue;
-    if (factor.stride > 1 || (scenario.pipeline.chunks > 1 && !factor.closed))
+    if (factor.stride > 1 || (scenario.training().pipeline.chunks > 1 && !factor.closed))
       own.fail("stages on a torus axis must be neighbours, and on a ring where the schedule is interleaved");
     for (const AxisPlacement& other : scenario.placement)
       for (const AxisFactor& ring : other)
@@ -100,19 +100,20 @@ void check_stage_places(const Reader& own, const Scenario& scenario, AxisMask ax
 // How many layers each piece of the model has.
 void fill_pieces(const Reader& own, Scenario& scenario)
 {
-  std::vector<std::int64_t>& layers = scenario.pipeline.layers;
-  const std::int64_t pieces         = scenario.pipeline.stages * scenario.pipeline.chunks;
+  std::vector<std::int64_t>& layers = scenario.training().pipeline.layers;
+  const std::int64_t pieces         = scenario.training().pipeline.stages * scenario.training().pipeline.chunks;
   if (layers.empty()) {
-    if (scenario.model.layers % pieces != 0)
+    if (scenario.training().model.layers % pieces != 0)
       own.fail(fmt::format("{} layers do not divide into {} equal pieces (stages x chunks); give "
                            "\"layers\", a list of how many each piece has",
-                           scenario.model.layers, pieces));
-    layers.assign(static_cast<std::size_t>(pieces), scenario.model.layers / pieces);
+                           scenario.training().model.layers, pieces));
+    layers.assign(static_cast<std::size_t>(pieces), scenario.training().model.layers / pieces);
   }
   if (static_cast<std::int64_t>(layers.size()) != pieces ||
-      std::accumulate(layers.begin(), layers.end(), std::int64_t{0}) != scenario.model.layers)
-    own.fail(fmt::format("\"layers\" must be {} numbers that add up to {}", pieces, scenario.model.layers));
-  if (const std::int64_t every = scenario.model.experts.count > 0 ? scenario.model.experts.every : 1;
+      std::accumulate(layers.begin(), layers.end(), std::int64_t{0}) != scenario.training().model.layers)
+    own.fail(fmt::format("\"layers\" must be {} numbers that add up to {}", pieces, scenario.training().model.layers));
+  if (const std::int64_t every =
+          scenario.training().model.experts.count > 0 ? scenario.training().model.experts.every : 1;
       std::any_of(layers.begin(), layers.end(), [&](std::int64_t count) { return count % every != 0; }))
     own.fail(fmt::format("each piece must have a multiple of {} layers, with experts in the last", every));
 }
@@ -120,18 +121,18 @@ void fill_pieces(const Reader& own, Scenario& scenario)
 // Micro-batches and pipeline stages, of what is sound by itself. `own`: the scenario's "pipeline".
 void check_pipeline(Reader& top, const std::optional<Reader>& own, Scenario& scenario)
 {
-  Pipeline& pipeline   = scenario.pipeline;
-  const AxisMask split = scenario.sharding.compute[static_cast<std::size_t>(Dim::batch)];
+  Pipeline& pipeline   = scenario.training().pipeline;
+  const AxisMask split = scenario.training().sharding.compute[static_cast<std::size_t>(Dim::batch)];
   const AxisMask axis  = scenario.mesh.find(pipeline_axis_name);
   Reader workload      = top.at("workload");
-  if (scenario.workload.micro_batch > 0) {
+  if (scenario.training().step.micro_batch > 0) {
     const std::int64_t replicas = scenario.mesh.size(split);
-    const std::int64_t together = scenario.workload.micro_batch * replicas;
-    if (scenario.workload.batch % together != 0)
+    const std::int64_t together = scenario.training().step.micro_batch * replicas;
+    if (scenario.training().step.batch % together != 0)
       workload.at("micro_batch")
           .fail(fmt::format("{} sequences on each of {} replicas do not divide a batch of {}",
-                            scenario.workload.micro_batch, replicas, scenario.workload.batch));
-    pipeline.micro_batches = scenario.workload.batch / together;
+                            scenario.training().step.micro_batch, replicas, scenario.training().step.batch));
+    pipeline.micro_batches = scenario.training().step.batch / together;
   }
   pipeline.stages = axis != 0 ? scenario.mesh.size(axis) : 1;
   if (own && axis == 0)
@@ -141,11 +142,11 @@ void check_pipeline(Reader& top, const std::optional<Reader>& own, Scenario& sce
   if (!own && pipeline.stages > 1)
     top.fail("a mesh with the axis \"pipeline\" needs a \"pipeline\", like {\"schedule\": \"1f1b\"}");
   // A schedule is a list of all that its stages run, and each pass of a micro-batch through a layer may be simulated.
-  if (constexpr std::int64_t most = 2'000'000; pipeline.micro_batches * scenario.model.layers > most)
+  if (constexpr std::int64_t most = 2'000'000; pipeline.micro_batches * scenario.training().model.layers > most)
     workload.at("micro_batch")
         .fail(
             fmt::format("{} micro-batches through {} layers are more than {} passes; a larger micro-batch needs fewer",
-                        pipeline.micro_batches, scenario.model.layers, most));
+                        pipeline.micro_batches, scenario.training().model.layers, most));
   fill_pieces(own ? *own : top, scenario);
   if (pipeline.schedule == PipelineSchedule::interleaved && pipeline.micro_batches % pipeline.stages != 0)
     own->fail(fmt::format("an interleaved schedule needs micro-batches in multiples of its {} stages; there are {}",
@@ -167,20 +168,22 @@ void check_used_axes(Reader& top, const Scenario& scenario)
         known.push_back(one.name);
       if (found == 0)
         axis.misread("the name of a mesh axis", did_you_mean(name, known));
-      else if (name == pipeline_axis_name || (scenario.sharding.used() & found) != 0)
+      else if (name == pipeline_axis_name || (scenario.training().sharding.used() & found) != 0)
         axis.complain(fmt::format("the axis \"{}\" is not replicated: {}", name,
                                   name == pipeline_axis_name ? "it has the stages" : "a rule of the sharding uses it"));
       meant |= found;
     }
   for (const MeshAxis& axis : scenario.mesh.axes) {
     const AxisMask own = scenario.mesh.find(axis.name);
-    if (axis.size == 1 || axis.name == pipeline_axis_name || ((scenario.sharding.used() | meant) & own) != 0)
+    if (axis.size == 1 || axis.name == pipeline_axis_name || ((scenario.training().sharding.used() | meant) & own) != 0)
       continue;
-    top.at("mesh").at(axis.name).complain(fmt::format(
-        "no rule of this sharding uses the axis; its rules know {} (if its devices shall all do the same: "
-        "\"replicated\": [\"{}\"])",
-        scenario.sharding.known.empty() ? "none" : fmt::format("{}", fmt::join(scenario.sharding.known, ", ")),
-        printable(axis.name)));
+    top.at("mesh").at(axis.name).complain(
+        fmt::format("no rule of this sharding uses the axis; its rules know {} (if its devices shall all do the same: "
+                    "\"replicated\": [\"{}\"])",
+                    scenario.training().sharding.known.empty()
+                        ? "none"
+                        : fmt::format("{}", fmt::join(scenario.training().sharding.known, ", ")),
+                    printable(axis.name)));
   }
 }
 
@@ -239,7 +242,7 @@ MicroBenchmark read_micro_benchmark(Reader benchmark, const Mesh& mesh, Collecti
 void check_divisions(Reader& top, const Scenario& scenario)
 {
   const auto check = [&](Dim dim, std::int64_t size, const char* part, const char* key, const std::string& what) {
-    for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations}) {
+    for (const DimAxes& table : {scenario.training().sharding.compute, scenario.training().sharding.activations}) {
       const AxisMask split     = table[static_cast<std::size_t>(dim)];
       const std::string axes   = scenario.mesh.names(split);
       const std::int64_t parts = scenario.mesh.size(split);
@@ -259,24 +262,25 @@ void check_divisions(Reader& top, const Scenario& scenario)
       return;
     }
   };
-  check(Dim::batch, scenario.workload.batch / scenario.pipeline.micro_batches, "workload", "batch",
-        scenario.pipeline.micro_batches > 1 ? "sequences of a micro-batch" : "sequences");
-  check(Dim::sequence, scenario.workload.sequence, "workload", "sequence", "tokens of a sequence");
-  check(Dim::heads, scenario.model.heads, "model", "heads", "heads");
-  if (scenario.model.experts.count > 0)
-    check(Dim::expert, scenario.model.experts.count, "model", "experts", "experts");
-  check(Dim::mlp, scenario.model.d_ff, "model", "d_ff", "channels of the MLP");
-  check(Dim::embed, scenario.model.d_model, "model", "d_model", "channels");
+  check(Dim::batch, scenario.training().step.batch / scenario.training().pipeline.micro_batches, "workload", "batch",
+        scenario.training().pipeline.micro_batches > 1 ? "sequences of a micro-batch" : "sequences");
+  check(Dim::sequence, scenario.training().step.sequence, "workload", "sequence", "tokens of a sequence");
+  check(Dim::heads, scenario.training().model.heads, "model", "heads", "heads");
+  if (scenario.training().model.experts.count > 0)
+    check(Dim::expert, scenario.training().model.experts.count, "model", "experts", "experts");
+  check(Dim::mlp, scenario.training().model.d_ff, "model", "d_ff", "channels of the MLP");
+  check(Dim::embed, scenario.training().model.d_model, "model", "d_model", "channels");
 }
 
 // Groups of tokens for the experts are whole within the tokens of a step and at least one for each device.
 void check_groups(Reader& top, const Scenario& scenario)
 {
-  const std::int64_t group = scenario.model.experts.group;
-  if (scenario.model.experts.count == 0 || group == 0)
+  const std::int64_t group = scenario.training().model.experts.group;
+  if (scenario.training().model.experts.count == 0 || group == 0)
     return;
-  const std::int64_t tokens = scenario.workload.batch / scenario.pipeline.micro_batches * scenario.workload.sequence;
-  for (const DimAxes& table : {scenario.sharding.compute, scenario.sharding.activations}) {
+  const std::int64_t tokens =
+      scenario.training().step.batch / scenario.training().pipeline.micro_batches * scenario.training().step.sequence;
+  for (const DimAxes& table : {scenario.training().sharding.compute, scenario.training().sharding.activations}) {
     const std::int64_t parts = scenario.mesh.size(table[static_cast<std::size_t>(Dim::batch)]);
     if (tokens % (group * parts) != 0)
       top.at("model").at("experts").at("group").complain_to_user(
@@ -287,15 +291,16 @@ void check_groups(Reader& top, const Scenario& scenario)
 // A list of what remat keeps must name tensors of a layer.
 void check_kept(Reader& top, const Scenario& scenario, const Scenario* before)
 {
-  if (scenario.workload.remat.keep != Remat::Keep::listed)
+  if (scenario.training().step.remat.keep != Remat::Keep::listed)
     return;
-  if (before && before->workload.remat == scenario.workload.remat && before->model == scenario.model &&
+  if (before && before->training().step.remat == scenario.training().step.remat &&
+      before->training().model == scenario.training().model &&
       before->software.precision == scenario.software.precision)
     return;
   std::vector<std::string> known;
-  for (const Tensor& tensor :
-       forward_pass(scenario.model, scenario.workload.batch, scenario.workload.sequence, scenario.software.precision)
-           .layer.tensors)
+  for (const Tensor& tensor : forward_pass(scenario.training().model, scenario.training().step.batch,
+                                           scenario.training().step.sequence, scenario.software.precision)
+                                  .layer.tensors)
     if (tensor.kind == TensorKind::activation)
       known.push_back(tensor.name);
   for (const Reader& kept : top.at("workload").at("remat").at("keep").elements())
@@ -370,31 +375,34 @@ PublishedFigure read_published(Reader figure, const std::string& chip)
 void read_training(Reader& top, Scenario& scenario, const Scenario* before)
 {
   const bool known_mesh = top.at("mesh").sound();
+  Training& training    = scenario.training();
   // What a part comes to, which depends on `known` that has been read before it.
-  const auto part = [&](const char* key, const auto& read, auto Scenario::*own, bool known = true) {
+  const auto part = [&](const char* key, const auto& read, auto& own, const auto* own_before, bool known = true) {
     const Reader at = top.at(key);
-    const bool same = before && known && at.as_before();
+    const bool same = own_before && known && at.as_before();
     if (same)
-      scenario.*own = before->*own;
+      own = *own_before;
     else
-      top.attempt([&] { scenario.*own = read(at); });
+      top.attempt([&] { own = read(at); });
     return same;
   };
-  part("model", read_transformer, &Scenario::model);
-  part("workload", read_workload, &Scenario::workload);
+  const Training* trained = before ? &before->training() : nullptr;
+  part("model", read_transformer, training.model, trained ? &trained->model : nullptr);
+  part("workload", read_step, training.step, trained ? &trained->step : nullptr);
   const bool same_sharding = part(
-      "sharding", [&](const Reader& at) { return read_sharding(at, scenario.mesh); }, &Scenario::sharding);
+      "sharding", [&](const Reader& at) { return read_sharding(at, scenario.mesh); }, training.sharding,
+      trained ? &trained->sharding : nullptr);
   part(
-      "software", [&](const Reader& at) { return read_software(at, scenario.mesh, scenario.sharding); },
-      &Scenario::software, same_sharding);
+      "software", [&](const Reader& at) { return read_software(at, scenario.mesh, training.sharding); },
+      scenario.software, before ? &before->software : nullptr, same_sharding);
   const std::optional<Reader> pipeline = top.find("pipeline");
   if (pipeline)
-    top.attempt([&] { scenario.pipeline = read_schedule(*pipeline); });
+    top.attempt([&] { scenario.training().pipeline = read_schedule(*pipeline); });
   if (known_mesh && top.at("sharding").sound())
     check_used_axes(top, scenario);
   else
     top.find("replicated");
-  scenario.model.dropout = scenario.workload.dropout;
+  scenario.training().model.dropout = scenario.training().step.dropout;
 }
 
 void check_training(Reader& top, Scenario& scenario, const Scenario* before)
@@ -405,15 +413,17 @@ void check_training(Reader& top, Scenario& scenario, const Scenario* before)
   top.attempt([&] { check_divisions(top, scenario); });
   top.attempt([&] { check_groups(top, scenario); });
   top.attempt([&] { check_kept(top, scenario, before); });
-  if (scenario.model.positions == Positions::learned && scenario.workload.sequence > scenario.model.max_positions)
+  if (scenario.training().model.positions == Positions::learned &&
+      scenario.training().step.sequence > scenario.training().model.max_positions)
     top.at("workload")
         .at("sequence")
-        .complain(fmt::format("the model has learned positions for {} tokens only", scenario.model.max_positions));
+        .complain(
+            fmt::format("the model has learned positions for {} tokens only", scenario.training().model.max_positions));
 }
 
 void read_all_faults(const Reader& faults, Scenario& scenario)
 {
-  const AxisMask found  = scenario.micro_benchmark ? 0 : scenario.mesh.find(pipeline_axis_name);
+  const AxisMask found  = scenario.micro_benchmark() ? 0 : scenario.mesh.find(pipeline_axis_name);
   const AxisMask stages = scenario.mesh.size(found) > 1 ? found : 0;
   scenario.faults       = read_faults(faults, scenario.machine, scenario.placement,
                                 stages != 0 ? std::optional<std::size_t>(std::countr_zero(stages)) : std::nullopt);
@@ -439,9 +449,8 @@ Scenario read(Document& document, const Scenario* before)
   scenario.mesh      = std::move(placed.mesh);
   scenario.placement = std::move(placed.placement);
   if (const auto benchmark = top.find("micro_benchmark"))
-    top.attempt([&] {
-      scenario.micro_benchmark = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.collectives);
-    });
+    top.attempt(
+        [&] { scenario.workload = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.collectives); });
   else
     read_training(top, scenario, before && before->mesh == scenario.mesh ? before : nullptr);
   if (const auto published = top.find("published");
@@ -463,7 +472,7 @@ Scenario read(Document& document, const Scenario* before)
   document.tell_mistakes();
   if (refused)
     throw *refused;
-  if (!scenario.micro_benchmark)
+  if (!scenario.micro_benchmark())
     check_training(top, scenario, before);
   document.tell_mistakes();
   return scenario;

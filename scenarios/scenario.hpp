@@ -1,56 +1,38 @@
 #pragma once
-// A scenario: a model, a machine, and a way of training the one on the other, read and checked as a whole; or a
-// micro-benchmark of the machine.
+// A scenario: a workload and a machine, and how the one lies on the other, read and checked as a whole.
 
-#include "models/transformer.hpp"
 #include "scenarios/faults.hpp"
 #include "scenarios/placement.hpp"
 #include "scenarios/resolve.hpp"
 #include "scenarios/software.hpp"
 #include "sim/core/published.hpp"
-#include "sim/sharding/partition.hpp"
+#include "sim/workloads/micro_benchmark.hpp"
+#include "sim/workloads/training.hpp"
 #include "topologies/machine.hpp"
 
-#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace podsim {
 
-struct Workload {
-  std::int64_t batch       = 0; // sequences a step, over all pods
-  std::int64_t sequence    = 0;
-  std::int64_t micro_batch = 0; // sequences of a micro-batch on each replica; 0: all of them
-  std::string remat_name;
-  Remat remat;
-  Optimizer optimizer;
-  bool dropout                                             = false;
-  friend bool operator==(const Workload&, const Workload&) = default;
-};
-
-// One operation by itself instead of a training step.
-struct MicroBenchmark {
-  DeviceOperation operation;
-  std::string description; // one line
-};
-
 struct Scenario {
   std::string name;
   std::string hash;
-  TransformerConfig model;
+  std::variant<Training, MicroBenchmark> workload;
   Machine machine;
-  Workload workload;
-  Pipeline pipeline; // of one stage where there is none
   Mesh mesh;
   Placement placement; // of each mesh axis
-  ShardingRules sharding;
-  Software software;
-  std::optional<MicroBenchmark> micro_benchmark; // then there is no model, workload, sharding or software
+  Software software;   // of a micro-benchmark its collectives alone
   std::vector<PublishedFigure> published;
   std::vector<Fault> faults; // whose effects together are the machine's overrides
 
   std::vector<UsedConstant> constants;
   std::vector<std::string> files;
+
+  Training& training() { return std::get<Training>(workload); } // where it is no micro-benchmark
+  const Training& training() const { return std::get<Training>(workload); }
+  const MicroBenchmark* micro_benchmark() const { return std::get_if<MicroBenchmark>(&workload); }
 };
 
 // Throws InputError for what is wrong, all of it at once, and CannotRun for a sound mesh that does not fit the slice.

@@ -18,7 +18,7 @@ std::string mesh_text(const Scenario& scenario)
   for (std::size_t i = 0; i < scenario.mesh.axes.size(); ++i)
     text += fmt::format("{}{} {} on {}", text.empty() ? "" : "; ", scenario.mesh.axes[i].name,
                         scenario.mesh.axes[i].size, podsim::describe(scenario.placement[i], scenario.machine));
-  return scenario.micro_benchmark ? text : fmt::format("{}; sharding {}", text, scenario.sharding.name);
+  return scenario.micro_benchmark() ? text : fmt::format("{}; sharding {}", text, scenario.training().sharding.name);
 }
 
 // The element-wise operations that a program has: how often they pass over HBM is an assumption like the constants of
@@ -88,16 +88,17 @@ Evaluation describe(const Prepared& prepared, PreparedBefore* before)
   result.chip      = s.machine.chip.name;
   result.supply    = supply_of(s.machine);
   result.foreign   = foreign_constants(s);
-  if (s.micro_benchmark) {
-    result.model = s.micro_benchmark->description;
+  if (const MicroBenchmark* benchmark = s.micro_benchmark()) {
+    result.model = benchmark->description;
     return result;
   }
   result.model =
-      fmt::format("{}, {}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}", s.model.name,
-                  s.model.encoder ? "encoder" : "decoder", prepared.program.model.parameters / 1e9, s.workload.batch,
-                  s.workload.sequence, s.workload.optimizer.name, s.workload.remat_name);
+      fmt::format("{}, {}, {:.2f}e9 parameters; {} sequences of {} tokens a step; {}, remat {}",
+                  s.training().model.name, s.training().model.encoder ? "encoder" : "decoder",
+                  prepared.program.model.parameters / 1e9, s.training().step.batch, s.training().step.sequence,
+                  s.training().step.optimizer.name, s.training().step.remat_name);
   if (const ModelShape& shape = prepared.program.model; shape.expert_layers > 0)
-    result.experts = {s.model.experts.count, shape.top_k, shape.dropped};
+    result.experts = {s.training().model.experts.count, shape.top_k, shape.dropped};
   result.memory = memory_of_chip(prepared);
   for (const PointwiseKind* kind : kinds_of(prepared.program))
     result.constants.push_back({"program.pointwise." + kind->name,
@@ -166,8 +167,8 @@ Evaluation evaluate(const Prepared& prepared, const EvaluationOptions& options)
                        .wall                   = {},
                        .class_list             = course.classes};
   result.metrics    = std::move(all.measured.metrics);
-  if (s.micro_benchmark)
-    add_achieved(*s.micro_benchmark, s.mesh, *result.metrics);
+  if (const MicroBenchmark* benchmark = s.micro_benchmark())
+    add_achieved(*benchmark, s.mesh, *result.metrics);
   result.energy_per_token = energy_per_token(result.supply.chip, *result.metrics);
   result.simulation.wall  = Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   return result;

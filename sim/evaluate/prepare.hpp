@@ -13,21 +13,19 @@
 
 namespace podsim {
 
-// What follows from the model, the workload, the mesh and the software, whatever the machine.
-struct Programs {
-  Program program;
-  ShardedProgram sharded;
+// What follows from the workload, the mesh and the software, whatever the machine.
+struct KnownPrograms : Programs {
   Memory memory; // of a device
 };
 
 struct Prepared {
-  Prepared(Scenario own, std::shared_ptr<const Programs> programs)
+  Prepared(Scenario own, std::shared_ptr<const KnownPrograms> programs)
       : scenario(std::move(own)), kept(std::move(programs)), program(kept->program), sharded(kept->sharded)
   {
   }
 
   Scenario scenario;
-  std::shared_ptr<const Programs> kept;
+  std::shared_ptr<const KnownPrograms> kept;
   const Program& program; // of `kept`
   const ShardedProgram& sharded;
 };
@@ -37,26 +35,23 @@ struct Prepared {
 // programs. For one thread.
 class PreparedBefore {
 public:
-  std::shared_ptr<const Programs> programs_of(const Scenario& scenario);
+  std::shared_ptr<const KnownPrograms> programs_of(const Scenario& scenario);
   Memory memory_of(const Scenario& scenario); // of a device
 
 private:
   struct Known {
-    TransformerConfig model;
-    Workload workload;
-    Pipeline pipeline;
+    Training training;
     Mesh mesh;
-    ShardingRules sharding;
     Precision precision;
     Compilation compilation;
     Memory memory;
-    std::weak_ptr<const Programs> programs;
+    std::weak_ptr<const KnownPrograms> programs;
   };
   Known& known(const Scenario& scenario);
 
   std::unordered_map<std::size_t, std::vector<Known>> known_;
   std::size_t count_ = 0;
-  std::deque<std::shared_ptr<const Programs>> last_; // that are kept
+  std::deque<std::shared_ptr<const KnownPrograms>> last_; // that are kept
 };
 
 Prepared prepare(Scenario scenario, PreparedBefore* before = nullptr);

@@ -18,33 +18,35 @@ using Changes = std::vector<Change>; // of one kind, from the mildest on
 
 AxisMask of_batch(const Scenario& scenario)
 {
-  return scenario.sharding.compute[static_cast<std::size_t>(Dim::batch)];
+  return scenario.training().sharding.compute[static_cast<std::size_t>(Dim::batch)];
 }
 
 // Whether the batch divides into its micro-batches, and those over their devices.
 bool divides(const Scenario& scenario)
 {
-  const Pipeline& pipeline    = scenario.pipeline;
+  const Pipeline& pipeline    = scenario.training().pipeline;
   const std::int64_t parts    = scenario.mesh.size(of_batch(scenario));
   const std::int64_t together = pipeline.micro_batches * parts;
-  const std::int64_t group    = scenario.model.experts.group;
-  if (scenario.workload.batch < together || scenario.workload.batch % together != 0)
+  const std::int64_t group    = scenario.training().model.experts.group;
+  if (scenario.training().step.batch < together || scenario.training().step.batch % together != 0)
     return false;
   if (pipeline.schedule == PipelineSchedule::interleaved && pipeline.micro_batches % pipeline.stages != 0)
     return false;
-  return group == 0 ||
-         scenario.workload.batch / pipeline.micro_batches * scenario.workload.sequence % (group * parts) == 0;
+  return group == 0 || scenario.training().step.batch / pipeline.micro_batches * scenario.training().step.sequence %
+                               (group * parts) ==
+                           0;
 }
 
 Changes smaller_micro_batches(const Scenario& from)
 {
   Changes all;
   const std::int64_t replicas = from.mesh.size(of_batch(from));
-  for (std::int64_t own = from.workload.batch / from.pipeline.micro_batches / replicas / 2; own >= 1; own /= 2) {
-    if (from.workload.batch % (own * replicas) != 0)
+  for (std::int64_t own = from.training().step.batch / from.training().pipeline.micro_batches / replicas / 2; own >= 1;
+       own /= 2) {
+    if (from.training().step.batch % (own * replicas) != 0)
       continue;
     Change& change = all.emplace_back(Change{fmt::format("workload.micro_batch={}", own), from});
-    change.scenario.pipeline.micro_batches = from.workload.batch / (own * replicas);
+    change.scenario.training().pipeline.micro_batches = from.training().step.batch / (own * replicas);
   }
   return all;
 }
@@ -52,25 +54,26 @@ Changes smaller_micro_batches(const Scenario& from)
 Changes more_remat(const Scenario& from)
 {
   Changes all;
-  const Remat::Keep keep = from.workload.remat.keep;
+  const Remat::Keep keep = from.training().step.remat.keep;
   if (keep == Remat::Keep::all)
     all.push_back({"workload.remat=attention", from});
   if (keep == Remat::Keep::all)
-    all.back().scenario.workload.remat =
+    all.back().scenario.training().step.remat =
         Remat{.keep = Remat::Keep::all_but_attention, .kept = {}, .matrix_fraction = {}};
   if (keep != Remat::Keep::inputs)
     all.push_back({"workload.remat=full", from});
   if (keep != Remat::Keep::inputs)
-    all.back().scenario.workload.remat = Remat{.keep = Remat::Keep::inputs, .kept = {}, .matrix_fraction = 1.0};
+    all.back().scenario.training().step.remat = Remat{.keep = Remat::Keep::inputs, .kept = {}, .matrix_fraction = 1.0};
   return all;
 }
 
 Changes smaller_batches(const Scenario& from)
 {
   Changes all;
-  for (std::int64_t divisor = 2; divisor <= 8 && from.workload.batch % divisor == 0; divisor *= 2) {
-    Change& change = all.emplace_back(Change{fmt::format("workload.batch={}", from.workload.batch / divisor), from});
-    change.scenario.workload.batch /= divisor;
+  for (std::int64_t divisor = 2; divisor <= 8 && from.training().step.batch % divisor == 0; divisor *= 2) {
+    Change& change =
+        all.emplace_back(Change{fmt::format("workload.batch={}", from.training().step.batch / divisor), from});
+    change.scenario.training().step.batch /= divisor;
   }
   return all;
 }
@@ -99,24 +102,25 @@ Changes context_axes(const Scenario& from)
 {
   constexpr std::int64_t long_sequence = 8192;
   Changes all;
-  if (from.workload.sequence < long_sequence || from.mesh.find("context") != 0 || from.mesh.axes.size() == 16)
+  if (from.training().step.sequence < long_sequence || from.mesh.find("context") != 0 || from.mesh.axes.size() == 16)
     return all;
   for (std::int64_t size = 2; size <= 64; size *= 2)
     for (std::size_t axis = 0; axis < from.mesh.axes.size(); ++axis) {
       Scenario changed = from;
-      if ((of_batch(from) >> axis & 1U) == 0 || from.workload.sequence % size != 0 || !split_axis(changed, axis, size))
+      if ((of_batch(from) >> axis & 1U) == 0 || from.training().step.sequence % size != 0 ||
+          !split_axis(changed, axis, size))
         continue;
       const AxisMask data    = AxisMask{1} << axis;
       const AxisMask context = changed.mesh.find("context");
-      ShardingRules& rules   = changed.sharding;
+      ShardingRules& rules   = changed.training().sharding;
       for (DimAxes* table : {&rules.weights, &rules.gradients, &rules.optimizer})
         for (AxisMask& axes : *table)
           axes |= (axes & data) != 0 ? context : 0;
       for (DimAxes* table : {&rules.activations, &rules.compute})
         for (const Dim dim : {Dim::sequence, Dim::key_sequence})
           (*table)[static_cast<std::size_t>(dim)] |= context;
-      changed.pipeline.micro_batches =
-          std::max<std::int64_t>(1, changed.workload.batch / changed.mesh.size(of_batch(changed)));
+      changed.training().pipeline.micro_batches =
+          std::max<std::int64_t>(1, changed.training().step.batch / changed.mesh.size(of_batch(changed)));
       const std::string& name = from.mesh.axes[axis].name;
       all.push_back({fmt::format("a mesh axis context of {} out of {}, now {}, that splits the sequence (sharding "
                                  "context), and workload.micro_batch=1",

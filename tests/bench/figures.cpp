@@ -267,9 +267,9 @@ private:
       const double seconds            = least_of(few, [&] { return in_process(scenario); });
       const SimulationInfo simulation = evaluate(scenario).simulation;
       fmt::print("{:>8} {:>8} {:>11} {:>10.5f}  {}\n", simulation.chips, simulation.classes, simulation.activities,
-                 seconds, scenario.model.name);
+                 seconds, scenario.training().model.name);
       json_["scale"].push_back({{"chips", simulation.chips},
-                                {"model", scenario.model.name},
+                                {"model", scenario.training().model.name},
                                 {"classes", simulation.classes},
                                 {"activities", simulation.activities},
                                 {"seconds", seconds}});

@@ -1,8 +1,8 @@
 // The table of figures: that each row is whole, and that those who list figures elsewhere list the table's.
 
-#include "sim/studies/sweep.hpp"
 #include "sim/evaluate/figures.hpp"
 #include "sim/metrics/gate.hpp"
+#include "sim/studies/sweep.hpp"
 
 #include <catch2/catch.hpp>
 #include <fstream>

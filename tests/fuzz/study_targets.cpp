@@ -1,8 +1,8 @@
 // Studies: `study` reads one, makes combinations of it and their scenarios; `constraint` works out conditions alone.
 
 #include "scenarios/scenario.hpp"
-#include "sim/studies/sweep.hpp"
 #include "sim/app/study_output.hpp"
+#include "sim/studies/sweep.hpp"
 #include "tests/fuzz/json_mutator.hpp"
 
 #include <algorithm>

@@ -98,7 +98,7 @@ Verdict engine_is_evaluator(const Case& c, Granularity granularity)
   const Prepared& prepared = prepared_from(c.scenario);
   const Scenario& s        = prepared.scenario;
   const Machine& machine   = s.machine;
-  if (!s.faults.empty() || c.scenario.at("machine").contains("nvlink") || s.model.experts.count > 0 ||
+  if (!s.faults.empty() || c.scenario.at("machine").contains("nvlink") || s.training().model.experts.count > 0 ||
       s.software.collectives.multi_axis == MultiAxis::pipelined ||
       s.software.collectives.dcn_all_reduce != dcn_ring_all_reduce ||
       s.software.compilation.transfers.blocking_receives)
@@ -236,7 +236,7 @@ Verdict beyond_bounds(const Prepared& prepared, const Metrics& m)
     if (flops > tight || bytes > tight)
       return fails(fmt::format("stage {}: {:.9g} of the peak, {:.9g} of HBM's bandwidth", stage, flops, bytes));
   }
-  const double tokens = static_cast<double>(s.workload.batch) * static_cast<double>(s.workload.sequence);
+  const double tokens = static_cast<double>(s.training().step.batch) * static_cast<double>(s.training().step.sequence);
   if (m.tokens_per_step != tokens || std::abs(m.tokens_per_s * m.step_time.value() / tokens - 1) > 1e-12)
     return fails(unequal("tokens", m.tokens_per_step, tokens));
   if (!(m.bubble >= 0 && m.bubble <= 1))

@@ -162,7 +162,7 @@ TEST_CASE("dropout: passes, and the memory of Korthikanti's formula")
 TEST_CASE("the gradient of a bias reads its product's gradient once more, where kernels are not fused by a compiler")
 {
   const Prepared p = test::prepare(on_one_axis({"model.biases=true", cuda[0]}));
-  const auto d_ff  = static_cast<double>(p.scenario.model.d_ff);
+  const auto d_ff  = static_cast<double>(p.scenario.training().model.d_ff);
   const double up  = 64 * d_ff * 2;
   CHECK(only(p, "layer", "up bias").work.hbm == Bytes(0));
   const double sums = d_ff * 2; // what it writes

@@ -11,7 +11,7 @@ TEST_CASE("copies beside collectives cost HBM traffic, before a reduction and af
 {
   const Prepared p =
       test::prepare(fully_sharded({"software.weight_gather_copies=4", "software.gradient_reduction_copies=18"}));
-  const double elements = static_cast<double>(p.scenario.model.d_model * p.scenario.model.d_ff);
+  const double elements = static_cast<double>(p.scenario.training().model.d_model * p.scenario.training().model.d_ff);
   CHECK(only(p, "layer", "copies for the gather of up weight").work.hbm.value() == 4 * elements);
   CHECK(only(p, "layer backward", "copies for the reduction of d(up weight)").work.hbm.value() == 18 * elements);
   CHECK(named(test::prepare(fully_sharded({})), "layer", "copies for the gather of up weight").empty());
