@@ -68,13 +68,18 @@ Connected connected(const Replay& replay)
     result.first.push_back(find(static_cast<int>(c)));
   if (std::all_of(result.first.begin(), result.first.end(), [](int first) { return first == 0; }))
     return result;
-  const std::size_t program = replay.program.stages.front().program; // there are no stages, else all are connected
-  for (std::size_t b = 0; b < replay.program.programs[program].blocks.size(); ++b) {
-    const Groups met = groups(span_of(axes_of(program, b), replay.placement), partition, replay.machine);
-    result.meetings.push_back(std::any_of(met.classes.begin(), met.classes.end(), [&](const std::vector<int>& all) {
-      return std::any_of(all.begin(), all.end(), [&](int c) { return find(c) != find(all.front()); });
-    }));
+  // Who meets over several axes is joined by steps along one of them, and those of a class see the same classes there.
+  AxisMask apart = 0;
+  for (std::size_t axis = 0; axis < replay.placement.size(); ++axis) {
+    const Groups met = groups(span_of(AxisMask{1} << axis, replay.placement), partition, replay.machine);
+    if (std::any_of(met.classes.begin(), met.classes.end(), [&](const std::vector<int>& all) {
+          return std::any_of(all.begin(), all.end(), [&](int c) { return find(c) != find(all.front()); });
+        }))
+      apart |= AxisMask{1} << axis;
   }
+  const std::size_t program = replay.program.stages.front().program; // there are no stages, else all are connected
+  for (std::size_t b = 0; b < replay.program.programs[program].blocks.size(); ++b)
+    result.meetings.push_back((axes_of(program, b) & apart) != 0);
   return result;
 }
 

@@ -310,11 +310,10 @@ namespace {
 
 std::string bytes_of_program()
 {
-  std::ifstream stream("/proc/self/exe", std::ios::binary);
-  std::string bytes;
-  std::string block(1U << 16U, '\0');
-  while (stream.read(block.data(), static_cast<std::streamsize>(block.size())) || stream.gcount() > 0)
-    bytes.append(block, 0, static_cast<std::size_t>(stream.gcount()));
+  const char* const program = "/proc/self/exe";
+  std::error_code error;
+  std::string bytes(std::filesystem::file_size(program, error), '\0');
+  std::ifstream(program, std::ios::binary).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   return bytes;
 }
 
