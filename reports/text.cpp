@@ -289,7 +289,8 @@ Page memory_text(const Memory& memory, Bytes capacity)
 Page to_text(const Evaluation& result, const Style& style)
 {
   Page text = style.bold(lay("{}", result.scenario)) + "\n";
-  text += lay("  model     {}\n  machine   {}\n  mesh      {}\n", result.model, result.machine, result.mesh);
+  if (!result.machine.empty()) // of a mesh that does not fit the slice nothing more is known
+    text += lay("  model     {}\n  machine   {}\n  mesh      {}\n", result.model, result.machine, result.mesh);
   if (result.metrics) {
     const Breakdown parts = largest_first(result.metrics->breakdowns[result.metrics->critical]);
     text += "\n" + figures(result, style) + "\n" + sum_text(parts, result.metrics->step_time, style);

@@ -335,8 +335,8 @@ private:
     const LatticeAxis& axis = machine_.lattice.axes[link.axis];
     const char* mend        = machine_.cube > 0 ? "; \"dead_links\": \"spare cube\" re-forms the slice without it" : "";
     const auto refuse       = [&](const std::string& why) {
-      throw CannotRun(fmt::format("faults: the dead link up {} from {} {}{}", axis.name, machine_.describe(link.device),
-                                        why, mend));
+      throw CannotRun(fmt::format("faults: the dead link up {} from {} {}{}", axis.name,
+                                        machine_.describe_chip(link.device), why, mend));
     };
     if (machine_.lattice.twisted)
       refuse("is one of a twisted torus, whose routes need all of its links");

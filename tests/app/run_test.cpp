@@ -131,6 +131,14 @@ TEST_CASE("command line: faults, what they cost, and the same bytes a hundred ti
 
 TEST_CASE("command line: a scenario that does not fit")
 {
+  SECTION("on its slice: a link joins chips, whatever their cores, and what is not known is not shown")
+  {
+    const Outcome cut = call({"run", "tpu-v3/lingvo-128b-8x8", "--set",
+                              R"(faults={"links": [{"at": {"x": 1, "y": 1}, "axis": "x", "dead": true}]})"});
+    CHECK(cut.code == cannot_run);
+    CHECK(cut.out == "Lingvo's dense 128B on 64 TPU v3\n");
+    CHECK_THAT(cut.err, Catch::Contains("the dead link up x from x 1, y 1 cuts a line"));
+  }
   const Sandbox sandbox;
   SECTION("in memory: status, reason and memory table")
   {
