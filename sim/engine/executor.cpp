@@ -1,6 +1,7 @@
 #include "sim/engine/executor.hpp"
 
 #include "sim/engine/collective_runner.hpp"
+#include "sim/engine/row.hpp"
 #include "sim/engine/stream.hpp"
 #include "sim/engine/time_fold.hpp"
 
@@ -213,15 +214,20 @@ private:
       const std::size_t program = replay_.program.stages[s.stage].program;
       const auto b              = static_cast<std::size_t>(block);
       const auto& operations    = replay_.program.programs[program].blocks[b].operations;
+      bool all_alone            = true;
       for (std::size_t o = 0; o < operations.size(); ++o) {
         const bool alone =
             operations[o].kind == DeviceOperation::Kind::compute ||
             (operations[o].kind == DeviceOperation::Kind::collective &&
              !replay_.timed.programs[program][b][o].chunked && collectives_.is_alone(c, operations[o].collective.axes));
         row.plain.push_back(alone && !operations[o].asynchronous);
-        row.time += (*s.durations)[b][o];
+        all_alone = all_alone && alone;
       }
-      row.all   = std::find(row.plain.begin(), row.plain.end(), false) == row.plain.end();
+      if (all_alone) {
+        const RowAlone by_itself = row_alone(replay_.program.programs[program].blocks[b], (*s.durations)[b]);
+        row.whole                = by_itself.whole;
+        row.time                 = by_itself.time;
+      }
       row.known = true;
     }
     return row;
@@ -248,7 +254,7 @@ private:
     record.operations = 0;
     for (bool more = true; more;) {
       const PlainRow& row = plain_row(c, at.block_index(slot));
-      if (at.place(slot) == 0 && row.all && !at.has_asynchronous()) { // all rows of the step at once
+      if (at.place(slot) == 0 && row.whole && !at.has_ahead() && s.outstanding == 0) { // all rows of the step at once
         const std::int32_t rows = at.step(slot).count - at.iteration(slot);
         const std::int32_t size = at.size(at.row(slot));
         sum += rows * row.time;

@@ -20,8 +20,10 @@ public:
   {
     for (const DeviceBlock& block : program.blocks) {
       width_ = std::max(width_, static_cast<std::int32_t>(block.operations.size()));
-      for (const DeviceOperation& operation : block.operations)
+      for (const DeviceOperation& operation : block.operations) {
         has_asynchronous_ = has_asynchronous_ || operation.asynchronous;
+        has_ahead_        = has_ahead_ || (operation.asynchronous && operation.needs.empty());
+      }
     }
     for (std::size_t step = 0; step < stage.steps.size(); ++step)
       for (std::int32_t i = 0; i < stage.steps[step].count; ++i)
@@ -66,6 +68,7 @@ public:
     return begin(after);
   }
   bool has_asynchronous() const { return has_asynchronous_; }
+  bool has_ahead() const { return has_ahead_; } // asynchronous ones without operands, that may begin before their row
 
 private:
   const DeviceProgram& program_;
@@ -73,7 +76,7 @@ private:
   const TimedBlocks& timed_;
   std::int32_t width_ = 1;
   std::vector<Row> rows_;
-  bool has_asynchronous_ = false;
+  bool has_asynchronous_ = false, has_ahead_ = false;
 };
 
 } // namespace podsim

@@ -451,8 +451,8 @@ private:
       for (std::size_t o = 0; o < blocks[b].operations.size(); ++o)
         if (runs[b] > 0 && !blocks[b].operations[o].asynchronous && !transfers(blocks[b].operations[o])) {
           own.operations[b][o].times += runs[b];
-          if (rows[b].wait[o] > 0)
-            own.waits[rows[b].waited_for[o]].add_ticks(rows[b].wait[o] * runs[b]);
+          if (const RowAlone::Place& place = rows[b].operations[o]; place.wait() > 0)
+            own.waits[place.waited_for].add_ticks(place.wait() * runs[b]);
         }
     own.waits[0].add_ticks(idle);
     own.last = seconds(stops_[s].clock);

@@ -32,9 +32,10 @@ struct Message {
   friend auto operator<=>(const Message&, const Message&) = default;
 };
 
-// What a class knows of a block: which operations it runs by itself, and how long a row takes if it does so with all.
+// What a class knows of a block: which operations it runs by itself, whether rows run as wholes where nothing else is
+// under way (row.hpp), and how long one then takes.
 struct PlainRow {
-  bool known = false, all = false;
+  bool known = false, whole = false;
   std::vector<bool> plain;
   Ticks time = 0;
 };

@@ -283,33 +283,6 @@ AxisFactor stage_factor(const ShardedProgram& program, const Placement& placemen
                            [](const AxisFactor& a, const AxisFactor& b) { return a.length < b.length; });
 }
 
-std::vector<TraceRecord> split(const TraceRecord& record, const DeviceProgram& program, const Stage& stage,
-                               const std::vector<std::vector<Ticks>>& durations)
-{
-  if (record.operations == 1)
-    return {record};
-  std::vector<TraceRecord> all;
-  const auto block = static_cast<std::size_t>(stage.steps[static_cast<std::size_t>(record.step)].block);
-  const auto size  = static_cast<std::int32_t>(program.blocks[block].operations.size());
-  TraceRecord one  = record;
-  one.operations   = 1;
-  double at        = record.start.value() * ticks_per_second;
-  for (std::int32_t i = 0; i < record.operations; ++i) {
-    const std::int32_t place = record.operation + i;
-    one.iteration            = record.iteration + place / size;
-    one.operation            = place % size;
-    one.start                = to_seconds(at);
-    at += static_cast<double>(durations[block][static_cast<std::size_t>(one.operation)]);
-    one.end = to_seconds(at);
-    if (i > 0) {
-      one.ready      = one.start;
-      one.waited_for = 0;
-    }
-    all.push_back(one);
-  }
-  return all;
-}
-
 double activities_per_device(const ShardedProgram& program, const TimedProgram& timed)
 {
   double sum = 0;

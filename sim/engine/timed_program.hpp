@@ -40,10 +40,6 @@ TimedProgram time_program(const ShardedProgram& program, const Machine& machine,
 // The factor along which pipeline stages send to each other: the only one of their mesh axis that is longer than 1.
 AxisFactor stage_factor(const ShardedProgram& program, const Placement& placement);
 
-// The record of a run of operations as one of each, in their order.
-std::vector<TraceRecord> split(const TraceRecord& record, const DeviceProgram& program, const Stage& stage,
-                               const std::vector<std::vector<Ticks>>& durations);
-
 // Which operations a blocking one of the same block waits for, by itself or through others: what is asynchronous among
 // them ends within its own iteration, and so meets only what its block leaves unordered with it.
 std::vector<bool> awaited(const DeviceBlock& block);

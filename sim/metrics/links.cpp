@@ -1,5 +1,7 @@
 #include "sim/metrics/links.hpp"
 
+#include "sim/engine/row.hpp"
+
 #include <algorithm>
 #include <map>
 #include <unordered_map>

@@ -65,7 +65,7 @@ double exposed_share(const Metrics& metrics)
 Metrics measure(const Program& program, const ShardedProgram& sharded, const TimedProgram& timed,
                 const Machine& machine, const Placement& placement, const Trace& trace)
 {
-  Metrics metrics   = measure(program, sharded, timed, machine, placement, trace, summed(trace, sharded));
+  Metrics metrics = measure(program, sharded, timed, machine, placement, trace, summed(trace, sharded, timed, machine));
   metrics.dcn_burst = burst(sharded, timed, trace, machine);
   return metrics;
 }

@@ -2,7 +2,6 @@
 
 #include "sim/engine/stage_recurrence.hpp"
 
-#include "sim/engine/row.hpp"
 #include "sim/metrics/metrics.hpp"
 #include "tests/support/small_scenario.hpp"
 
@@ -59,34 +58,6 @@ SmallScenario piped(int stages, const json& pipeline, int micro_batches)
 }
 
 } // namespace
-
-TEST_CASE("a row by itself: an asynchronous collective is waited for by who needs it, behind those of its queue")
-{
-  // compute 5; two collectives of one queue, 10 each, begun at 5; compute 3 beside them; then one that needs the first
-  // (until 15) and one that needs the second (until 25).
-  DeviceBlock block;
-  const auto add = [&](DeviceOperation::Kind kind, bool asynchronous, std::vector<int> needs) {
-    DeviceOperation& own = block.operations.emplace_back();
-    own.kind             = kind;
-    own.asynchronous     = asynchronous;
-    own.needs            = std::move(needs);
-    own.collective.axes  = 2;
-  };
-  using Kind = DeviceOperation::Kind;
-  add(Kind::compute, false, {});
-  add(Kind::collective, true, {0});
-  add(Kind::collective, true, {0});
-  add(Kind::compute, false, {});
-  add(Kind::compute, false, {1});
-  add(Kind::compute, false, {2});
-  const RowAlone row = row_alone(block, {5, 10, 10, 3, 4, 2});
-  CHECK(row.whole);
-  CHECK(row.wait == std::vector<Ticks>{0, 0, 0, 0, 7, 6}); // 8 to 15, 19 to 25
-  CHECK(row.waited_for == std::vector<AxisMask>{0, 0, 0, 0, 2, 2});
-  CHECK(row.time == 27);
-  block.operations[5].needs.clear(); // then nobody waits for the second, which outlives the row
-  CHECK_FALSE(row_alone(block, {5, 10, 10, 3, 4, 2}).whole);
-}
 
 TEST_CASE("pipelines by recurrence are those by events, whatever the schedule and the rate of the NIC")
 {

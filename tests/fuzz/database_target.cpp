@@ -53,7 +53,7 @@ void go_on(const std::string& file)
   store.forget(study.version, {Status::crashed, Status::timed_out});
   const auto results = store.results(study.version);
   if (!results.contains("new"))
-    store.add("new", study.version, {Status::ok, "", "{}"});
+    store.add("new", study.version, {Status::ok, "", {}});
 }
 
 bool database_input(const std::string& input)

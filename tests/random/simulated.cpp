@@ -1,5 +1,7 @@
 #include "tests/random/simulated.hpp"
 
+#include "sim/engine/row.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>

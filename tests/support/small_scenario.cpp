@@ -1,6 +1,7 @@
 #include "tests/support/small_scenario.hpp"
 
 #include "sim/collectives/duration.hpp"
+#include "sim/engine/row.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
