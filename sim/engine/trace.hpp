@@ -5,6 +5,7 @@
 #include "sim/engine/equivalence.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace podsim {
@@ -58,23 +59,25 @@ struct Trace : Course {
 };
 
 // Calls f(record) for all records, those that were not simulated among them: of each class in the order in which they
-// ended.
-template <class F> void each_record(const Trace& trace, const F& f)
+// ended. `only`: of one class.
+template <class F> void each_record(const Trace& trace, const F& f, std::optional<std::int32_t> only = {})
 {
-  std::size_t next = 0;
-  const auto upto  = [&](std::size_t last) {
+  const auto wanted = [&](std::size_t i) { return !only || trace.records[i].device_class == *only; };
+  std::size_t next  = 0;
+  const auto upto   = [&](std::size_t last) {
     for (; next < last; ++next)
-      f(trace.records[next]);
+      if (wanted(next))
+        f(trace.records[next]);
   };
   for (const Repetition& repetition : trace.repetitions) {
     upto(repetition.last);
-    for (std::int64_t time = 1; time <= repetition.times; ++time)
+    for (std::int64_t time = 1; time <= repetition.times; ++time) {
+      const Seconds later = repetition.period * static_cast<double>(time);
       for (std::size_t i = repetition.first; i < repetition.last; ++i) {
-        TraceRecord record  = trace.records[i];
-        const Advance& by   = repetition.advance[static_cast<std::size_t>(record.device_class)];
-        const Seconds later = repetition.period * static_cast<double>(time);
-        if (!by.repeats)
+        const Advance& by = repetition.advance[static_cast<std::size_t>(trace.records[i].device_class)];
+        if (!by.repeats || !wanted(i))
           continue;
+        TraceRecord record = trace.records[i];
         record.step += static_cast<std::int32_t>(time) * by.steps;
         record.iteration += static_cast<std::int32_t>(time) * by.iterations;
         record.ready += later;
@@ -82,6 +85,7 @@ template <class F> void each_record(const Trace& trace, const F& f)
         record.end += later;
         f(record);
       }
+    }
   }
   upto(trace.records.size());
 }

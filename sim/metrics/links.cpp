@@ -139,9 +139,7 @@ BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, c
   if (!crosses)
     return BytesPerSecond(0);
   const auto& durations = timed.durations(own, machine.overrides.device(trace.classes.front().representative));
-  each_record(trace, [&](const TraceRecord& record) {
-    if (record.device_class != 0)
-      return;
+  const auto add        = [&](const TraceRecord& record) {
     const Step& step          = program.stages[trace.stages.front()].steps[static_cast<std::size_t>(record.step)];
     const TimedBlocks& blocks = timed.programs[own];
     const auto& block         = blocks[static_cast<std::size_t>(step.block)];
@@ -159,7 +157,8 @@ BytesPerSecond burst(const ShardedProgram& program, const TimedProgram& timed, c
       for (const auto& [link, share] : link_shares(plan, machine))
         time += (one.end - one.start) * (link == "dcn" ? share : 0);
     }
-  });
+  };
+  each_record(trace, add, 0);
   return time > Seconds(0) ? sent / time : BytesPerSecond(0);
 }
 
