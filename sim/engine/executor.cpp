@@ -346,7 +346,7 @@ private:
     s.after_run = slots(s).next(s.slot);
     // Where both sides block, the data moves when both are there: one that comes late waits for all of it.
     const Ticks rest = replay_.program.blocking_receives
-                           ? to_ticks(record.ready) + whole_transfer(c) - static_cast<Ticks>(ticks(c))
+                           ? to_ticks(record.ready) + whole_transfer(c) - std::llround(ticks(c))
                            : 0;
     if (rest > 0) {
       s.running = true;

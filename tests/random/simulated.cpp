@@ -64,8 +64,11 @@ std::string unequal(const std::string& what, double a, double b)
 }
 
 // Off the clock's grid SimGrid takes as one what ends within its precision, half a tick; one such choice may follow
-// another.
-constexpr double off_grid = 1e-10;
+// another: eight ticks, or 1e-10 of a step that is longer.
+double off_grid(Seconds step)
+{
+  return std::max(1e-10, 8 / (step.value() * ticks_per_second));
+}
 
 std::string difference(const Measured& one, const Measured& other)
 {
@@ -74,7 +77,8 @@ std::string difference(const Measured& one, const Measured& other)
   const bool on_grid   = one.on_grid && other.on_grid;
   const auto different = [&](double x, double y) {
     return x != y &&
-           (on_grid || std::abs(x - y) > off_grid * std::max(a.step_time.value(), std::max(std::abs(x), std::abs(y))));
+           (on_grid || std::abs(x - y) >
+                           off_grid(a.step_time) * std::max(a.step_time.value(), std::max(std::abs(x), std::abs(y))));
   };
   if (different(a.step_time.value(), b.step_time.value()))
     return unequal("step", a.step_time.value(), b.step_time.value());
