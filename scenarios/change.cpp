@@ -43,7 +43,7 @@ Json set_value(const std::string& text, const std::string& path)
 
 bool same_run(const std::string& change)
 {
-  const std::string path = change.substr(0, change.find('='));
+  const std::string path = path_of(change);
   const std::string key  = path.substr(path.rfind('.') + 1);                             // of npos + 1, 0
   if (!path.starts_with("mesh.") && (key == "note" || key == "name" || key == "source")) // axes have names of their own
     return true;
@@ -56,14 +56,20 @@ bool same_run(const std::string& change)
 
 std::optional<PlainChange> plain_change(const std::string& change)
 {
-  const auto equals      = change.find('=');
-  const std::string path = change.substr(0, equals);
-  if (equals == std::string::npos || is_slot(path) || path == "base" || path.ends_with(".base"))
+  const std::string path = path_of(change);
+  if (path.size() == change.size() || is_slot(path) || path == "base" || path.ends_with(".base"))
     return {};
-  Json value = set_value(change.substr(equals + 1), path);
-  if (value.is_null() || value.is_structured())
+  try {
+    Json value = set_value(change.substr(path.size() + 1), path);
+    return value.is_null() || value.is_structured() ? std::nullopt : std::optional(PlainChange{path, std::move(value)});
+  } catch (const InputError&) { // for the resolving to tell
     return {};
-  return PlainChange{path, std::move(value)};
+  }
+}
+
+std::string path_of(const std::string& change)
+{
+  return change.substr(0, change.find('='));
 }
 
 std::string origin_of(const std::string& change)

@@ -24,13 +24,14 @@ Json* value_at(Json& tree, const std::string& path);       // nullptr: there is 
 
 Json set_value(const std::string& text, const std::string& path); // JSON, or else a text
 std::string origin_of(const std::string& change);                 // as Document::origins has it
+std::string path_of(const std::string& change);                   // all of it where there is no "="
 
 // Whether it leaves the run as it is (what people call it, where a value comes from) or gives another reading of it (a
 // constant, a field of the software), and does not make it another run, of which nothing was published.
 bool same_run(const std::string& change);
 
-// A change that, whatever its value, only puts it at its path in the resolved tree: a number, a flag or a text where no
-// name of the catalogue may stand.
+// A sound change that, whatever its value, only puts it at its path in the resolved tree: a number, a flag or a text
+// where no name of the catalogue may stand.
 struct PlainChange {
   std::string path;
   Json value;

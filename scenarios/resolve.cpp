@@ -271,7 +271,7 @@ private:
                                    printable(path), did_you_mean(keys.back(), keys_of(*at))));
     if (!value.is_null() || on_top)
       (*at)[keys.back()] = std::move(value);
-    std::erase_if(partial_, [&](const std::string& other) { return other == path || other.starts_with(path + "."); });
+    std::erase_if(partial_, [&](const std::string& other) { return is_within(other, path); });
     document_.origins.set(path, own);
   }
 

@@ -378,8 +378,8 @@ void read_training(Reader& top, Scenario& scenario, const Scenario* before)
   Training& training    = scenario.training();
   // What a part comes to, which depends on `known` that has been read before it.
   const auto part = [&](const char* key, const auto& read, auto& own, const auto* own_before, bool known = true) {
-    const Reader at = top.at(key);
-    const bool same = own_before && known && at.as_before();
+    Reader at       = top.at(key);
+    const bool same = own_before && known && at.taken_as_before();
     if (same)
       own = *own_before;
     else
@@ -440,9 +440,9 @@ Scenario read(Document& document, const Scenario* before)
   scenario.name      = top.at("name").text();
   scenario.hash      = content_hash(document);
   const bool machine = top.attempt([&] {
-    const Reader own = top.at("machine");
+    Reader own = top.at("machine");
     scenario.machine =
-        before && own.as_before() ? before->machine : read_machine(own, before ? &before->machine : nullptr);
+        before && own.taken_as_before() ? before->machine : read_machine(own, before ? &before->machine : nullptr);
     scenario.machine.overrides = {};
   }) && top.at("machine").sound();
   PlacedMesh placed  = read_mesh(top.at("mesh"), machine ? &scenario.machine : nullptr);
@@ -453,8 +453,8 @@ Scenario read(Document& document, const Scenario* before)
         [&] { scenario.workload = read_micro_benchmark(*benchmark, scenario.mesh, scenario.software.collectives); });
   else
     read_training(top, scenario, before && before->mesh == scenario.mesh ? before : nullptr);
-  if (const auto published = top.find("published");
-      published && before && before->machine.chip.name == scenario.machine.chip.name && published->as_before())
+  if (auto published = top.find("published");
+      published && before && before->machine.chip.name == scenario.machine.chip.name && published->taken_as_before())
     scenario.published = before->published;
   else if (published)
     for (const Reader& figure : published->elements())

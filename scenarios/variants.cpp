@@ -10,13 +10,6 @@ namespace {
 
 constexpr std::size_t most_trees = 64; // of some hundred kilobytes each
 
-// Whether one path leads to or through the other: what is set last then counts.
-bool on_one_way(const std::string& a, const std::string& b)
-{
-  const auto& [shorter, longer] = std::minmax(a, b, [](const auto& x, const auto& y) { return x.size() < y.size(); });
-  return longer.starts_with(shorter) && (longer.size() == shorter.size() || longer[shorter.size()] == '.');
-}
-
 } // namespace
 
 // The tree in which the changes are set, or nothing where it must be resolved as a whole: then its document is other_.
@@ -26,17 +19,17 @@ Variants::Trees::iterator Variants::tree(const std::string& file, const std::vec
   std::vector<std::string> key{file};
   for (const std::string& change : changes) {
     plain.push_back(plain_change(change));
-    key.push_back(plain.back() ? plain.back()->path : change);
+    key.push_back(plain.back() ? plain.back()->path + "=" : change);
   }
   if (const auto known = trees_.find(key); known != trees_.end()) {
     Tree& own = known->second;
     for (std::size_t i = 0; i < changes.size(); ++i) {
       if (own.changes[i] == changes[i])
         continue;
+      own.touched.insert(plain[i]->path);
       *value_at(*own.document.json, plain[i]->path) = std::move(plain[i]->value);
       own.document.origins.set(plain[i]->path, origin_of(changes[i]));
       own.changes[i] = changes[i];
-      own.touched.push_back(plain[i]->path);
     }
     return known;
   }
@@ -49,8 +42,9 @@ Variants::Trees::iterator Variants::tree(const std::string& file, const std::vec
     const Json* value = value_at(*other_.json, plain[i]->path);
     if (!value || *value != plain[i]->value)
       return trees_.end();
-    for (std::size_t j = 0; j < changes.size(); ++j)
-      if (i != j && on_one_way(plain[i]->path, changes[j].substr(0, changes[j].find('='))))
+    for (std::size_t j = 0; j < changes.size(); ++j) // what is set last there counts
+      if (const std::string other = path_of(changes[j]);
+          i != j && (is_within(plain[i]->path, other) || is_within(other, plain[i]->path)))
         return trees_.end();
   }
   if (trees_.size() == most_trees)
@@ -68,15 +62,19 @@ Scenario Variants::read()
 {
   if (last_ == trees_.end())
     return read_scenario(std::move(other_));
-  Tree& own = last_->second;
+  Tree& own        = last_->second;
+  const bool fresh = !own.scenario && own.touched.empty();
+  Trees::node_type failed;
   try {
-    own.scenario = read_scenario(own.document, own.scenario ? &*own.scenario : nullptr, std::move(own.touched));
+    own.scenario =
+        read_scenario(own.document, own.scenario ? &*own.scenario : nullptr, {own.touched.begin(), own.touched.end()});
     own.touched.clear();
     return *own.scenario;
-  } catch (const InputError&) {
-  } catch (const CannotRun&) {
+  } catch (...) { // whatever it is, a reading that failed is none to go on from
+    failed = trees_.extract(std::exchange(last_, trees_.end()));
+    if (fresh)
+      throw;
   }
-  const auto failed = trees_.extract(std::exchange(last_, trees_.end()));
   return read_scenario(
       podsim::resolve(failed.key().front(), failed.mapped().changes, catalogue_)); // says what is wrong
 }

@@ -6,7 +6,7 @@
 // Why it is the same: a number, flag or text set where no name of the catalogue may stand goes through the resolving
 // as it is, to its own path, and nothing is decided by it (plain_change). So of two lists of changes with the same
 // paths, whose other changes are alike, the trees differ in these values alone. What a part comes to follows from its
-// values and from the parts that were read before it (read_scenario_again).
+// values and from the parts that were read before it (read_scenario with a `before`).
 //
 // For one thread; a catalogue's and a user's files are taken not to change meanwhile.
 
@@ -14,6 +14,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,10 +34,10 @@ private:
   struct Tree {
     Document document;
     std::vector<std::string> changes; // as they are set now
-    std::vector<std::string> touched; // paths set since it was read
+    std::set<std::string> touched;    // paths set since it was read
     std::optional<Scenario> scenario;
   };
-  using Trees = std::map<std::vector<std::string>, Tree>; // by file and changes, of plain ones their paths
+  using Trees = std::map<std::vector<std::string>, Tree>; // by file and changes, plain ones without their values
   Trees::iterator tree(const std::string& file, const std::vector<std::string>& changes);
 
   const Catalogue& catalogue_;

@@ -265,8 +265,8 @@ Machine read_machine(Reader machine, const Machine* before)
 {
   Machine read;
   read.name          = machine.at("name").text();
-  const Reader chip  = machine.at("chip");
-  read.chip          = before && chip.as_before() ? before->chip : read_chip(chip);
+  Reader chip        = machine.at("chip");
+  read.chip          = before && chip.taken_as_before() ? before->chip : read_chip(chip);
   const bool nodes   = machine.find("nvlink").has_value();
   const char* copies = nodes ? "nodes" : "pods";
   if (nodes)

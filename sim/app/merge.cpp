@@ -3,7 +3,6 @@
 #include "sim/app/output.hpp"
 #include "sim/app/terminal.hpp"
 #include "sim/core/input.hpp"
-#include "sim/engine/simulate.hpp"
 #include "sim/jobs/signals.hpp"
 #include "sim/studies/store.hpp"
 #include "sim/studies/sweep.hpp"

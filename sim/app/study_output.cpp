@@ -4,19 +4,13 @@
 #include "sim/app/options.hpp"
 #include "sim/app/output.hpp"
 #include "sim/app/terminal.hpp"
-#include "sim/jobs/fleet.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 namespace podsim {
-
-namespace {
-
-} // namespace
 
 void add_study_output(CLI::App& command, StudyOutput& output)
 {

@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
-#include <fstream>
-#include <iterator>
 #include <sys/ioctl.h>
 #include <unistd.h>
 

@@ -97,7 +97,8 @@ private:
   template <class T> void raw(T* values, std::size_t count)
   {
     static_assert(std::is_trivially_copyable_v<T>);
-    std::memcpy(static_cast<void*>(values), take(count * sizeof(T)), count * sizeof(T));
+    if (count > 0) // or there may be no values to point at
+      std::memcpy(static_cast<void*>(values), take(count * sizeof(T)), count * sizeof(T));
   }
   std::size_t size()
   {

@@ -92,11 +92,12 @@ struct Figure {
   std::vector<std::pair<std::string, Counting>> conventions{};
   Form form         = Form::with_unit;
   Direction better  = Direction::neither;
-  double rounding   = 0;  // a change below this, in base units, is none: of shares that come out of a difference
-  double json_scale = 1;  // JSON has so many times the base unit's number
-  std::string family{};   // in which `podsim validate` averages it, where that is not the chip's
-  bool of_some   = false; // where no scenario of a table has it, the table has no row of it
-  bool of_a_plan = false; // follows from a budget, a price... and not from the run alone (scenarios/training_plan.hpp)
+  double rounding   = 0; // a change below this, in base units, is none: of shares that come out of a difference
+  double json_scale = 1; // JSON has so many times the base unit's number
+  std::string family{};  // in which `podsim validate` averages it, where that is not the chip's
+  bool of_some = false;  // where no scenario of a table has it, the table has no row of it
+  bool of_a_plan =
+      false; // follows from a budget, a price... and not from the run alone (sim/studies/training_plan.hpp)
   Listings in{};
 };
 

@@ -24,13 +24,16 @@ std::string child_path(const std::string& path, const std::string& key)
   return path.empty() ? key : path + "." + key;
 }
 
+bool is_within(const std::string& path, const std::string& of)
+{
+  return path.starts_with(of) &&
+         (of.empty() || path.size() == of.size() || path[of.size()] == '.' || path[of.size()] == '[');
+}
+
 void Origins::set(const std::string& path, const std::string& origin)
 {
-  for (auto at = by_path_.lower_bound(path); at != by_path_.end() && at->first.starts_with(path);) {
-    const bool within = path.empty() || at->first.size() == path.size() || at->first[path.size()] == '.' ||
-                        at->first[path.size()] == '[';
-    at = within ? by_path_.erase(at) : std::next(at);
-  }
+  for (auto at = by_path_.lower_bound(path); at != by_path_.end() && at->first.starts_with(path);)
+    at = is_within(at->first, path) ? by_path_.erase(at) : std::next(at);
   by_path_[path] = origin;
 }
 
@@ -128,10 +131,8 @@ bool Reader::of_the_user() const
 
 bool Reader::sound() const
 {
-  return !void_ && std::none_of(document_->mistakes.begin(), document_->mistakes.end(), [&](const Mistake& mistake) {
-    return mistake.path.starts_with(path_) && (path_.empty() || mistake.path.size() == path_.size() ||
-                                               mistake.path[path_.size()] == '.' || mistake.path[path_.size()] == '[');
-  });
+  return !void_ && std::none_of(document_->mistakes.begin(), document_->mistakes.end(),
+                                [&](const Mistake& mistake) { return is_within(mistake.path, path_); });
 }
 
 void Reader::note_thrown(const InputError& error, std::size_t before) const
@@ -490,16 +491,14 @@ Reader Reader::constant(const std::string& key)
   return value;
 }
 
-bool Reader::as_before() const
+bool Reader::taken_as_before()
 {
-  const auto& before  = document_->before;
-  const auto is_below = [&](const std::string& path) {
-    return path.starts_with(path_) && (path.size() == path_.size() || path[path_.size()] == '.');
-  };
-  if (!before || std::any_of(before->changed.begin(), before->changed.end(), is_below))
+  const auto& before = document_->before;
+  if (!before || std::any_of(before->changed.begin(), before->changed.end(),
+                             [&](const std::string& path) { return is_within(path, path_); }))
     return false;
   std::copy_if(before->constants->begin(), before->constants->end(), std::back_inserter(document_->constants),
-               [&](const UsedConstant& one) { return is_below(one.path); });
+               [&](const UsedConstant& one) { return is_within(one.path, path_); });
   return true;
 }
 

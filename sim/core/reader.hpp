@@ -90,6 +90,7 @@ struct Document {
 };
 
 std::string child_path(const std::string& path, const std::string& key); // "a" + "b" -> "a.b"
+bool is_within(const std::string& path, const std::string& of);          // whether it is that path or leads on from it
 
 class Reader {
 public:
@@ -120,8 +121,9 @@ public:
   // scenario overrides one; noted in Document::constants. The reader returned stands on the value.
   Reader constant(const std::string& key);
 
-  // Of a document that is read again: whether nothing within is another than before. Then its constants count as read.
-  bool as_before() const;
+  // Of a document that is read again: whether nothing within is another than before. Then its constants are noted as
+  // they were, and it need not be read.
+  bool taken_as_before();
 
   const std::string& path() const { return path_; }
   const std::string& origin() const;                          // the file or the option that gave the value

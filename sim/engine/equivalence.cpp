@@ -124,16 +124,16 @@ void tell_faults_apart(const Machine& machine, const Placement& placement, Colou
 }
 
 // The group of each device in a span, named by its first device.
-std::vector<std::int64_t> groups_in(const Span& span, const Machine& machine)
+std::vector<std::int32_t> groups_in(const Span& span, const Machine& machine)
 {
-  std::vector<std::int64_t> group(static_cast<std::size_t>(machine.devices()));
+  std::vector<std::int32_t> group(static_cast<std::size_t>(machine.devices()));
   for (std::size_t device = 0; device < group.size(); ++device)
-    group[device] = first_member(span, static_cast<std::int64_t>(device), machine);
+    group[device] = static_cast<std::int32_t>(first_member(span, static_cast<std::int64_t>(device), machine));
   return group;
 }
 
 // Splits devices by the colours in the groups that they are in. A group of one colour tells nothing apart.
-void refine(const Span& span, const std::vector<std::int64_t>& group, const Machine& machine, Colouring& colours)
+void refine(const Span& span, const std::vector<std::int32_t>& group, const Machine& machine, Colouring& colours)
 {
   const std::vector<int>& of = colours.of();
   std::vector<int> first(of.size(), -1); // colour of each group
@@ -260,7 +260,7 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
     tell_apart(placement[*pipeline]);
   if (!machine.overrides.empty())
     tell_faults_apart(machine, placement, colours);
-  std::vector<std::vector<std::int64_t>> groups;
+  std::vector<std::vector<std::int32_t>> groups;
   for (int before = 0; colours.count() > 1 && before != colours.count();) { // one colour cannot be refined
     before = colours.count();
     for (std::size_t i = 0; i < spans.size(); ++i) {

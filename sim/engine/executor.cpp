@@ -7,18 +7,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <fmt/format.h>
-#include <limits>
-#include <map>
 #include <optional>
-#include <set>
 #include <stdexcept>
 
 namespace podsim {
 namespace {
 
-constexpr std::int32_t compute_token = 0, transfer_token = 3; // others are the CollectiveRunner's
+constexpr std::int32_t compute_token = 0, transfer_token = 3; // others are the CollectiveRunner's, and TimeFold's
 
 class Executor {
 public:
@@ -345,9 +341,8 @@ private:
     s.arrived.erase(found);
     s.after_run = slots(s).next(s.slot);
     // Where both sides block, the data moves when both are there: one that comes late waits for all of it.
-    const Ticks rest = replay_.program.blocking_receives
-                           ? to_ticks(record.ready) + whole_transfer(c) - std::llround(ticks(c))
-                           : 0;
+    const Ticks rest =
+        replay_.program.blocking_receives ? to_ticks(record.ready) + whole_transfer(c) - std::llround(ticks(c)) : 0;
     if (rest > 0) {
       s.running = true;
       clock_.compute(processors_[static_cast<std::size_t>(c)], rest, {compute_token, c, s.slot, 0, 0});

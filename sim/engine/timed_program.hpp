@@ -32,8 +32,9 @@ struct TimedProgram {
 
 // With Granularity::automatic a collective goes by chunks if it may meet another on a link: both use the same torus
 // axis and neither must precede the other, it uses the axis that pipeline stages send over, or it shares links with
-// itself. So does one over an axis with a slow link or NIC, unless that is not
-// wanted: as one event it ends for all when it would for the last.
+// itself. So does one over an axis with a slow link or NIC, unless that is not wanted: as one event it ends for all
+// when it would for the last; and one over an open line, whose middle is done early, where several of its devices then
+// send to the next stage over one NIC.
 TimedProgram time_program(const ShardedProgram& program, const Machine& machine, const Placement& placement,
                           const CollectiveChoices& choices, Granularity granularity, bool slow_links_by_chunks = true);
 

@@ -59,7 +59,8 @@ private:
     struct sigaction action = {};
     action.sa_handler       = [](int) {
       interrupted = 1;
-      kill(running_child, SIGKILL);
+      if (running_child > 0)
+        kill(running_child, SIGKILL);
     };
     sigaction(signal, nullptr, &old);
     if (old.sa_handler != SIG_IGN)
@@ -111,6 +112,8 @@ std::string in_child(const std::function<std::string()>& work)
     } catch (const std::exception& error) {
       fmt::print(stderr, "podsim: internal error: {}\n", error.what());
       _exit(EXIT_FAILURE);
+    } catch (...) { // or it would unwind what is the parent's
+      _exit(EXIT_FAILURE);
     }
   }
   const PassSignalsOn pass_on(child);
@@ -120,7 +123,8 @@ std::string in_child(const std::function<std::string()>& work)
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGINT || interrupted))
+  running_child = 0; // another process may have its number now
+  if (interrupted || (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT))
     throw Interrupted{};
   if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
     throw std::logic_error(fmt::format("a child process failed (wait status {})", status));

@@ -9,7 +9,8 @@ namespace podsim {
 
 // Runs `work` in a forked child and returns the bytes that it made. While the child runs, a SIGINT or SIGTERM that
 // reaches only this process ends the child as well. Throws Interrupted if one of them did, OutOfResources where there
-// can be no child, and std::logic_error if it failed (it has said why on stderr).
+// can be no child, and std::logic_error if it failed (what it
+// threw is on stderr then).
 std::string in_child(const std::function<std::string()>& work);
 
 // Of a child of `parent`: ends with it, as nobody else would end it.

@@ -20,11 +20,14 @@ template <class Stream> void members(Stream& stream, Member<Stream, Repetition>&
   stream(first, last, times, period, advance);
 }
 
-// What execute() says of it; whose classes these are, simulate() adds.
+// What execute() says of it; the rest (whose classes these are, how the fold went) simulate() adds.
 template <class Stream> void members(Stream& stream, Member<Stream, Trace>& trace)
 {
-  stream(trace.records, trace.repetitions, trace.end, trace.simulated_classes, trace.activities, trace.repeated_layers,
-         trace.repeated_micro_batches, trace.chunked);
+  Member<Stream, Course>& course = trace;
+  auto& [classes, stages, end, simulated_classes, activities, repeated_layers, repeated_micro_batches, fold_stopped,
+         chunked, by_recurrence] = course;
+  stream(end, simulated_classes, activities, repeated_layers, repeated_micro_batches, chunked);
+  stream(trace.records, trace.repetitions);
 }
 
 namespace {

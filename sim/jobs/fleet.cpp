@@ -15,7 +15,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
-#include <stdexcept>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>

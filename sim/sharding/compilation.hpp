@@ -13,11 +13,11 @@ enum class MultiAxis : std::uint8_t { sequential, concurrent, pipelined };
 
 // Which collectives the compiler makes asynchronous.
 struct Overlap {
-  bool weight_gathers        = false;
-  bool gradient_reductions   = false;
-  bool activation_reductions = false; // of activations' gradients, in the backward pass
-  bool activation_gathers    = false; // of saved activations, in the backward pass
-  int prefetch_layers        = 0;     // how many layers ahead weights may be gathered
+  bool weight_gathers                                    = false;
+  bool gradient_reductions                               = false;
+  bool activation_reductions                             = false; // of activations' gradients, in the backward pass
+  bool activation_gathers                                = false; // of saved activations, in the backward pass
+  int prefetch_layers                                    = 0;     // how many layers ahead weights may be gathered
   friend bool operator==(const Overlap&, const Overlap&) = default;
 };
 
@@ -43,8 +43,8 @@ struct Transfers {
 // Bytes of HBM traffic an element beside a collective, in copies to and from its buffer, casts and scalings; 0 where it
 // works on the tensors themselves.
 struct Copies {
-  double after_weight_gather       = 0;
-  double before_gradient_reduction = 0;
+  double after_weight_gather                           = 0;
+  double before_gradient_reduction                     = 0;
   friend bool operator==(const Copies&, const Copies&) = default;
 };
 

@@ -22,7 +22,6 @@
 #include "sim/evaluate/evaluation.hpp"
 #include "sim/metrics/gate.hpp"
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>

@@ -37,11 +37,10 @@ Figures figures_of(const Evaluation& run)
 // Those of this shard that have no result; of several that come to the same scenario the first.
 std::vector<const StoredCombination*> missing(const Expansion& all, const Store& store)
 {
-  const auto results = store.results(results_version());
-  std::set<std::string> taken;
+  std::set<std::string> known = store.hashes(results_version());
   std::vector<const StoredCombination*> jobs;
   for (const StoredCombination& one : all.combinations)
-    if (one.mine && !results.contains(one.hash) && taken.insert(one.hash).second)
+    if (one.mine && known.insert(one.hash).second)
       jobs.push_back(&one);
   return jobs;
 }
@@ -103,9 +102,7 @@ public:
       how_.warn("interrupted: " + so_far());
       return false;
     }
-    if (!checked_.empty())
-      check_on_simgrid();
-    return true;
+    return !whole || checked_.empty() || check_on_simgrid(); // all is stored
   }
 
 private:
@@ -155,7 +152,7 @@ private:
   }
 
   // Simulates the sample on SimGrid as well, whose word counts, and says so. A difference is a bug.
-  void check_on_simgrid()
+  bool check_on_simgrid()
   {
     std::size_t compared = 0;
     bool to_the_bit      = true;
@@ -171,9 +168,10 @@ private:
                                              nlohmann::json(own.figures).dump(), nlohmann::json(its.figures).dump()));
       ++compared;
     };
+    bool whole = true;
     try {
       start_simgrid(); // once for all workers
-      run_jobs(
+      whole = run_jobs(
           checked_.size(), [&](std::size_t job) { return simulate(*checked_[job], simgrid); }, compare, how_.fleet);
     } catch (const OutOfResources& lack) { // all is stored
       how_.warn(fmt::format("warning: no check on SimGrid: {}", lack.what()));
@@ -181,6 +179,11 @@ private:
     if (compared > 0)
       how_.tell(fmt::format("{} of {} scenarios were simulated on SimGrid as well: the same to {}", compared,
                             jobs_.size(), to_the_bit ? "the bit" : "12 digits"));
+    if (!whole)
+      how_.warn(
+          fmt::format("interrupted while a sample was simulated on SimGrid as well; all scenarios are stored in {}",
+                      store_.file()));
+    return whole;
   }
 
   const Sweep& sweep_;

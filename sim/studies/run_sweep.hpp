@@ -22,8 +22,8 @@ struct SweepRun {
   std::function<void()> end; // no more of them will
 };
 
-// False where it was interrupted. A fixed sample of what it simulates in this process is simulated on SimGrid as well:
-// a difference throws std::logic_error. Throws OutOfResources; what was done is stored.
+// False where it was interrupted, with a line that says so. A fixed sample of what another engine simulated is
+// simulated on SimGrid as well: a difference throws std::logic_error. Throws OutOfResources; what was done is stored.
 bool run_sweep(const Sweep& sweep, const Expansion& all, Store& store, SweepScenarios& scenarios, const SweepRun& how);
 
 } // namespace podsim

@@ -3,7 +3,6 @@
 #include "scenarios/resolve.hpp"
 #include "sim/core/reader.hpp"
 #include "sim/engine/clock/simgrid_module.hpp"
-#include "sim/engine/simulate.hpp"
 #include "sim/jobs/signals.hpp"
 
 #include <algorithm>
@@ -468,9 +467,19 @@ std::map<std::string, StoredResult> Store::results(const std::string& version) c
   return all;
 }
 
+std::set<std::string> Store::hashes(const std::string& version) const
+{
+  Statement statement(*this, "SELECT hash FROM results WHERE podsim_version = ?");
+  statement.bind(version);
+  std::set<std::string> all;
+  while (statement.row())
+    all.insert(statement.text(0));
+  return all;
+}
+
 void Store::take(const Store& other, const std::string& version)
 {
-  const auto known = results(version);
+  const auto known = hashes(version);
   together([&] {
     for (const auto& [hash, result] : other.results(version))
       if (!known.contains(hash))

@@ -20,11 +20,11 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -78,6 +78,7 @@ public:
   std::optional<std::string> study_name() const;                                 // nothing before the first
   std::vector<StoredCombination> combinations() const;                           // by number
   std::map<std::string, StoredResult> results(const std::string& version) const; // by hash
+  std::set<std::string> hashes(const std::string& version) const;                // of those
 
   // Takes over the results of another file that this one has not.
   void take(const Store& other, const std::string& version);

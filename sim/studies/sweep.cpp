@@ -219,7 +219,7 @@ std::string overridden(const SweepAxis& earlier, const SweepAxis& later)
   const std::set<std::string> again = paths(later);
   for (const std::string& path : paths(earlier))
     for (const std::string& other : again)
-      if (path == other || path.starts_with(other + "."))
+      if (is_within(path, other))
         return path;
   return "";
 }

@@ -7,7 +7,7 @@
 namespace podsim {
 
 struct Programs {
-  Program program; // empty where there is only the other
+  Program program; // of a training step; of a micro-benchmark empty
   ShardedProgram sharded;
 };
 

@@ -35,7 +35,7 @@ TEST_CASE("merge: shards joined are an undisturbed run; mixtures are refused")
   check_error(box.call({"merge", a, "other.2-of-3.sqlite", "--db", "x.sqlite"}), bad_input, {"not as it was"});
   box.call({"sweep", "study.json", "--shard", "2/4", "--quiet"});
   check_error(box.call({"merge", a, "study.2-of-4.sqlite", "--db", "x.sqlite"}), bad_input, {"shard 2 of 4"});
-  query(box.path(b), "UPDATE study SET podsim_version = '0.0.1'");
+  doctor(box.path(b), "UPDATE study SET podsim_version = '0.0.1'");
   check_error(box.call({"merge", a, b, "--db", "x.sqlite"}), bad_input, {"podsim 0.0.1", "one version"});
   CHECK_FALSE(fs::exists(box.path("x.sqlite")));
 }

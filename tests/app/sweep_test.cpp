@@ -231,7 +231,8 @@ bool have_terminals()
 }
 
 // A sweep on a terminal of its own; `disturb` gets the terminal and the process group when some scenarios have ended.
-Watched watch_sweep(const Sandbox& box, const std::function<void(int terminal, pid_t group)>& disturb)
+Watched watch_sweep(const Sandbox& box, const char* engine,
+                    const std::function<void(int terminal, pid_t group)>& disturb)
 {
   Watched watched;
   int terminal        = -1;
@@ -239,7 +240,7 @@ Watched watch_sweep(const Sandbox& box, const std::function<void(int terminal, p
   REQUIRE(process >= 0);
   if (process == 0) {
     execl(PODSIM_PROGRAM, PODSIM_PROGRAM, "sweep", box.path("study.json").c_str(), "--db",
-          box.path("study.sqlite").c_str(), nullptr);
+          box.path("study.sqlite").c_str(), "--engine", engine, nullptr);
     _exit(127);
   }
   std::string block(4096, '\0');
@@ -273,7 +274,7 @@ TEST_CASE("sweep: Ctrl-C on a terminal stores what is in flight and says how to 
   const Sandbox box;
   box.write("study.json", many_links(400));
   const std::string database = box.path("study.sqlite");
-  const auto [seen, status]  = watch_sweep(box, press_ctrl_c);
+  const auto [seen, status]  = watch_sweep(box, "heap", press_ctrl_c);
   INFO(seen.substr(seen.size() > 600 ? seen.size() - 600 : 0));
   REQUIRE(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == was_interrupted);
@@ -288,6 +289,8 @@ TEST_CASE("sweep: Ctrl-C on a terminal stores what is in flight and says how to 
   CHECK_THAT(rest.err, Catch::Contains(fmt::format("{} of 400 scenarios are still to be simulated", 400 - kept)));
   CHECK_THAT(rest.err, Catch::Contains("podsim: sweeping: ")); // plain lines where there is no terminal
   CHECK(rest.err.find('\r') == std::string::npos);
+  CHECK_THAT(rest.err, Catch::Contains(fmt::format(
+                           "of {} scenarios were simulated on SimGrid as well: the same to the bit", 400 - kept)));
   check_none_twice(database);
 }
 
@@ -302,7 +305,7 @@ TEST_CASE("sweep: an interrupt lets what simulates in children of its own finish
                           {"name", "faulty"}});
   box.write("study.json", slow);
   const bool terminate      = GENERATE(false, true);
-  const auto [seen, status] = watch_sweep(box, [&](int terminal, pid_t group) {
+  const auto [seen, status] = watch_sweep(box, "simgrid", [&](int terminal, pid_t group) {
     if (terminate)
       kill(-group, SIGTERM);
     else
@@ -314,7 +317,7 @@ TEST_CASE("sweep: an interrupt lets what simulates in children of its own finish
   const std::int64_t kept = stored(box.path("study.sqlite"));
   CHECK(kept >= 2);
   CHECK(kept < 40);
-  CHECK(query(box.path("study.sqlite"), "SELECT count(*) FROM results WHERE status <> 'ok'") == 0);
+  CHECK(number_of(box.path("study.sqlite"), "SELECT count(*) FROM results WHERE status <> 'ok'") == 0);
   const Outcome rest = box.call({"sweep", "study.json"});
   CHECK(rest.code == done);
   CHECK_THAT(rest.out, Catch::Contains("40 combinations: 40 ran"));
@@ -331,7 +334,7 @@ TEST_CASE("sweep: a file that another study takes over says so, and results of a
   CHECK_THAT(box.call({"sweep", "other.json", "--db", "study.sqlite"}).err,
              Catch::Contains("study.sqlite: was about \"a study\" so far"));
   CHECK(stored(box.path("study.sqlite")) == 2); // the batch of 256 was there
-  query(box.path("study.sqlite"), "UPDATE results SET podsim_version = '0.1.0+00000000, SimGrid 3.32'");
+  doctor(box.path("study.sqlite"), "UPDATE results SET podsim_version = '0.1.0+00000000, SimGrid 3.32'");
   REQUIRE(box.call({"sweep", "study.json"}).code == done);
   CHECK(stored(box.path("study.sqlite")) == 4);
   CHECK_FALSE(fs::exists(box.path("study.sqlite-journal")));

@@ -153,7 +153,7 @@ Verdict key_order_says_nothing(const Case& c)
 {
   const Prepared& one = prepared_from(c.scenario);
   const Prepared other =
-      prepare(read_scenario(resolve_text(reversed(c.scenario).dump(), PODSIM_SOURCE_DIR "/drawn.json", catalogue())));
+      prepare(read_scenario(resolve_text(reversed(c.scenario).dump(), PODSIM_SOURCE_DIR "/drawn.json", drawn_from())));
   if (one.scenario.hash != other.scenario.hash)
     return fails("another hash");
   const std::string differs = difference(measured(one, {}), measured(other, {}));
@@ -200,7 +200,7 @@ Verdict set_is_file(const Case& c)
   }
   const Folder folder;
   try {
-    const Document set = resolve(folder.write("file.json", c.other), changes, catalogue());
+    const Document set = resolve(folder.write("file.json", c.other), changes, drawn_from());
     if (content_hash(set) == content_hash(document_of(c.scenario)))
       return well;
   } catch (const InputError& refused) {
@@ -309,8 +309,8 @@ Verdict program_is_library(const Case& c)
   const Folder folder;
   const std::string file  = folder.write("drawn.json", c.scenario);
   const Outcome ran       = run_program(PODSIM_PROGRAM, {"run", file, "--json", "-"});
-  Document document       = resolve(file, {}, catalogue());
-  const Document kept     = resolve(file, {}, catalogue());
+  Document document       = resolve(file, {}, drawn_from());
+  const Document kept     = resolve(file, {}, drawn_from());
   const Prepared prepared = prepare(read_scenario(std::move(document)));
   Evaluation result       = evaluate(prepared, {on_engine("simgrid")});
   result.simulation.wall.reset();

@@ -10,7 +10,7 @@
 
 namespace podsim::test {
 
-const Catalogue& catalogue()
+const Catalogue& drawn_from()
 {
   static const Catalogue own(PODSIM_SOURCE_DIR);
   return own;
@@ -18,7 +18,7 @@ const Catalogue& catalogue()
 
 Document document_of(const nlohmann::json& scenario)
 {
-  return resolve_text(scenario.dump(), PODSIM_SOURCE_DIR "/drawn.json", catalogue()); // from where bases are named
+  return resolve_text(scenario.dump(), PODSIM_SOURCE_DIR "/drawn.json", drawn_from()); // from where bases are named
 }
 
 const Prepared& prepared_from(const nlohmann::json& scenario)

@@ -10,7 +10,7 @@
 
 namespace podsim::test {
 
-const Catalogue& catalogue();
+const Catalogue& drawn_from();
 Document document_of(const nlohmann::json& scenario);
 
 // Kept for whoever asks of the same scenario in the same way: a process of one draw.

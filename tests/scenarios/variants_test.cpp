@@ -94,6 +94,13 @@ TEST_CASE("a variant is what its scenario is alone, in any order, mistakes inclu
       ++(expected.starts_with("{") ? sound : wrong);
     }
   }
+  // A path without a value is none of the changes that give it one.
+  Variants variants(catalogue);
+  variants.resolve(folder + "training/palm-540b.json", {"workload.batch=512"});
+  CHECK(variants.resolve(folder + "training/palm-540b.json", {"workload.batch"}).mistakes.size() == 1);
+  CHECK(told([&] { return variants.read(); }) == told([&] {
+          return read_scenario(resolve(folder + "training/palm-540b.json", {"workload.batch"}, catalogue));
+        }));
   CAPTURE(sound, wrong);
   CHECK(sound > 50);
   CHECK(wrong > 50);

@@ -37,8 +37,8 @@ TEST_CASE("files: a database that somebody wrote into is one line with its name,
       for (const std::string& value : values) {
         INFO(table << "." << name << " = " << value);
         fs::copy_file(box.path("s.sqlite"), box.path("d.sqlite"), fs::copy_options::overwrite_existing);
-        query(box.path("d.sqlite"),
-              fmt::format("UPDATE {0} SET {1} = {2} WHERE rowid = (SELECT min(rowid) FROM {0})", table, name, value));
+        doctor(box.path("d.sqlite"),
+               fmt::format("UPDATE {0} SET {1} = {2} WHERE rowid = (SELECT min(rowid) FROM {0})", table, name, value));
         const std::string merged = box.path("m.sqlite");
         for (const Words& words : {Words{"results", "d.sqlite", "--list-failures", "--sort", "mfu"},
                                    Words{"merge", "d.sqlite", "--db", "m.sqlite"}}) {
@@ -58,7 +58,7 @@ TEST_CASE("files: what is no database of podsim's, or not all of one, is one lin
   fill(box);
   const auto doctored = [&](const std::string& change) {
     fs::copy_file(box.path("s.sqlite"), box.path("d.sqlite"), fs::copy_options::overwrite_existing);
-    query(box.path("d.sqlite"), change);
+    doctor(box.path("d.sqlite"), change);
     return box.call({"results", "d.sqlite"});
   };
   const std::string endless =
@@ -87,11 +87,11 @@ TEST_CASE("files: shards are joined whole or not at all")
   const Sandbox box;
   fill(box);
   fs::copy_file(box.path("s.sqlite"), box.path("bad.sqlite"));
-  query(box.path("bad.sqlite"), "UPDATE results SET figures = 7");
+  doctor(box.path("bad.sqlite"), "UPDATE results SET figures = 7");
   check_error(box.call({"merge", "s.sqlite", "bad.sqlite", "--db", "m.sqlite"}), bad_input, {"bad.sqlite", "figures"});
   CHECK_FALSE(fs::exists(box.path("m.sqlite")));
   fs::copy_file(box.path("s.sqlite"), box.path("m.sqlite"));
-  query(box.path("m.sqlite"), "UPDATE study SET name = 'before'; DELETE FROM results");
+  doctor(box.path("m.sqlite"), "UPDATE study SET name = 'before'; DELETE FROM results");
   const std::string before = box.call({"results", "m.sqlite"}).out;
   check_error(box.call({"merge", "s.sqlite", "bad.sqlite", "--db", "m.sqlite"}), bad_input, {"bad.sqlite", "figures"});
   CHECK(box.call({"results", "m.sqlite"}).out == before);

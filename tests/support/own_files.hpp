@@ -1,12 +1,12 @@
 #pragma once
 // Files as users have them in a folder of their own: a scenario, a study and its database, a baseline.
 
+#include "tests/support/database.hpp"
 #include "tests/support/sandbox.hpp"
 
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <sqlite3.h>
 #include <string>
 #include <vector>
 
@@ -60,16 +60,6 @@ inline std::vector<std::string> names_in(const Sandbox& box)
     names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
-}
-
-inline void query(const std::string& file, const std::string& text)
-{
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK);
-  INFO(text);
-  const int code = sqlite3_exec(database, text.c_str(), nullptr, nullptr, nullptr);
-  CHECK((code == SQLITE_OK || code == SQLITE_MISMATCH)); // of a primary key SQLite itself sees to the type
-  sqlite3_close(database);
 }
 
 // A scenario, a study of it that was swept, and a baseline of it.

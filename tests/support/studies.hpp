@@ -2,10 +2,10 @@
 // Studies of PaLM 8B, and what is stored of them.
 
 #include "sim/studies/sweep.hpp"
+#include "tests/support/database.hpp"
 #include "tests/support/sandbox.hpp"
 
 #include <nlohmann/json.hpp>
-#include <sqlite3.h>
 #include <string>
 
 namespace podsim::test {
@@ -35,32 +35,16 @@ inline json many_links(int count)
                  {"range", {{"from", 10}, {"to", 9 + count}, {"step", 1}, {"unit", "GB/s"}}}}});
 }
 
-// One number that a query on a store gives.
-inline std::int64_t query(const std::string& file, const std::string& text)
-{
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open_v2(file.c_str(), &database, SQLITE_OPEN_READWRITE, nullptr) == SQLITE_OK);
-  sqlite3_busy_timeout(database, 5000);
-  sqlite3_stmt* statement = nullptr;
-  std::int64_t number     = -1;
-  if (sqlite3_prepare_v2(database, text.c_str(), -1, &statement, nullptr) == SQLITE_OK &&
-      sqlite3_step(statement) == SQLITE_ROW)
-    number = sqlite3_column_int64(statement, 0);
-  sqlite3_finalize(statement);
-  sqlite3_close(database);
-  return number;
-}
-
 inline std::int64_t stored(const std::string& file)
 {
-  return query(file, "SELECT count(*) FROM results");
+  return number_of(file, "SELECT count(*) FROM results");
 }
 
 // No scenario was stored twice, not even one that was removed in between: sequences are never used again.
 inline void check_none_twice(const std::string& file)
 {
-  CHECK(query(file, "SELECT max(sequence) FROM results") == stored(file));
-  CHECK(query(file, "SELECT count(DISTINCT hash) FROM results") == stored(file));
+  CHECK(number_of(file, "SELECT max(sequence) FROM results") == stored(file));
+  CHECK(number_of(file, "SELECT count(DISTINCT hash) FROM results") == stored(file));
 }
 
 } // namespace podsim::test

@@ -3,7 +3,7 @@
 // do, and its thirty libraries take longer to load than most of them run.
 //
 // One clock a process, which SimGrid does not check: whoever simulates more than once does so in children
-// (sim/jobs/simgrid.hpp).
+// (sim/jobs/engines.hpp).
 
 #include "sim/engine/clock/clock.hpp"
 
