@@ -94,17 +94,24 @@ std::string in_child(const std::function<std::string()>& work)
   std::array<int, 2> pipe_ends{};
   if (pipe(pipe_ends.data()) != 0)
     throw OutOfResources(fmt::format("cannot make a pipe: {}", std::strerror(errno)));
-  std::fflush(nullptr); // or the child would print it as well
+  std::fflush(nullptr);     // or the child would print it as well
+  sigset_t passed_on, mask; // held back until there is somebody to pass them on to
+  sigemptyset(&passed_on);
+  sigaddset(&passed_on, SIGINT);
+  sigaddset(&passed_on, SIGTERM);
+  sigprocmask(SIG_BLOCK, &passed_on, &mask);
   const pid_t parent = getpid();
   const pid_t child  = fork();
   if (child < 0) {
     const int reason = errno;
+    sigprocmask(SIG_SETMASK, &mask, nullptr);
     close(pipe_ends[0]);
     close(pipe_ends[1]);
     throw OutOfResources(fmt::format("cannot start a process: {}", std::strerror(reason)));
   }
   if (child == 0) {
     close(pipe_ends[0]);
+    sigprocmask(SIG_SETMASK, &mask, nullptr);
     end_with(parent);
     try {
       write_all(pipe_ends[1], work());
@@ -117,6 +124,7 @@ std::string in_child(const std::function<std::string()>& work)
     }
   }
   const PassSignalsOn pass_on(child);
+  sigprocmask(SIG_SETMASK, &mask, nullptr);
   close(pipe_ends[1]);
   std::string bytes = read_all(pipe_ends[0]);
   close(pipe_ends[0]);
