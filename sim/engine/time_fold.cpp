@@ -8,14 +8,33 @@
 namespace podsim {
 namespace {
 
-// For each class the first one that it exchanges anything with while the program repeats; and the blocks in which
-// classes meet that do not.
-struct Connected {
-  std::vector<int> first;
-  std::vector<bool> meetings;
-};
+AxisMask axes_of(const DeviceBlock& block)
+{
+  AxisMask axes = 0;
+  for (const DeviceOperation& op : block.operations)
+    if (op.kind == DeviceOperation::Kind::collective)
+      axes |= op.collective.axes;
+  return axes;
+}
 
-Connected connected(const Replay& replay)
+// Whether all that classes do in a block is to meet once, when nothing is under way.
+bool only_meets(const ShardedProgram& whole, std::size_t program, std::size_t block)
+{
+  std::int32_t runs = 0;
+  for (const Stage& stage : whole.stages)
+    for (const Step& step : stage.steps)
+      if (stage.program == program && static_cast<std::size_t>(step.block) == block)
+        runs += step.count;
+  const auto& blocks      = whole.programs[program].blocks;
+  const auto asynchronous = [](const DeviceBlock& one) {
+    return std::any_of(one.operations.begin(), one.operations.end(), [](const auto& op) { return op.asynchronous; });
+  };
+  const bool any = std::any_of(blocks.begin(), blocks.end(), asynchronous);
+  return runs == 1 && (!any || (blocks[block].waits_for_asynchronous && !asynchronous(blocks[block])));
+}
+
+// For each class the first one that it exchanges anything with while the program repeats.
+std::vector<int> connected(const Replay& replay)
 {
   const DeviceClasses& partition = replay.partition;
   std::vector<int> root(partition.classes.size());
@@ -32,55 +51,40 @@ Connected connected(const Replay& replay)
         root[static_cast<std::size_t>(high)] = low;
       }
   };
-  // What is met once, when nothing is under way, joins nothing.
-  const auto only_meets = [&](std::size_t program, std::size_t block) {
-    std::int32_t runs = 0;
-    for (const Stage& stage : replay.program.stages)
-      for (const Step& step : stage.steps)
-        if (stage.program == program && static_cast<std::size_t>(step.block) == block)
-          runs += step.count;
-    const auto& blocks      = replay.program.programs[program].blocks;
-    const auto asynchronous = [](const DeviceBlock& one) {
-      return std::any_of(one.operations.begin(), one.operations.end(), [](const auto& op) { return op.asynchronous; });
-    };
-    const bool any = std::any_of(blocks.begin(), blocks.end(), asynchronous);
-    return runs == 1 && (!any || (blocks[block].waits_for_asynchronous && !asynchronous(blocks[block])));
-  };
-  const auto axes_of = [&](std::size_t program, std::size_t block) {
-    AxisMask axes = 0;
-    for (const DeviceOperation& op : replay.program.programs[program].blocks[block].operations)
-      if (op.kind == DeviceOperation::Kind::collective)
-        axes |= op.collective.axes;
-    return axes;
-  };
   AxisMask together = replay.program.pipeline ? ~AxisMask{0} : 0;
   for (std::size_t p = 0; p < replay.program.programs.size(); ++p)
     for (std::size_t b = 0; b < replay.program.programs[p].blocks.size(); ++b)
-      if (!only_meets(p, b))
-        together |= axes_of(p, b);
+      if (!only_meets(replay.program, p, b))
+        together |= axes_of(replay.program.programs[p].blocks[b]);
   for (std::size_t axis = 0; axis < replay.placement.size(); ++axis)
     if (together >> axis & 1U)
       join(span_of(AxisMask{1} << axis, replay.placement));
   join({.factors = {}, .host = true});
-
-  Connected result;
   for (std::size_t c = 0; c < root.size(); ++c)
-    result.first.push_back(find(static_cast<int>(c)));
-  if (std::all_of(result.first.begin(), result.first.end(), [](int first) { return first == 0; }))
-    return result;
+    root[c] = find(static_cast<int>(c));
+  return root;
+}
+
+// Of each block whether classes meet there that are not connected; nothing where all are.
+std::vector<bool> meetings_of(const Replay& replay, const std::vector<int>& first)
+{
+  if (std::all_of(first.begin(), first.end(), [](int one) { return one == 0; }))
+    return {};
   // Who meets over several axes is joined by steps along one of them, and those of a class see the same classes there.
-  AxisMask apart = 0;
+  const auto root_of = [&](int c) { return first[static_cast<std::size_t>(c)]; };
+  AxisMask apart     = 0;
   for (std::size_t axis = 0; axis < replay.placement.size(); ++axis) {
-    const Groups met = groups(span_of(AxisMask{1} << axis, replay.placement), partition, replay.machine);
+    const Groups met = groups(span_of(AxisMask{1} << axis, replay.placement), replay.partition, replay.machine);
     if (std::any_of(met.classes.begin(), met.classes.end(), [&](const std::vector<int>& all) {
-          return std::any_of(all.begin(), all.end(), [&](int c) { return find(c) != find(all.front()); });
+          return std::any_of(all.begin(), all.end(), [&](int c) { return root_of(c) != root_of(all.front()); });
         }))
       apart |= AxisMask{1} << axis;
   }
+  std::vector<bool> meetings;
   const std::size_t program = replay.program.stages.front().program; // there are no stages, else all are connected
-  for (std::size_t b = 0; b < replay.program.programs[program].blocks.size(); ++b)
-    result.meetings.push_back((axes_of(program, b) & apart) != 0);
-  return result;
+  for (const DeviceBlock& block : replay.program.programs[program].blocks)
+    meetings.push_back((axes_of(block) & apart) != 0);
+  return meetings;
 }
 
 // The first row of which anybody may still ask what has ended.
@@ -100,8 +104,8 @@ TimeFold::TimeFold(const Replay& replay, Streams& streams, Clock& clock, const s
       visits_(streams.classes.size()), sent_over_dcn_(streams.classes.size()),
       hosts_(groups({.factors = {}, .host = true}, replay.partition, replay.machine))
 {
-  auto [first, meetings] = connected(replay);
-  meetings_              = std::move(meetings);
+  const std::vector<int> first = connected(replay);
+  meetings_                    = meetings_of(replay, first);
   for (std::size_t c = 0; c < first.size(); ++c) {
     const bool begins = static_cast<std::size_t>(first[c]) == c;
     part_of_.push_back(begins ? static_cast<std::ptrdiff_t>(parts_.size())
