@@ -123,6 +123,33 @@ void tell_faults_apart(const Machine& machine, const Placement& placement, Colou
   colours.split(nics.keys());
 }
 
+// Whether each host has as many devices: not where blocks do not divide the lattice, whose last hosts are smaller.
+bool hosts_are_even(const Machine& machine)
+{
+  for (std::size_t axis = 0; axis < machine.lattice.axes.size(); ++axis)
+    if (const std::int64_t size = machine.lattice.axes[axis].size; size % std::min(machine.host.block[axis], size) != 0)
+      return false;
+  return true;
+}
+
+bool is_over_dcn(const Placement& placement, const Machine& machine)
+{
+  return std::any_of(placement.begin(), placement.end(), [&](const AxisPlacement& axis) {
+    return std::any_of(axis.begin(), axis.end(), [&](const AxisFactor& factor) {
+      return factor.length > 1 && factor.axis == machine.dcn_axis();
+    });
+  });
+}
+
+// By how many share their NIC.
+void tell_hosts_apart(const Machine& machine, Colouring& colours)
+{
+  std::vector<std::int64_t> sharers;
+  for (std::int64_t device = 0; device < machine.devices(); ++device)
+    sharers.push_back(static_cast<std::int64_t>(machine.devices_of_host(machine.host_of(device)).size()));
+  colours.split(sharers);
+}
+
 // The group of each device in a span, named by its first device.
 std::vector<std::int32_t> groups_in(const Span& span, const Machine& machine)
 {
@@ -132,7 +159,8 @@ std::vector<std::int32_t> groups_in(const Span& span, const Machine& machine)
   return group;
 }
 
-// Splits devices by the colours in the groups that they are in. A group of one colour tells nothing apart.
+// Splits devices by the colours in the groups that they are in. A group of one colour tells nothing apart: hosts of one
+// colour are of one size.
 void refine(const Span& span, const std::vector<std::int32_t>& group, const Machine& machine, Colouring& colours)
 {
   const std::vector<int>& of = colours.of();
@@ -229,7 +257,9 @@ Span span_of(AxisMask axes, const Placement& placement)
 
 DeviceClasses fold(const Machine& machine, const Placement& placement, std::optional<std::size_t> pipeline)
 {
-  if (!pipeline && machine.overrides.empty() && is_closed(placement))
+  const bool dcn          = is_over_dcn(placement, machine);
+  const bool uneven_hosts = dcn && !hosts_are_even(machine);
+  if (!pipeline && machine.overrides.empty() && is_closed(placement) && !uneven_hosts)
     return {{{0, machine.devices()}}}; // however many they are
   Colouring colours(machine.devices());
   const auto tell_apart = [&](const auto& place) {
@@ -239,7 +269,6 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
     colours.split(keys);
   };
   std::vector<Span> spans;
-  bool dcn = false;
   for (const AxisPlacement& axis : placement)
     for (const AxisFactor& factor : axis) {
       if (factor.length == 1)
@@ -250,12 +279,13 @@ DeviceClasses fold(const Machine& machine, const Placement& placement, std::opti
           whole.kind == AxisKind::dcn || (whole.kind == AxisKind::local && factor.length < whole.size);
       const bool more_than_pairs = factor.length > 2; // of which each hears the other
       spans.push_back({{factor}, false, part_of_line || (part_of_switch && more_than_pairs)});
-      dcn = dcn || whole.kind == AxisKind::dcn;
       if (!factor.closed)
         tell_apart(factor);
     }
   if (dcn && machine.devices_per_host() > 1)
     spans.push_back({{}, true, false});
+  if (uneven_hosts)
+    tell_hosts_apart(machine, colours);
   if (pipeline)
     tell_apart(placement[*pipeline]);
   if (!machine.overrides.empty())

@@ -3,8 +3,9 @@
 // simulated for each; what it would hear from a neighbour comes from the neighbour's class.
 //
 // Devices are told apart by colour refinement: a first colour from what a device is (its pipeline stage, its place
-// on an open line, its speed, its distance from a slow or dead link, the NICs round the pods), then, until nothing
-// changes, by the set of colours found in each group that it communicates with. A closed, healthy torus is one class.
+// on an open line, its speed, its distance from a slow or dead link, the NICs round the pods, how many share its own),
+// then, until nothing changes, by the set of colours found in each group that it communicates with. A closed, healthy
+// torus of whole hosts is one class.
 //
 // Sets suffice, and directed transfers need not be told apart (which would make nearly all chips classes of their own
 // as soon as one differs), because a ring starts only when all its members are there. From then on every link of the
@@ -12,7 +13,11 @@
 // start as one, too. That fails where mesh axes share a line in parts; there a line is told apart by the order of
 // its colours. So is a ring of more than two pods, where a host's NIC hears one other: classes that hold several pods
 // would hear several; and one of more than two GPUs that is not the whole node, as each GPU's port serves other rings.
-// Devices of a host share its NIC: there it matters how many of each colour there are.
+// Devices of a host share its NIC: there it matters how many of each colour there are. That a host of one colour tells
+// nothing apart holds only if all such hosts are of one size, which a closed torus does not see to: on a ring of 3 with
+// hosts of 2x2 two chips are on hosts of four, and the third on one of two. It hears from other pods earlier, and
+// starts its rings across this one while the others still wait. So first colours count who shares a NIC, where a mesh
+// axis goes over the DCN and hosts differ.
 
 #include "sim/sharding/mesh.hpp"
 #include "topologies/machine.hpp"
