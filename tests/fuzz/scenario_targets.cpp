@@ -127,8 +127,10 @@ bool run_input(const std::string& input)
   if (names_foreign_file(parse_json(input, input_file().string()), input_file()))
     return false;
   Scenario scenario = read_scenario(resolve_text(input, input_file().string(), catalogue()));
-  if (scenario.machine.devices() > most_devices || scenario.training().model.layers > most_layers ||
-      scenario.training().pipeline.micro_batches > most_micro_batches)
+  if (scenario.machine.devices() > most_devices)
+    return false;
+  if (!scenario.micro_benchmark() && (scenario.training().model.layers > most_layers ||
+                                      scenario.training().pipeline.micro_batches > most_micro_batches))
     return false;
   const Prepared prepared         = prepare(std::move(scenario));
   const SimulationOptions options = options_for(input);

@@ -28,7 +28,7 @@ for document in bash-completion/completions/podsim zsh/site-functions/_podsim fi
   grep -q granularity "$prefix/share/$document"
 done
 # The library, from a project of its own.
-cmake -S "$3" -B "$prefix/library" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >/dev/null
+cmake -G Ninja -S "$3" -B "$prefix/library" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >/dev/null
 cmake --build "$prefix/library" >"$prefix/log"
 grep -q "s a step" "$prefix/log"
 ! ldd "$prefix/library/uses_podsim" | grep -Eiq "sqlite|simgrid"
