@@ -1,6 +1,7 @@
 // `podsim check` as a user and a CI system meet it.
 
 #include "tests/support/gate_rows.hpp"
+#include "tests/support/published_figure.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -16,14 +17,7 @@ constexpr int moved = 1;
 json scenario(const json& patch = json::object())
 {
   json made         = json::parse(read_text(source + "/scenarios/training/palm-8b.json"));
-  made["published"] = {{{"id", "X"},
-                        {"metric", "mfu"},
-                        {"value", 46.2},
-                        {"unit", "%"},
-                        {"convention", "palm"},
-                        {"statistic", "unstated"},
-                        {"calibration", false},
-                        {"source", "made up"}}};
+  made["published"] = json::array({published_figure("X")});
   made.merge_patch(patch);
   return made;
 }

@@ -339,16 +339,8 @@ TEST_CASE("folded equals explicit under faults on three and four pods, where a N
 TEST_CASE("folded equals explicit for pipelines with a slow chip, link or NIC")
 {
   const auto granularity = GENERATE(Granularity::collective, Granularity::automatic);
-  SmallScenario s{.slice       = "2x2x1",
-                  .pods        = 4,
-                  .model       = "tiny-serial",
-                  .batch       = 24,
-                  .sharding    = "tensor-1d",
-                  .mesh        = {{"data", "x"}, {"model", "y"}, {"pipeline", "dcn"}},
-                  .pipeline    = {{"schedule", "1f1b"}},
-                  .micro_batch = 1,
-                  .changes     = {"model.layers=8"}};
-  const auto blocking = GENERATE(false, true);
+  SmallScenario s        = four_stages;
+  const auto blocking    = GENERATE(false, true);
   if (blocking)
     s.changes.insert(s.changes.end(), {"software.blocking_transfers=true", "software.blocking_receives=true"});
   const json at = {{"pod", 2}, {"x", 1}, {"y", 0}};

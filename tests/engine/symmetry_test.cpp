@@ -11,18 +11,9 @@ using namespace podsim::test;
 
 TEST_CASE("faults that are alike but for their place on closed rings cost the same, and are simulated once")
 {
-  SmallScenario piped{.slice       = "2x2x1",
-                      .pods        = 4,
-                      .model       = "tiny-serial",
-                      .batch       = 24,
-                      .sharding    = "tensor-1d",
-                      .mesh        = {{"data", "x"}, {"model", "y"}, {"pipeline", "dcn"}},
-                      .pipeline    = {{"schedule", "1f1b"}},
-                      .micro_batch = 1,
-                      .changes     = {"model.layers=8"}};
   const SmallScenario torus{
       .slice = "4x4x4", .pods = 2, .batch = 128, .mesh = {{"data", {"y", "z"}}, {"model", "x"}, {"pod", "dcn"}}};
-  for (const SmallScenario& s : {torus, two_pods, piped}) {
+  for (const SmallScenario& s : {torus, two_pods, four_stages}) {
     const Prepared healthy = test::prepare(s);
     const Machine& m       = healthy.scenario.machine;
     CAPTURE(s.slice, s.pods);
@@ -51,7 +42,7 @@ TEST_CASE("faults that are alike but for their place on closed rings cost the sa
       }
       if (s.slice == torus.slice)
         CHECK(steps.size() <= 4); // as many as a host has chips
-      if (s.pods == piped.pods && kind == "chip")
+      if (s.pods == four_stages.pods && kind == "chip")
         CHECK(steps.size() >= 4); // a stage is like no other
       CHECK(steps.size() <= static_cast<std::size_t>(places));
     }

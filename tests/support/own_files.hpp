@@ -2,6 +2,7 @@
 // Files as users have them in a folder of their own: a scenario, a study and its database, a baseline.
 
 #include "tests/support/database.hpp"
+#include "tests/support/published_figure.hpp"
 #include "tests/support/sandbox.hpp"
 
 #include <algorithm>
@@ -25,14 +26,7 @@ inline json scenario(const json& patch = json::object())
 
 inline json published(const std::string& id)
 {
-  return {{{"id", id},
-           {"metric", "mfu"},
-           {"value", 46.2},
-           {"unit", "%"},
-           {"convention", "palm"},
-           {"statistic", "unstated"},
-           {"calibration", false},
-           {"source", "made up"}}};
+  return json::array({published_figure(id)});
 }
 
 inline json study(const json& patch = json::object())

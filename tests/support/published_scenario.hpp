@@ -1,6 +1,7 @@
 #pragma once
 // A scenario with figures that somebody published for it.
 
+#include "tests/support/published_figure.hpp"
 #include "tests/support/sandbox.hpp"
 
 #include <nlohmann/json.hpp>
@@ -10,20 +11,6 @@
 namespace podsim::test {
 
 using nlohmann::json;
-
-inline json published_figure(const std::string& id, const json& patch = json::object())
-{
-  json made{{"id", id},
-            {"metric", "mfu"},
-            {"value", 46.2},
-            {"unit", "%"},
-            {"convention", "palm"},
-            {"statistic", "unstated"},
-            {"calibration", false},
-            {"source", "made up"}};
-  made.merge_patch(patch);
-  return made;
-}
 
 inline json scenario(const std::vector<json>& published, const json& patch = json::object())
 {
